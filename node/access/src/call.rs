@@ -1,0 +1,323 @@
+//! The call: who asks, why, for what, and what follows from where the patient lives.
+//!
+//! The extractors look at the caller, the purpose and the shape of the request. Whether the patient exists is
+//! asked later, by [`PatientCall::permit`], after the body was read: so a wrong body gets the same answer for a
+//! patient that exists and for one that does not.
+
+use std::marker::PhantomData;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use http::Uri;
+use http::request::Parts;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use residency_policy::decide::RegionDecision;
+use residency_policy::{
+    Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind, Purpose,
+    Reason, Region, RegionPermit, RequestId, Ruleset, Standing, View, decide, decide_region, wire,
+};
+use storage::{RegionTx, Scope};
+
+use crate::authorize::authorize;
+use crate::caller::recognise;
+use crate::finish::Recognised;
+use crate::page::PageRequest;
+use crate::parameters::{Parameters, bad};
+use crate::problem::not_found;
+use crate::{Act, Credential, Here, Refused, Shape};
+
+/// Where the bytes entered the cluster. The node's peer listener sets it as a request extension, from the
+/// verified certificate of the router; it is never read from a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Via(pub Ingress);
+
+/// A call for something that is not PHI.
+pub struct OpenCall<A> {
+    /// The node.
+    pub here: Here,
+    /// Who asks.
+    pub caller: Credential,
+    /// Which request this is.
+    pub request: RequestId,
+    /// How much the caller is shown.
+    pub shape: Shape,
+    /// The query.
+    pub parameters: Parameters,
+    /// The whole target, for links.
+    pub uri: Uri,
+    path: Vec<(String, String)>,
+    via: Option<Ingress>,
+    act: PhantomData<A>,
+}
+
+impl<A: Act> OpenCall<A> {
+    async fn read(parts: &mut Parts, here: &Here, purpose: Option<Purpose>) -> Result<Self, Refused> {
+        let caller = recognised(parts, here)?;
+        let shape = authorize(caller.role, A::ENTITY, A::ACTION, purpose)?;
+        let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
+        // A path that is not UTF-8 after decoding names nothing.
+        let path = RawPathParams::from_request_parts(parts, here).await.map_err(|_| not_found())?;
+        let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Ok(Self {
+            here: here.clone(),
+            caller,
+            request: parts
+                .extensions
+                .get::<RequestId>()
+                .copied()
+                .unwrap_or_else(|| RequestId::random(&*here.entropy)),
+            shape,
+            parameters,
+            uri: parts.uri.clone(),
+            path,
+            via: parts.extensions.get::<Via>().map(|via| via.0),
+            act: PhantomData,
+        })
+    }
+
+    /// An id in the path. What is no id names nothing.
+    pub fn path<T: std::str::FromStr>(&self, name: &str) -> Result<T, Problem> {
+        self.path
+            .iter()
+            .find(|(there, _)| there == name)
+            .and_then(|(_, value)| value.parse().ok())
+            .ok_or_else(not_found)
+    }
+
+    /// Which page is asked for. `filter` is whatever else the list depends on.
+    pub fn page(&self, filter: &[&[u8]]) -> Result<PageRequest, Problem> {
+        let here = &self.here;
+        PageRequest::read(&self.parameters, &here.limits, here.secret(), A::NAME, self.caller.org, filter)
+    }
+
+    /// The day on which rules are looked up.
+    pub fn today(&self) -> Date {
+        self.here.clock.now().to_zoned(TimeZone::UTC).date()
+    }
+
+    fn standing(&self) -> Standing {
+        Standing::Node { region: self.here.region, via: self.via }
+    }
+
+    fn view<'r>(&self, rules: Option<&'r Ruleset>) -> View<'r> {
+        View { age: self.here.directory.view_age(), age_max: self.here.limits.view_age_max, rules }
+    }
+
+    fn scope(&self, purpose: Purpose) -> Scope {
+        Scope {
+            org: self.caller.org,
+            role: self.caller.role,
+            purpose,
+            key: self.caller.key,
+            request: self.request,
+            accessor: None,
+            via: self.via,
+        }
+    }
+
+    /// Decides for one patient, and says no more than this caller may know.
+    fn permit(&self, patient: PatientId, act: DataAct) -> Result<Permit, Refused> {
+        // On a stale view `decide` answers 503 for an id that it does not have, because nothing proves that it is not
+        // there. A read of another organisation's patient goes on to the database, which says 404. That difference is
+        // accepted: to close it, reads at home would have to end whenever the control plane is out of reach.
+        let placement = self.here.directory.placement(patient);
+        let serves = |home: Home| self.caller.jurisdictions.contains(home.0.0);
+        // A home that the key does not serve is as unknown as an id that was never given out.
+        let placement = placement.filter(|placement| serves(placement.home));
+        let rules = self.here.directory.rules();
+        let view = self.view(rules.as_deref());
+        let category = Category::General;
+        match decide(self.standing(), &view, patient, placement, category, act, self.today()) {
+            Decision::Serve(permit) => Ok(permit),
+            Decision::Refuse(reason) => Err(reason.into()),
+            // A node never forwards and never redirects.
+            Decision::Forward(home, epoch) | Decision::Redirect(home, epoch) => {
+                Err(Reason::NotHome(home, epoch).into())
+            }
+        }
+    }
+}
+
+impl<A: Act> FromRequestParts<Here> for OpenCall<A> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
+        Self::read(parts, here, None).await
+    }
+}
+
+/// A call about one patient, who is named in the path.
+pub struct PatientCall<A> {
+    /// What every call has.
+    pub call: OpenCall<A>,
+    /// Why the caller asks.
+    pub purpose: Purpose,
+    patient: Option<PatientId>,
+}
+
+impl<A: Act> PatientCall<A> {
+    /// Whether this node may serve this patient to this caller.
+    pub fn permit(&self) -> Result<Permit, Refused> {
+        let act = if A::ACTION.writes() { DataAct::Write } else { DataAct::Read };
+        self.call.permit(self.patient()?, act)
+    }
+
+    /// The patient that the path names. What is no id names nobody.
+    pub fn patient(&self) -> Result<PatientId, Problem> {
+        self.patient.ok_or_else(not_found)
+    }
+
+    /// The only home for which this node ever serves.
+    pub fn home(&self) -> Home {
+        Home(self.call.here.region)
+    }
+
+    /// What the transaction is told of the caller.
+    pub fn scope(&self) -> Scope {
+        self.call.scope(self.purpose)
+    }
+
+    /// Begins the transaction of this act. This is where placement, rules and the fence are asked.
+    pub async fn begin(&self) -> Result<RegionTx, Refused> {
+        let permit = self.permit()?;
+        Ok(RegionTx::begin(&self.call.here.pool, &permit, &self.scope(), A::NAME).await?)
+    }
+
+    /// Begins the transaction of this act, and again if it gave way to another one.
+    pub async fn transact<T, F, Fut>(&self, body: F) -> Result<T, Refused>
+    where
+        F: Fn(RegionTx) -> Fut,
+        Fut: Future<Output = Result<T, Refused>>,
+    {
+        let permit = self.permit()?;
+        self.call.here.pool.transact(&permit, &self.scope(), A::NAME, body).await
+    }
+}
+
+impl<A: Act> FromRequestParts<Here> for PatientCall<A> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
+        let purpose = purpose(parts, here)?;
+        let call = OpenCall::read(parts, here, Some(purpose)).await?;
+        let patient = call.path("id").ok();
+        Ok(Self { call, purpose, patient })
+    }
+}
+
+/// A call about a home as a whole: a list, a search, a registration.
+pub struct RegionCall<A> {
+    /// What every call has.
+    pub call: OpenCall<A>,
+    /// Why the caller asks.
+    pub purpose: Purpose,
+    home: Home,
+}
+
+impl<A: Act> RegionCall<A> {
+    /// The home that the query names.
+    pub fn home(&self) -> Home {
+        self.home
+    }
+
+    /// Whether this node may serve this home to this caller.
+    pub fn permit(&self) -> Result<RegionPermit, Refused> {
+        let call = &self.call;
+        // Neither a home that the key does not serve nor one that nobody serves is anywhere to this caller.
+        if !call.caller.jurisdictions.contains(self.home.0.0)
+            || call.here.directory.region(self.home.0).is_none()
+        {
+            return Err(not_found().into());
+        }
+        let rules = call.here.directory.rules();
+        let view = call.view(rules.as_deref());
+        match decide_region(call.standing(), &view, self.home, Category::General, call.today()) {
+            RegionDecision::Serve(permit) => Ok(permit),
+            RegionDecision::Refuse(reason) => Err(reason.into()),
+            RegionDecision::Forward(home) | RegionDecision::Redirect(home) => {
+                Err(Reason::NotThisRegion(home).into())
+            }
+        }
+    }
+
+    /// Whether this node may register this id, which it took from its own pool.
+    pub fn permit_new(&self, patient: PatientId) -> Result<Permit, Refused> {
+        self.call.permit(patient, DataAct::Write).map_err(behind)
+    }
+
+    /// What the transaction is told of the caller.
+    pub fn scope(&self) -> Scope {
+        self.call.scope(self.purpose)
+    }
+
+    /// Begins the transaction that registers a new patient, and again if it gave way to another one.
+    pub async fn transact_new<T, F, Fut>(&self, patient: PatientId, body: F) -> Result<T, Refused>
+    where
+        F: Fn(RegionTx) -> Fut,
+        Fut: Future<Output = Result<T, Refused>>,
+    {
+        let permit = self.permit_new(patient)?;
+        self.call.here.pool.transact(&permit, &self.scope(), A::NAME, body).await.map_err(behind)
+    }
+
+    /// Begins the transaction of this act.
+    pub async fn begin(&self) -> Result<RegionTx, Refused> {
+        let permit = self.permit()?;
+        Ok(RegionTx::begin_region(&self.call.here.pool, &permit, &self.scope(), A::NAME).await?)
+    }
+}
+
+impl<A: Act> FromRequestParts<Here> for RegionCall<A> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
+        let purpose = purpose(parts, here)?;
+        let call: OpenCall<A> = OpenCall::read(parts, here, Some(purpose)).await?;
+        let named = call.parameters.required(wire::HOME_PARAMETER)?;
+        let home = named.parse().map(|jurisdiction| Home(Region(jurisdiction)));
+        let home =
+            home.map_err(|_| bad(wire::HOME_PARAMETER, "format", "is an ISO 3166-2 code such as US-TX"))?;
+        Ok(Self { call, purpose, home })
+    }
+}
+
+/// The pool holds ids that the directory gave to this region. If directory or fence do not say so now, the view here is
+/// behind, and the request of who registers somebody was not at fault.
+fn behind(refused: Refused) -> Refused {
+    if refused.problem().kind() == ProblemKind::NotFound {
+        Problem::new(ProblemKind::ViewUnproven).retry_after(1).into()
+    } else {
+        refused
+    }
+}
+
+/// The caller; known to the log from here on.
+fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
+    let caller = recognise(here, &parts.headers)?;
+    if let Some(recognised) = parts.extensions.get::<Recognised>() {
+        // Only one extractor of a request sets it; a second one would set the same.
+        let _ = recognised.0.set(caller);
+    }
+    Ok(caller)
+}
+
+/// The purpose that the caller names. Asked after the caller is known, so that a stranger gets 401 and no more.
+fn purpose(parts: &Parts, here: &Here) -> Result<Purpose, Problem> {
+    recognised(parts, here)?;
+    let mut values = parts.headers.get_all(wire::PURPOSE_OF_USE).iter();
+    let Some(value) = values.next() else {
+        return Err(Problem::new(ProblemKind::MissingHeader).field(
+            wire::PURPOSE_OF_USE,
+            "required",
+            "say why: a code of HL7 v3-ActReason, such as TREAT",
+        ));
+    };
+    let parsed = value.to_str().ok().and_then(|text| text.parse().ok());
+    parsed.filter(|_| values.next().is_none()).ok_or_else(|| {
+        Problem::new(ProblemKind::BadHeader).field(
+            wire::PURPOSE_OF_USE,
+            "not-a-code",
+            "is not a code of HL7 v3-ActReason that is accepted here",
+        )
+    })
+}

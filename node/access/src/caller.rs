@@ -1,0 +1,92 @@
+//! Who is calling: the bearer of an API key.
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use residency_policy::{Jurisdiction, KeyId, OrgId, OrgType, Problem, ProblemKind, Role};
+
+use crate::Here;
+
+/// What an API key lets its bearer be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credential {
+    /// The key, without its secret.
+    pub key: KeyId,
+    /// The tenant.
+    pub org: OrgId,
+    /// What kind of organisation that is.
+    pub org_type: OrgType,
+    /// The role.
+    pub role: Role,
+    /// The homes that the key may ask for.
+    pub jurisdictions: Jurisdictions,
+}
+
+/// A set of jurisdictions: one bit for each, by [`Jurisdiction::index`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Jurisdictions(u64);
+
+impl Jurisdictions {
+    /// Whether a jurisdiction is in the set.
+    pub fn contains(self, jurisdiction: Jurisdiction) -> bool {
+        self.0 & (1 << jurisdiction.index()) != 0
+    }
+
+    /// The jurisdictions in the set, in the fixed order.
+    pub fn iter(self) -> impl Iterator<Item = Jurisdiction> {
+        Jurisdiction::all().filter(move |j| self.contains(*j))
+    }
+}
+
+impl FromIterator<Jurisdiction> for Jurisdictions {
+    fn from_iter<I: IntoIterator<Item = Jurisdiction>>(all: I) -> Self {
+        Self(all.into_iter().fold(0, |bits, j| bits | (1 << j.index())))
+    }
+}
+
+/// Recognises the caller (RFC 6750 section 2.1). What is missing, malformed, unknown, revoked and expired
+/// all get the same answer.
+pub(crate) fn recognise(here: &Here, headers: &HeaderMap) -> Result<Credential, Problem> {
+    bearer(headers)
+        .and_then(|token| here.directory.authenticate(token, here.clock.now()))
+        .ok_or_else(|| Problem::new(ProblemKind::Unauthenticated))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    // Two credentials are ambiguous, and a proxy may have looked at the other one.
+    if values.next().is_some() {
+        return None;
+    }
+    let (scheme, token) = value.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[&'static str]) -> HeaderMap {
+        values.iter().map(|v| (AUTHORIZATION, http::HeaderValue::from_static(v))).collect()
+    }
+
+    #[test]
+    fn only_one_bearer_is_read() {
+        assert_eq!(bearer(&headers(&["Bearer abc"])), Some("abc"));
+        assert_eq!(bearer(&headers(&["bearer abc"])), Some("abc"));
+        for wrong in [&[][..], &["abc"], &["Basic abc"], &["Bearer "], &["Bearer"], &["Bearer a", "Bearer b"]] {
+            assert_eq!(bearer(&headers(wrong)), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_set_holds_what_was_put_in() {
+        let tx: Jurisdiction = "US-TX".parse().expect("a jurisdiction");
+        let ca: Jurisdiction = "US-CA".parse().expect("a jurisdiction");
+        let set: Jurisdictions = [tx].into_iter().collect();
+        assert!(set.contains(tx));
+        assert!(!set.contains(ca));
+        assert_eq!(set.iter().collect::<Vec<_>>(), [tx]);
+        assert_eq!(Jurisdiction::all().collect::<Jurisdictions>().iter().count(), 57);
+    }
+}

@@ -1,0 +1,231 @@
+//! What every operation's documentation has in common: headers, and the problems that can be answered.
+//!
+//! Written once as code, so that an operation cannot forget one. The patterns are the parsers' own.
+
+use std::collections::BTreeMap;
+
+use residency_policy::{Jurisdiction, ProblemKind, Purpose, wire};
+use serde::Serialize;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder};
+use utoipa::{IntoParams, IntoResponses, ToSchema};
+
+use crate::{etag, idempotency};
+
+/// A refusal (RFC 9457). It never repeats what was sent.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+#[serde(deny_unknown_fields)]
+pub struct ProblemBody {
+    /// Which problem. The address of a page that explains it, on the server that answered.
+    #[serde(rename = "type")]
+    #[schema(pattern = "^/problems/[a-z-]+$", example = "/problems/invalid")]
+    pub kind: String,
+    /// One line for people.
+    #[schema(example = "One or more fields are not valid")]
+    pub title: String,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599, example = 422)]
+    pub status: u16,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The wrong fields, headers or parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors: Option<Vec<ProblemField>>,
+    /// The patient's home, for a caller who may know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^US-[A-Z]{2}$", example = "US-TX")]
+    pub home: Option<String>,
+    /// The version of the patient's placement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub epoch: Option<u32>,
+    /// The request's id, to be named when asking for help.
+    #[schema(format = Uuid)]
+    pub request_id: String,
+}
+
+/// One wrong field.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProblemField {
+    /// A JSON Pointer (RFC 6901) into the body, or the name of a header or parameter.
+    #[schema(example = "/email")]
+    pub pointer: String,
+    /// A stable word for programs.
+    #[schema(example = "format")]
+    pub code: String,
+    /// What would be right.
+    pub detail: String,
+}
+
+/// The statuses that any operation may answer with.
+const EVERYWHERE: &[u16] = &[400, 405, 408, 414, 429, 431, 500, 503];
+/// And those of an operation that needs a key.
+const KNOWN_CALLERS: &[u16] = &[401, 403];
+
+/// The problems of an operation that anyone may call.
+pub struct PublicProblems;
+/// The problems of a read that is not PHI.
+pub struct OpenProblems;
+/// The problems of a change that is not PHI.
+pub struct OpenChangeProblems;
+/// The problems of a read of PHI.
+pub struct PhiProblems;
+/// The problems of a search for PHI, which has a body and changes nothing.
+pub struct PhiSearchProblems;
+/// The problems of making something new that is PHI.
+pub struct PhiCreateProblems;
+/// The problems of changing PHI with `If-Match`.
+pub struct PhiChangeProblems;
+
+/// The problems of removing PHI, where a precondition may be left out.
+pub struct PhiRemovalProblems;
+
+macro_rules! problems {
+    ($($name:ident: $($list:expr),+;)+) => {$(
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                problems([$($list),+].into_iter().flatten().copied())
+            }
+        }
+    )+};
+}
+
+problems! {
+    PublicProblems: EVERYWHERE, &[404];
+    OpenProblems: EVERYWHERE, KNOWN_CALLERS, &[404];
+    OpenChangeProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 413, 415, 422];
+    PhiProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 421, 451];
+    PhiSearchProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 413, 415, 421, 422, 451];
+    PhiCreateProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 413, 415, 421, 422, 451];
+    PhiChangeProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 412, 413, 415, 421, 422, 428, 451];
+    PhiRemovalProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 412, 413, 415, 421, 422, 451];
+}
+
+fn problems(statuses: impl Iterator<Item = u16>) -> BTreeMap<String, RefOr<Response>> {
+    statuses.map(|status| (status.to_string(), RefOr::T(problem(status)))).collect()
+}
+
+fn problem(status: u16) -> Response {
+    let kinds = ProblemKind::ALL.iter().filter(|kind| kind.status() == status);
+    let titles: Vec<_> = kinds.map(|kind| format!("{} (`{}`)", kind.title(), kind.type_uri())).collect();
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let mut response =
+        ResponseBuilder::new().description(titles.join("; or ")).content("application/problem+json", content);
+    response = response.header(wire::REQUEST_ID, header("The request's id", Some(KnownFormat::Uuid)));
+    match status {
+        401 => response = response.header("www-authenticate", header("How to authenticate", None)),
+        405 => response = response.header("allow", header("The methods that the path takes", None)),
+        _ => {}
+    }
+    response.build()
+}
+
+/// A header of an answer.
+pub fn header(description: &str, format: Option<KnownFormat>) -> utoipa::openapi::Header {
+    let text = ObjectBuilder::new().schema_type(Type::String).format(format.map(SchemaFormat::KnownFormat));
+    HeaderBuilder::new().schema(Some(text.build())).description(Some(description)).build()
+}
+
+fn text(pattern: Option<&str>) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).pattern(pattern)
+}
+
+fn parameter(
+    name: &str,
+    place: ParameterIn,
+    required: Required,
+    description: &str,
+    schema: ObjectBuilder,
+) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(required)
+        .description(Some(description))
+        .schema(Some(schema.build()))
+        .build()
+}
+
+/// The parameter with a value to begin with, for those who try it out.
+fn with_example(parameter: Parameter, example: &str) -> Parameter {
+    ParameterBuilder::from(parameter).example(Some(serde_json::json!(example))).build()
+}
+
+/// Why PHI is asked for.
+pub struct PurposeHeader;
+/// A key that must be sent.
+pub struct IdempotencyHeader;
+/// A key that may be sent.
+pub struct MaybeIdempotencyHeader;
+/// A precondition that must be sent.
+pub struct IfMatchHeader;
+/// A precondition that may be sent.
+pub struct MaybeIfMatchHeader;
+/// The home in the query.
+pub struct HomeParameter;
+/// The page in the query.
+pub struct PageParameters;
+/// The patient in the path.
+pub struct PatientPath;
+/// The encounter in the path.
+pub struct EncounterPath;
+
+macro_rules! parameters {
+    ($($name:ident: $($parameter:expr),+;)+) => {$(
+        impl IntoParams for $name {
+            fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+                vec![$($parameter),+]
+            }
+        }
+    )+};
+}
+
+const IDEMPOTENCY: &str = "A random key. A request that is repeated with the same key has one effect and gets the \
+                           same answer; with another content it gets 422.";
+const IF_MATCH: &str = "The `ETag` of the version that was read. A stale one gets 412.";
+
+fn id(name: &'static str, description: &'static str) -> Parameter {
+    let schema = text(None).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
+    parameter(name, ParameterIn::Path, Required::True, description, schema)
+}
+
+parameters! {
+    PurposeHeader: parameter(
+        "Purpose-Of-Use", ParameterIn::Header, Required::True,
+        "Why PHI is asked for: a code of HL7 `v3-ActReason`. It is recorded with the access.",
+        text(None).enum_values(Some(Purpose::ALL.iter().map(|p| p.as_str()))).examples([serde_json::json!("TREAT")])
+    );
+    IdempotencyHeader: parameter(
+        "Idempotency-Key", ParameterIn::Header, Required::True, IDEMPOTENCY, text(Some(idempotency::PATTERN))
+    );
+    MaybeIdempotencyHeader: parameter(
+        "Idempotency-Key", ParameterIn::Header, Required::False, IDEMPOTENCY, text(Some(idempotency::PATTERN))
+    );
+    IfMatchHeader: parameter(
+        "If-Match", ParameterIn::Header, Required::True, IF_MATCH, text(Some(etag::PATTERN))
+    );
+    MaybeIfMatchHeader: parameter(
+        "If-Match", ParameterIn::Header, Required::False, IF_MATCH, text(Some(etag::PATTERN))
+    );
+    HomeParameter: with_example(parameter(
+        wire::HOME_PARAMETER, ParameterIn::Query, Required::True,
+        "The home that is meant, as an ISO 3166-2 code. Required, because a router never reads a body to find it.",
+        text(None).enum_values(Some(Jurisdiction::all().map(Jurisdiction::code))).examples([serde_json::json!("US-TX")])
+    ), "US-TX");
+    PageParameters:
+        parameter(
+            "limit", ParameterIn::Query, Required::False, "How many items a page has at most; 50 if not given.",
+            ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(200))
+        ),
+        parameter(
+            "cursor", ParameterIn::Query, Required::False, "The `next_cursor` of the page before.",
+            text(Some("^[A-Za-z0-9_-]{70}$"))
+        );
+    PatientPath: id("id", "The patient.");
+    EncounterPath: id("id", "The patient."), id("encounter", "The encounter.");
+}

@@ -1,0 +1,116 @@
+//! Around every request: its id, its log line, its numbers, and the last look at its answer.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue};
+use residency_policy::{Problem, ProblemKind, RequestId, wire};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{Credential, Disclosable, Here, Refused, headers, metrics};
+
+/// Filled by the extractor that recognises the caller, so that the log can say which organisation asked.
+#[derive(Clone, Default)]
+pub(crate) struct Recognised(pub(crate) Arc<OnceLock<Credential>>);
+
+/// Puts the whole frame around a router.
+pub fn around(router: axum::Router<Here>, here: &Here) -> axum::Router<Here> {
+    router
+        .layer(CatchPanicLayer::custom(|_panic: Box<dyn std::any::Any + Send>| {
+            // What was thrown may hold anything, so it is not looked at.
+            Refused::internal("a handler panicked").into_response()
+        }))
+        .layer(axum::middleware::from_fn_with_state(here.clone(), finish))
+}
+
+async fn finish(State(here): State<Here>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let in_flight = here.metrics.started();
+    let id = request_id(&here, &request);
+    let recognised = Recognised::default();
+    request.extensions_mut().insert(id);
+    request.extensions_mut().insert(recognised.clone());
+    let method = request.method().clone();
+    // The template, such as `/v1/patients/{id}`. The path itself has a patient in it.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+
+    let mut response = in_time(&here, next.run(request)).await;
+    if let Some(refused) = refusal(&mut response) {
+        if let Some(cause) = refused.cause() {
+            tracing::error!(request_id = %id, route, cause, "a request failed on this side");
+        }
+        response = refused.render(id);
+    }
+    headers::complete(response.headers_mut());
+    response.headers_mut().insert(HeaderName::from_static(wire::REQUEST_ID), id_value(id));
+
+    let status = response.status().as_u16();
+    let taken = started.elapsed();
+    here.metrics.answered(&method, route, status, taken.as_secs_f64());
+    drop(in_flight);
+    let caller = recognised.0.get();
+    tracing::info!(
+        request_id = %id,
+        method = metrics::bounded(&method),
+        route,
+        status,
+        micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX),
+        org_id = caller.map(|c| tracing::field::display(c.org)),
+        key_id = caller.map(|c| tracing::field::display(c.key)),
+        "answered"
+    );
+    response
+}
+
+/// Ends a request that takes too long. What it was doing is dropped, and a transaction that is dropped is rolled back.
+/// If it was committing just then, it is unknown whether the change was made, as when a connection is lost: nothing was
+/// acknowledged, and the idempotency key makes trying again safe.
+async fn in_time(here: &Here, answer: impl Future<Output = Response>) -> Response {
+    tokio::time::timeout(here.limits.request_time_max, answer)
+        .await
+        .unwrap_or_else(|_| Refused::from(TookTooLong).into_response())
+}
+
+struct TookTooLong;
+
+impl Disclosable for TookTooLong {
+    fn problem(&self) -> Problem {
+        Problem::new(ProblemKind::RegionUnavailable).retry_after(2)
+    }
+
+    fn cause(&self) -> Option<String> {
+        Some("it took too long and was ended".to_owned())
+    }
+}
+
+/// A caller's own id is kept when it is one, so that both logs can be read side by side.
+fn request_id(here: &Here, request: &Request) -> RequestId {
+    request
+        .headers()
+        .get(wire::REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| RequestId::random(&*here.entropy))
+}
+
+fn id_value(id: RequestId) -> HeaderValue {
+    // A hyphenated UUID is always a header value.
+    HeaderValue::from_str(&id.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The refusal in an answer. An error that the web framework made by itself is one too.
+fn refusal(response: &mut Response) -> Option<Refused> {
+    if let Some(refused) = response.extensions_mut().remove::<Refused>() {
+        return Some(refused);
+    }
+    let status = response.status();
+    let failed = status.is_client_error() || status.is_server_error();
+    // Readiness answers 503 with a document of its own.
+    let ours = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "application/json");
+    (failed && !ours).then(|| Refused::of_status(status, response.headers()))
+}

@@ -1,0 +1,214 @@
+//! What a handler knows of the node it runs in. The node's wiring fills it; nothing here reads a configuration.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use residency_policy::{Clock, Entropy, OrgId, OrgType, PatientId, Placement, Region, Ruleset};
+use storage::RegionPool;
+
+use crate::{Credential, Jurisdictions, Metrics, Secret};
+
+/// The control plane's view as the API reads it: at memory speed, never over the network.
+pub trait Directory: Send + Sync + 'static {
+    /// Where a patient lives.
+    fn placement(&self, patient: PatientId) -> Option<Placement>;
+    /// How long ago this view was shown to be what a quorum holds.
+    fn view_age(&self) -> Duration;
+    /// The rules in force, when their digest and signature were checked here.
+    fn rules(&self) -> Option<Arc<Ruleset>>;
+    /// Whose API key this is: not revoked, not expired, of an active organisation.
+    fn authenticate(&self, bearer: &str, now: Timestamp) -> Option<Credential>;
+    /// One region.
+    fn region(&self, region: Region) -> Option<RegionView>;
+    /// Every region, in a fixed order.
+    fn regions(&self) -> Vec<RegionView>;
+    /// One organisation.
+    fn organisation(&self, org: OrgId) -> Option<OrgView>;
+    /// Every organisation.
+    fn organisations(&self) -> Vec<OrgView>;
+}
+
+/// Changes of the control plane. Each is answered when it is durable on a quorum.
+pub trait Changes: Send + Sync + 'static {
+    /// Adds an organisation. Repeating the same one changes nothing.
+    fn add_organisation(&self, new: NewOrganisation) -> BoxFuture<'_, Result<LogIndex, ChangeRefused>>;
+}
+
+/// Whether this node can serve, and what is wrong if not.
+pub trait Readiness: Send + Sync + 'static {
+    /// Looks at everything that a request needs. Bounded in time.
+    fn check(&self) -> BoxFuture<'_, Checks>;
+}
+
+/// One part of readiness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// It works.
+    Right,
+    /// It does not, and this is what an operator may do. A constant of the program.
+    Wrong(&'static str),
+}
+
+/// The parts of readiness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checks {
+    /// This region's Postgres.
+    pub database: Check,
+    /// The KMS and the keyring.
+    pub keys: Check,
+    /// The control plane, as this node sees it.
+    pub control: Check,
+    /// The rules in force.
+    pub rules: Check,
+}
+
+/// Where in the replicated log a change is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogIndex(pub u64);
+
+/// Why the control plane did not make a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeRefused {
+    /// There is no quorum, or it did not answer in time. The change may still happen; repeating it is safe.
+    #[error("the control plane has no quorum")]
+    NoQuorum,
+    /// The name is not one that the control plane may hold.
+    #[error("the name is not a public name")]
+    BadName,
+    /// It is there already and is different.
+    #[error("an organisation with this id exists")]
+    AlreadyExists,
+    /// A state that should not be reachable.
+    #[error("the control plane refused the change")]
+    Other,
+}
+
+/// An organisation to be added. Its name is public: the control plane refuses what does not look like one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewOrganisation {
+    /// Its id, chosen here so that a repeated change is the same change.
+    pub id: OrgId,
+    /// Its public name.
+    pub name: String,
+    /// What kind it is.
+    pub org_type: OrgType,
+    /// Where it serves.
+    pub serves: Jurisdictions,
+}
+
+/// An organisation, as every caller may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrgView {
+    /// Its id.
+    pub id: OrgId,
+    /// Its public name.
+    pub name: String,
+    /// What kind it is.
+    pub org_type: OrgType,
+    /// Where it serves.
+    pub serves: Jurisdictions,
+    /// Whether its keys are good.
+    pub active: bool,
+}
+
+/// A region, as every caller may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegionView {
+    /// Which.
+    pub region: Region,
+    /// Its public endpoint, such as `https://tx.example.net:8443`.
+    pub url: String,
+}
+
+/// What is accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The largest body.
+    pub body_bytes_max: usize,
+    /// The deepest JSON.
+    pub json_depth_max: usize,
+    /// How many items a page has when nobody says.
+    pub page_items_default: u32,
+    /// The largest page.
+    pub page_items_max: u32,
+    /// The oldest view of the directory on which a change may rest.
+    pub view_age_max: Duration,
+    /// How long a request may take in all. Its body must be there in half of that, so that what follows has as much.
+    pub request_time_max: Duration,
+}
+
+impl Limits {
+    /// How long a body may take to come.
+    pub fn body_time_max(&self) -> Duration {
+        self.request_time_max / 2
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 256 * 1024,
+            json_depth_max: 8,
+            page_items_default: 50,
+            page_items_max: 200,
+            view_age_max: Duration::from_secs(10),
+            request_time_max: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Everything a handler needs, by name.
+pub struct Parts {
+    /// The region that this node serves.
+    pub region: Region,
+    /// Its database.
+    pub pool: RegionPool,
+    /// The control plane's view.
+    pub directory: Arc<dyn Directory>,
+    /// Changes of the control plane.
+    pub changes: Arc<dyn Changes>,
+    /// Whether this node can serve.
+    pub readiness: Arc<dyn Readiness>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// What is accepted.
+    pub limits: Limits,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The state of every route; cheap to clone.
+#[derive(Clone)]
+pub struct Here(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    secret: Secret,
+}
+
+impl Here {
+    /// Joins the parts.
+    pub fn new(parts: Parts) -> Self {
+        // From the region's own index key, so that it is the same on every node of the region and after a restart.
+        let secret = Secret::new(parts.pool.fingerprint(b"node-access: the secret of cursors, v1"));
+        Self(Arc::new(Inner { parts, secret }))
+    }
+
+    /// What seals cursors.
+    pub fn secret(&self) -> &Secret {
+        &self.0.secret
+    }
+}
+
+impl Deref for Here {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0.parts
+    }
+}

@@ -1,0 +1,247 @@
+//! `Idempotency-Key`: a request that is sent twice has one effect (draft-ietf-httpapi-idempotency-key-header-07).
+//!
+//! The answer is stored in the transaction that has the effect, sealed under the patient's key, and given again
+//! byte for byte. The fingerprint is over the bytes that came: a client that writes the same object with its
+//! members in another order has made another request.
+
+use axum::extract::FromRequestParts;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use residency_policy::{Category, Problem, ProblemKind, wire};
+use serde::Serialize;
+use storage::idempotency::{Attempt, Begun, Fresh};
+use storage::{Access, AccessAction, Phi, RegionTx, Seen};
+
+use crate::etag::IfMatch;
+use crate::problem::not_found;
+use crate::{Act, Here, OpenCall, Refused};
+
+/// The grammar of the header, for the documentation: an `sf-string` or a bare token. `"a"` and `a` are one key.
+pub const PATTERN: &str = r#"^("[A-Za-z0-9._~:-]{1,128}"|[A-Za-z0-9._~:-]{1,128})$"#;
+
+/// The key of a request that must have one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+/// The key of a request that may have one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaybeIdempotencyKey(pub Option<IdempotencyKey>);
+
+impl IdempotencyKey {
+    /// The key without its quotes.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads a header's value.
+    pub fn parse(value: &str) -> Option<Self> {
+        let inner = match value.strip_prefix('"') {
+            Some(rest) => rest.strip_suffix('"')?,
+            None => value,
+        };
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._~:-".contains(&b);
+        ((1..=128).contains(&inner.len()) && inner.bytes().all(allowed)).then(|| Self(inner.to_owned()))
+    }
+
+    fn read(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+        let mut values = headers.get_all(wire::IDEMPOTENCY_KEY).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let parsed = value.to_str().ok().and_then(Self::parse).filter(|_| values.next().is_none());
+        parsed.map(Some).ok_or_else(|| {
+            Problem::new(ProblemKind::BadHeader).field(
+                wire::IDEMPOTENCY_KEY,
+                "format",
+                "is 1 to 128 letters, digits and . _ ~ : -, such as a UUID",
+            )
+        })
+    }
+}
+
+impl FromRequestParts<Here> for IdempotencyKey {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Here) -> Result<Self, Refused> {
+        Ok(Self::read(&parts.headers)?.ok_or_else(|| {
+            Problem::new(ProblemKind::MissingHeader).field(
+                wire::IDEMPOTENCY_KEY,
+                "required",
+                "send a new random key, and the same one when you repeat the request",
+            )
+        })?)
+    }
+}
+
+impl FromRequestParts<Here> for MaybeIdempotencyKey {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Here) -> Result<Self, Refused> {
+        Ok(Self(IdempotencyKey::read(&parts.headers)?))
+    }
+}
+
+impl From<IdempotencyKey> for MaybeIdempotencyKey {
+    fn from(key: IdempotencyKey) -> Self {
+        Self(Some(key))
+    }
+}
+
+/// One request that changes something: what makes it the same request again.
+pub struct Change {
+    key: Option<IdempotencyKey>,
+    fingerprint: [u8; 32],
+    route: &'static str,
+}
+
+impl Change {
+    /// Takes the fingerprint of a request: its act, target, precondition and body.
+    pub fn new<A: Act>(
+        call: &OpenCall<A>,
+        key: impl Into<MaybeIdempotencyKey>,
+        if_match: Option<&IfMatch>,
+        body: Option<&crate::body::Json>,
+    ) -> Self {
+        let target = call.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+        let tag = if_match.map_or("", IfMatch::as_str);
+        let mut bytes = Vec::new();
+        for part in
+            [A::NAME.as_bytes(), target.as_bytes(), tag.as_bytes(), body.map_or(&[][..], |b| b.digest())]
+        {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part);
+        }
+        Self { key: key.into().0, fingerprint: call.here.pool.fingerprint(&bytes), route: A::NAME }
+    }
+
+    /// Asks whether this was done before. Without a key there is nothing to ask.
+    pub async fn begin(&self, tx: RegionTx, entity: &'static str) -> Result<Step, Refused> {
+        let Some(key) = &self.key else { return Ok(Step::Do(tx, Doing(None))) };
+        let attempt = Attempt { key: key.as_str(), route: self.route, fingerprint: self.fingerprint };
+        let refuse = |problem: Problem| Err(problem.into());
+        match storage::idempotency::begin(&tx, &attempt).await? {
+            Begun::Fresh(fresh) => Ok(Step::Do(tx, Doing(Some(fresh)))),
+            Begun::Replay(stored) => {
+                let body: Phi<String> = stored.body(&tx).await?;
+                let access = Access { patient: stored.patient(), ..Access::of(AccessAction::Read, entity) };
+                let seen = tx.commit(&[access]).await?;
+                let status = StatusCode::from_u16(stored.status())
+                    .map_err(|_| Refused::internal("idempotency: a stored status"))?;
+                let mut headers = HeaderMap::new();
+                for (name, value) in stored.headers() {
+                    if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+                        headers.insert(name, value);
+                    }
+                }
+                headers.insert(
+                    HeaderName::from_static(wire::IDEMPOTENT_REPLAYED),
+                    HeaderValue::from_static("true"),
+                );
+                Ok(Step::Done(answer(status, headers, body.into_open(&seen))))
+            }
+            Begun::InFlight => {
+                tx.rollback().await;
+                refuse(Problem::new(ProblemKind::IdempotencyInFlight).retry_after(1))
+            }
+            Begun::Mismatch => {
+                tx.rollback().await;
+                refuse(Problem::new(ProblemKind::IdempotencyReused))
+            }
+            // What the answer was about is no longer there for anyone.
+            Begun::Gone => {
+                tx.rollback().await;
+                refuse(not_found())
+            }
+        }
+    }
+}
+
+/// What to do now.
+#[expect(clippy::large_enum_variant, reason = "one is made for a request and taken apart at once")]
+pub enum Step {
+    /// Have the effect, then [`Doing::commit`].
+    Do(RegionTx, Doing),
+    /// It was done before, and this was the answer.
+    Done(Response),
+}
+
+/// An effect under way.
+#[must_use = "an effect that is not committed is undone"]
+pub struct Doing(Option<Fresh>);
+
+impl Doing {
+    /// Stores the answer and commits it with the effect and its access records.
+    pub async fn commit<T: Serialize>(
+        self,
+        tx: RegionTx,
+        accesses: &[Access],
+        status: StatusCode,
+        headers: &[(&'static str, &str)],
+        body: Option<Phi<T>>,
+    ) -> Result<Response, Refused> {
+        let text = match body {
+            Some(body) => json(body)?,
+            None => Phi::new(String::new()),
+        };
+        if let Some(fresh) = self.0 {
+            fresh.finish(&tx, status.as_u16(), headers, Category::General, &text).await?;
+        }
+        let seen = tx.commit(accesses).await?;
+        let mut map = HeaderMap::new();
+        for &(name, value) in headers {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                map.insert(HeaderName::from_static(name), value);
+            }
+        }
+        Ok(answer(status, map, text.into_open(&seen)))
+    }
+}
+
+/// Writes a body as it goes out, still under guard.
+fn json<T: Serialize>(body: Phi<T>) -> Result<Phi<String>, Refused> {
+    body.try_map(|body| serde_json::to_string(&body)).map_err(|_| Refused::internal("a view cannot be written"))
+}
+
+/// Shows something that was read.
+pub fn show<T: Serialize>(headers: HeaderMap, body: Phi<T>, seen: &Seen) -> Result<Response, Refused> {
+    Ok(answer(StatusCode::OK, headers, json(body)?.into_open(seen)))
+}
+
+fn answer(status: StatusCode, headers: HeaderMap, body: String) -> Response {
+    let empty = body.is_empty();
+    let mut response = Response::new(axum::body::Body::from(Bytes::from(body)));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    if !empty {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_the_same_with_and_without_quotes() {
+        let bare = IdempotencyKey::parse("9f1c-a.B_~:");
+        assert_eq!(bare, IdempotencyKey::parse("\"9f1c-a.B_~:\""));
+        assert!(bare.is_some());
+        for wrong in ["", "\"\"", "\"a", "a\"", "a b", "a\"b", "é", "a,b"] {
+            assert_eq!(IdempotencyKey::parse(wrong), None, "{wrong}");
+        }
+        assert!(IdempotencyKey::parse(&"a".repeat(128)).is_some());
+        assert!(IdempotencyKey::parse(&"a".repeat(129)).is_none());
+    }
+
+    #[test]
+    fn two_keys_are_no_key() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(IdempotencyKey::read(&headers), Ok(None));
+        headers.append(wire::IDEMPOTENCY_KEY, HeaderValue::from_static("a"));
+        assert!(IdempotencyKey::read(&headers).is_ok_and(|key| key.is_some()));
+        headers.append(wire::IDEMPOTENCY_KEY, HeaderValue::from_static("b"));
+        assert!(IdempotencyKey::read(&headers).is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! Who is calling, what they may do, and how every answer looks.
+//!
+//! A request for PHI passes these, in this order, and each can refuse:
+//! 1. [`Caller`](caller): the API key. Nobody known: 401.
+//! 2. [`authorize`]: role, entity, action and purpose, from one table. Not in the table: 403.
+//! 3. The shape of the request: parameters, headers, body. None of it depends on whether the patient exists.
+//! 4. [`call::PatientCall::permit`]: placement and rules. Unknown, or a home that the key does not serve: 404.
+//! 5. The home's own database: its fence, and row-level security. Another organisation's patient: 404.
+//!
+//! Because 1 to 3 never look at the directory or the database, and 4 and 5 say the same 404, a patient that
+//! does not exist and one that the caller may not see get the same bytes.
+
+pub mod authorize;
+pub mod body;
+pub mod call;
+pub mod caller;
+pub mod doc;
+pub mod etag;
+pub mod finish;
+mod headers;
+pub mod here;
+pub mod idempotency;
+pub mod metrics;
+pub mod page;
+pub mod parameters;
+pub mod problem;
+mod secret;
+
+pub use authorize::{Act, Action, Entity, Shape};
+pub use call::{OpenCall, PatientCall, RegionCall, Via};
+pub use caller::{Credential, Jurisdictions};
+pub use here::{
+    ChangeRefused, Changes, Check, Checks, Directory, Here, Limits, LogIndex, NewOrganisation, OrgView, Parts,
+    Readiness, RegionView,
+};
+pub use metrics::Metrics;
+pub use problem::{Disclosable, Refused};
+pub use secret::Secret;

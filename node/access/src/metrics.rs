@@ -1,0 +1,120 @@
+//! What is counted. Labels are methods, route templates and status codes: never an id, a path or a query.
+
+use std::sync::{Mutex, PoisonError};
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// The labels of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+/// The labels of a duration. Without the status: a histogram has many series as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    method: &'static str,
+    route: String,
+}
+
+/// The node's metrics.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    requests: Family<Request, Counter>,
+    durations: Family<Route, Histogram>,
+    in_flight: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("domicile");
+        let requests = Family::<Request, Counter>::default();
+        // 0.5 ms to 8 s.
+        let durations = Family::<Route, Histogram>::new_with_constructor(|| {
+            Histogram::new(exponential_buckets(0.000_5, 2.0, 15))
+        });
+        let in_flight = Gauge::default();
+        registry.register("http_requests", "Requests answered", requests.clone());
+        registry.register("http_request_seconds", "Time to answer a request", durations.clone());
+        registry.register("http_requests_in_flight", "Requests under way", in_flight.clone());
+        Self { registry: Mutex::new(registry), requests, durations, in_flight }
+    }
+}
+
+impl Metrics {
+    /// Lets another part of the node add its own.
+    pub fn register(&self, add: impl FnOnce(&mut Registry)) {
+        add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The text that Prometheus reads (OpenMetrics 1.0).
+    pub fn exposition(&self) -> String {
+        let mut out = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing to a String cannot fail.
+        let _ = text::encode(&mut out, &registry);
+        out
+    }
+
+    /// Counts a request as under way until the guard is dropped, which also happens when the caller goes away.
+    pub(crate) fn started(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    pub(crate) fn answered(&self, method: &http::Method, route: &str, status: u16, seconds: f64) {
+        let method = bounded(method);
+        let route = route.to_owned();
+        self.durations.get_or_create(&Route { method, route: route.clone() }).observe(seconds);
+        self.requests.get_or_create(&Request { method, route, status }).inc();
+    }
+}
+
+/// One request under way.
+pub(crate) struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// A caller may invent methods; a label may not grow with them.
+pub(crate) fn bounded(method: &http::Method) -> &'static str {
+    match *method {
+        http::Method::GET => "GET",
+        http::Method::POST => "POST",
+        http::Method::PATCH => "PATCH",
+        http::Method::PUT => "PUT",
+        http::Method::DELETE => "DELETE",
+        http::Method::HEAD => "HEAD",
+        http::Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invented_method_makes_no_new_series() {
+        let metrics = Metrics::default();
+        for name in ["BREW", "PROPFIND", "X1"] {
+            let _in_flight = metrics.started();
+            assert!(metrics.exposition().contains("domicile_http_requests_in_flight 1"));
+            metrics.answered(&name.parse().expect("a method"), "/v1/orgs", 405, 0.001);
+        }
+        let text = metrics.exposition();
+        assert!(text.contains(r#"method="other",route="/v1/orgs",status="405"} 3"#), "{text}");
+        assert!(!text.contains("BREW"));
+        assert!(text.contains("domicile_http_requests_in_flight 0"), "{text}");
+    }
+}

@@ -1,0 +1,81 @@
+//! Opens an encounter.
+
+use axum::response::Response;
+use http::StatusCode;
+use node_access::body::Json;
+use node_access::doc::{IdempotencyHeader, PatientPath, PhiCreateProblems, PurposeHeader};
+use node_access::idempotency::{Change, IdempotencyKey, Step};
+use node_access::{Act, Action, Entity, PatientCall, Refused};
+use residency_policy::EncounterId;
+use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
+
+use super::ENTITY;
+use super::view::{EncounterView, NewEncounterBody};
+use crate::encounters::model::{self, Content, Encounter, Setting, State};
+use crate::encounters::store;
+use crate::{nothing_found, patients};
+
+/// Opening an encounter.
+pub struct Open;
+
+impl Act for Open {
+    const ENTITY: Entity = Entity::Encounter;
+    const ACTION: Action = Action::Create;
+    const NAME: &'static str = "encounter.open";
+}
+
+/// Opens an encounter of a patient.
+#[utoipa::path(
+    post, path = "/v1/patients/{id}/encounters", operation_id = "open_encounter", tag = "encounters",
+    security(("bearer" = [])),
+    params(PatientPath, PurposeHeader, IdempotencyHeader),
+    request_body(content = NewEncounterBody, description = "The encounter", content_type = "application/json"),
+    responses(
+        (status = 201, description = "The encounter is open", body = EncounterView, headers(
+            ("location" = String, description = "Where the encounter is shown"),
+            ("etag" = String, description = "The version")
+        )),
+        PhiCreateProblems
+    )
+)]
+pub async fn open(call: PatientCall<Open>, key: IdempotencyKey, body: Json) -> Result<Response, Refused> {
+    let change = Change::new(&call.call, key, None, Some(&body));
+    let (open, guarded) = body.split(Setting::FIELDS);
+    let (setting, content) = model::read(&open, guarded)?;
+    let id = EncounterId::random(&*call.call.here.entropy);
+    call.transact(|tx| apply(&call, tx, &change, id, &setting, &content)).await
+}
+
+async fn apply(
+    call: &PatientCall<Open>,
+    tx: RegionTx,
+    change: &Change,
+    id: EncounterId,
+    setting: &Setting,
+    content: &Phi<Content>,
+) -> Result<Response, Refused> {
+    let patient = call.patient()?;
+    let (tx, doing) = match change.begin(tx, ENTITY).await? {
+        Step::Done(answer) => return Ok(answer),
+        Step::Do(tx, doing) => (tx, doing),
+    };
+    if patients::store::token_by_id(&tx, patient).await?.is_none() {
+        return Err(nothing_found(tx, AccessAction::Create, ENTITY, id.uuid(), patient).await);
+    }
+    let encounter = Encounter {
+        id,
+        patient,
+        state: State::Open,
+        setting: setting.clone(),
+        content: content.clone(),
+        opened_at: tx.now(),
+        version: 1,
+    };
+    store::insert(&tx, &encounter).await?;
+    tx.emit(&Event::new(EventName::EncounterOpened, id.uuid())).await?;
+    let location = format!("/v1/patients/{patient}/encounters/{id}");
+    let headers = [("location", location.as_str()), ("etag", "\"1\"")];
+    let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
+    let view = EncounterView::of(encounter, Vec::new());
+    doing.commit(tx, &[access], StatusCode::CREATED, &headers, Some(view)).await
+}

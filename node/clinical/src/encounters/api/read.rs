@@ -1,0 +1,69 @@
+//! Shows one encounter with its addenda.
+
+use axum::response::Response;
+use http::HeaderMap;
+use http::header::ETAG;
+use node_access::doc::{EncounterPath, PhiProblems, PurposeHeader};
+use node_access::{Act, Action, Entity, PatientCall, Refused, Shape, etag, idempotency};
+use residency_policy::EncounterId;
+use storage::{Access, AccessAction, Phi};
+
+use super::ENTITY;
+use super::view::{AnyEncounter, EncounterView};
+use crate::encounters::model::State;
+use crate::encounters::store;
+use crate::nothing_found;
+
+/// Reading an encounter.
+pub struct Read;
+
+impl Act for Read {
+    const ENTITY: Entity = Entity::Encounter;
+    const ACTION: Action = Action::Read;
+    const NAME: &'static str = "encounter.read";
+}
+
+/// Shows one encounter with its addenda, as the caller's role is shown it.
+#[utoipa::path(
+    get, path = "/v1/patients/{id}/encounters/{encounter}", operation_id = "read_encounter", tag = "encounters",
+    security(("bearer" = [])),
+    params(EncounterPath, PurposeHeader),
+    responses(
+        (status = 200, description = "The encounter", body = AnyEncounter, headers(
+            ("etag" = String, description = "The version, for those who may change it")
+        )),
+        PhiProblems
+    )
+)]
+pub async fn read(call: PatientCall<Read>) -> Result<Response, Refused> {
+    let patient = call.patient()?;
+    let id: EncounterId = call.call.path("encounter")?;
+    let tx = call.begin().await?;
+    let access = Access::to(AccessAction::Read, ENTITY, id.uuid(), patient);
+    if call.call.shape != Shape::Full {
+        let Some(heading) = store::heading(&tx, patient, id).await? else {
+            return Err(nothing_found(tx, AccessAction::Read, ENTITY, id.uuid(), patient).await);
+        };
+        let seen = tx.commit(&[access]).await?;
+        let view = match call.call.shape {
+            Shape::Token => AnyEncounter::Token(heading.into()),
+            Shape::Full | Shape::Listed => AnyEncounter::Listed(heading.into()),
+        };
+        return idempotency::show(HeaderMap::new(), Phi::new(view), &seen);
+    }
+    let Some(encounter) = store::by_id(&tx, patient, id).await? else {
+        return Err(nothing_found(tx, AccessAction::Read, ENTITY, id.uuid(), patient).await);
+    };
+    let addenda = store::addenda(&tx, patient, id).await?;
+    let seen = tx.commit(&[access]).await?;
+    if let State::Signed(signature) = &encounter.state {
+        let bytes = encounter.signed_bytes(encounter.content.open(&seen));
+        if call.call.here.pool.fingerprint(&bytes) != signature.digest {
+            return Err(Refused::internal("encounter.read: a signed encounter is not what was signed"));
+        }
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert(ETAG, etag::of(encounter.version));
+    let view = EncounterView::of(encounter, addenda).map(|view| AnyEncounter::Full(Box::new(view)));
+    idempotency::show(headers, view, &seen)
+}

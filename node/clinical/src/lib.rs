@@ -1,0 +1,128 @@
+//! Every clinical feature. A feature may import only features listed above it, and only what their `mod.rs` makes
+//! public.
+
+pub mod encounters;
+mod merge_patch;
+pub mod patients;
+pub mod values;
+
+use axum::Extension;
+use node_access::{Here, Refused, finish, problem};
+use node_console::Document;
+use residency_policy::{PatientId, Problem};
+use storage::{Access, AccessAction, AccessOutcome, Phi, RegionTx};
+use utoipa::OpenApi as _;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
+
+/// What a feature supplies.
+pub struct Feature {
+    /// Its folder.
+    pub name: &'static str,
+    /// Its routes, each with its documentation.
+    pub routes: OpenApiRouter<Here>,
+    /// Its SQL, by name, for the test that prepares every statement against the migrated schema.
+    pub statements: &'static [(&'static str, &'static str)],
+}
+
+/// Every feature, in the order in which they may import one another.
+pub fn features() -> Vec<Feature> {
+    vec![patients::feature(), encounters::feature()]
+}
+
+/// What the document says of the whole.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Domicile",
+        description = "Patients' records, each kept at one home. Every refusal is a problem document (RFC 9457) \
+                       whose `type` leads to a page that explains it. Every answer carries `X-Request-Id`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    servers((url = "/", description = "The router or the node that you ask")),
+    components(schemas(node_access::doc::ProblemBody)),
+    tags(
+        (name = "patients", description = "Who somebody is, at their home"),
+        (name = "encounters", description = "Visits, and what was found"),
+        (name = "organisations", description = "The tenants"),
+        (name = "regions", description = "The homes that there are"),
+        (name = "operations", description = "For those who run a node"),
+        (name = "documentation", description = "For those who read this")
+    )
+)]
+struct Whole;
+
+fn joined() -> OpenApiRouter<Here> {
+    let mut document = Whole::openapi();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An API key: it stands for one organisation, one role and some jurisdictions."))
+        .build();
+    document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    features()
+        .into_iter()
+        .fold(OpenApiRouter::with_openapi(document).merge(node_console::routes()), |all, feature| {
+            all.merge(feature.routes)
+        })
+}
+
+/// The whole OpenAPI document, made from the handlers.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    joined().split_for_parts().1
+}
+
+/// Every route of a node.
+pub fn router(here: Here) -> axum::Router {
+    let (routes, document) = joined().split_for_parts();
+    // The document is made of strings and maps with string keys; nothing in it can fail to serialise.
+    let document = Document(serde_json::to_vec(&document).unwrap_or_default().into());
+    let routes = routes.fallback(nowhere).layer(Extension(document));
+    finish::around(routes, &here).with_state(here)
+}
+
+async fn nowhere() -> Refused {
+    problem::not_found().into()
+}
+
+/// Records that something was asked for which is not there for this caller, and answers as if it never was.
+pub(crate) async fn nothing_found(
+    tx: RegionTx,
+    action: AccessAction,
+    entity: &'static str,
+    id: Uuid,
+    patient: PatientId,
+) -> Refused {
+    let access = Access::to(action, entity, id, patient).ended(AccessOutcome::NotFound);
+    match tx.commit(&[access]).await {
+        Ok(_) => problem::not_found().into(),
+        Err(error) => error.into(),
+    }
+}
+
+/// Records that something was refused to a caller who so learnt of its state, and refuses it.
+pub(crate) async fn refused(
+    tx: RegionTx,
+    action: AccessAction,
+    entity: &'static str,
+    id: Uuid,
+    patient: PatientId,
+    why: Problem,
+) -> Refused {
+    let access = Access::to(action, entity, id, patient).ended(AccessOutcome::Refused);
+    match tx.commit(&[access]).await {
+        Ok(_) => why.into(),
+        Err(error) => error.into(),
+    }
+}
+
+/// Many guarded values as one.
+pub(crate) fn together<T>(all: Vec<Phi<T>>) -> Phi<Vec<T>> {
+    let room = Vec::with_capacity(all.len());
+    all.into_iter().fold(Phi::new(room), |list, item| {
+        list.zip(item).map(|(mut list, item)| {
+            list.push(item);
+            list
+        })
+    })
+}

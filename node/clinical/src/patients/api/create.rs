@@ -1,0 +1,156 @@
+//! Registers a patient at a home.
+
+use axum::response::Response;
+use futures::future::try_join;
+use http::StatusCode;
+use node_access::body::Json;
+use node_access::doc::{HomeParameter, IdempotencyHeader, PhiCreateProblems, PurposeHeader};
+use node_access::idempotency::{Change, IdempotencyKey, Step};
+use node_access::{Act, Action, Entity, Refused, RegionCall, parameters};
+use residency_policy::{PatientId, Problem, ProblemKind, wire};
+use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
+
+use super::ENTITY;
+use super::list::accesses;
+use super::view::{NewPatientBody, PatientView};
+use crate::patients::model::{Demographics, Patient, address_outside_home};
+use crate::patients::store;
+use crate::refused;
+use crate::values::Mrn;
+
+/// Registering a patient.
+pub struct Create;
+
+impl Act for Create {
+    const ENTITY: Entity = Entity::Patient;
+    const ACTION: Action = Action::Create;
+    const NAME: &'static str = "patient.create";
+    const PARAMETERS: &'static [&'static str] = parameters::HOME;
+}
+
+/// Registers a patient at the home that the query names. The body is never read to find a home: an address in
+/// another state is recorded and changes nothing.
+#[utoipa::path(
+    post, path = "/v1/patients", operation_id = "create_patient", tag = "patients",
+    security(("bearer" = [])),
+    params(HomeParameter, PurposeHeader, IdempotencyHeader),
+    request_body(content = NewPatientBody, description = "The patient", content_type = "application/json"),
+    responses(
+        (status = 201, description = "The patient was registered", body = PatientView, headers(
+            ("location" = String, description = "Where the patient is shown"),
+            ("etag" = String, description = "The version"),
+            ("idempotent-replayed" = String, description = "`true` when the answer was stored earlier")
+        )),
+        PhiCreateProblems
+    )
+)]
+pub async fn create(call: RegionCall<Create>, key: IdempotencyKey, body: Json) -> Result<Response, Refused> {
+    let change = Change::new(&call.call, key, None, Some(&body));
+    let here = &call.call.here;
+    let today = call.call.today();
+    let person = body
+        .into_phi()
+        .try_map(|object| Demographics::read(&object, today, Some(Mrn::random(&*here.entropy))))?;
+    let alike = match look(&call, &change, &person).await? {
+        Looked::Done(answer) => return Ok(answer),
+        Looked::New(alike) => alike,
+    };
+    // Only now: a repeated or refused request costs no id and no data key.
+    let id = here.pool.take_id().await?;
+    let answer = call.transact_new(id, |tx| register(&call, tx, id, &change, &person, &alike)).await;
+    if lost_a_race(&answer) {
+        here.pool.give_back(id).await;
+    }
+    answer
+}
+
+/// What is known before an id is taken.
+enum Looked {
+    /// It was done before, and this was the answer.
+    Done(Response),
+    /// It is new, and these may be the same person.
+    New(Vec<PatientId>),
+}
+
+/// Looks in the region whether this was done before, whether the number is taken, and who may be the same person.
+/// In a transaction of its own: that of a registration sees the one patient it is for. Two registrations at the same
+/// instant may so miss each other: the second transaction asks for the attempt and the number again, and possible
+/// duplicates are a hint and refuse nothing.
+async fn look(
+    call: &RegionCall<Create>,
+    change: &Change,
+    person: &Phi<Demographics>,
+) -> Result<Looked, Refused> {
+    let tx = match change.begin(call.begin().await?, ENTITY).await? {
+        Step::Done(answer) => return Ok(Looked::Done(answer)),
+        Step::Do(tx, _) => tx,
+    };
+    let (holder, alike) = try_join(store::holder_of_mrn(&tx, person), store::duplicates(&tx, person)).await?;
+    if let Some(holder) = holder {
+        return Err(refused(tx, AccessAction::Create, ENTITY, holder.uuid(), holder, taken()).await);
+    }
+    tx.commit(&accesses(AccessAction::Search, &alike)).await?;
+    Ok(Looked::New(alike))
+}
+
+/// Whether a registration certainly left nothing under its id: the same attempt, or one with the same number, was
+/// quicker. Its data key, if it has one already, is that of whoever gets the id next. After any other failure the id
+/// is not used again: it may have been committed, or may be what is wrong.
+fn lost_a_race(answer: &Result<Response, Refused>) -> bool {
+    match answer {
+        Ok(response) => response.headers().contains_key(wire::IDEMPOTENT_REPLAYED),
+        Err(refused) => matches!(
+            refused.problem().kind(),
+            ProblemKind::AlreadyExists | ProblemKind::IdempotencyInFlight | ProblemKind::IdempotencyReused
+        ),
+    }
+}
+
+async fn register(
+    call: &RegionCall<Create>,
+    tx: RegionTx,
+    id: PatientId,
+    change: &Change,
+    person: &Phi<Demographics>,
+    alike: &[PatientId],
+) -> Result<Response, Refused> {
+    let (tx, doing) = match change.begin(tx, ENTITY).await? {
+        Step::Done(answer) => return Ok(answer),
+        Step::Do(tx, doing) => (tx, doing),
+    };
+    let home = call.home();
+    let outside = address_outside_home(person, home.0.0);
+    store::insert(&tx, id, person, outside).await.map_err(number_taken)?;
+    tx.emit(&Event::new(EventName::PatientCreated, id.uuid())).await?;
+    let at = tx.now();
+    let patient = Patient {
+        id,
+        demographics: person.clone(),
+        address_outside_home: outside,
+        version: 1,
+        created_at: at,
+        updated_at: at,
+    };
+    let view = PatientView::of(patient, home)
+        .map(|view| PatientView { possible_duplicates: Some(alike.to_vec()), ..view });
+    let location = format!("/v1/patients/{id}");
+    let headers = [("location", location.as_str()), ("etag", "\"1\"")];
+    let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), id);
+    doing.commit(tx, &[access], StatusCode::CREATED, &headers, Some(view)).await
+}
+
+/// Two patients of one organisation may not have one number.
+pub(super) fn number_taken(error: storage::Error) -> Refused {
+    match error {
+        storage::Error::Exists { constraint } if constraint == store::ONE_MRN => taken().into(),
+        other => other.into(),
+    }
+}
+
+fn taken() -> Problem {
+    Problem::new(ProblemKind::AlreadyExists).field(
+        "/mrn",
+        "taken",
+        "another patient of this organisation has this number",
+    )
+}

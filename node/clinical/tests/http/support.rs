@@ -1,0 +1,358 @@
+//! A node's router on a throw-away region, and a caller.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+use node_access::{
+    ChangeRefused, Changes, Check, Checks, Credential, Directory, Here, Jurisdictions, Limits, LogIndex,
+    Metrics, NewOrganisation, OrgView, Parts, Readiness, RegionView,
+};
+use residency_policy::{
+    Entropy as _, Epoch, Home, Jurisdiction, KeyId, OrgId, OrgType, PatientId, Placement, PlacementState,
+    Region, Role, Ruleset,
+};
+use serde_json::{Value, json};
+use storage::testing::{PostgresServer, TestEntropy, TestRegion};
+use tower::ServiceExt as _;
+
+pub(crate) fn jurisdiction(code: &str) -> Jurisdiction {
+    code.parse().expect("a jurisdiction")
+}
+
+pub(crate) fn random<T: From<[u8; 16]>>() -> T {
+    let mut bytes = [0; 16];
+    TestEntropy::default().fill(&mut bytes);
+    T::from(bytes)
+}
+
+/// A directory that tests write.
+pub(crate) struct Book {
+    pub(crate) placements: Mutex<HashMap<PatientId, Placement>>,
+    pub(crate) keys: Mutex<HashMap<String, Credential>>,
+    pub(crate) organisations: Mutex<Vec<OrgView>>,
+    pub(crate) stale: AtomicBool,
+    pub(crate) quorum: AtomicBool,
+    /// Changes of the control plane are never answered.
+    pub(crate) hangs: AtomicBool,
+    rules: Arc<Ruleset>,
+    index: AtomicU64,
+}
+
+impl Directory for Book {
+    fn placement(&self, patient: PatientId) -> Option<Placement> {
+        self.placements.lock().expect("a lock").get(&patient).copied()
+    }
+
+    fn view_age(&self) -> Duration {
+        if self.stale.load(Ordering::SeqCst) { Duration::from_hours(1) } else { Duration::ZERO }
+    }
+
+    fn rules(&self) -> Option<Arc<Ruleset>> {
+        Some(Arc::clone(&self.rules))
+    }
+
+    fn authenticate(&self, bearer: &str, _now: Timestamp) -> Option<Credential> {
+        self.keys.lock().expect("a lock").get(bearer).copied()
+    }
+
+    fn region(&self, region: Region) -> Option<RegionView> {
+        self.regions().into_iter().find(|view| view.region == region)
+    }
+
+    fn regions(&self) -> Vec<RegionView> {
+        ["US-TX", "US-CA", "US-NY"]
+            .map(|code| RegionView {
+                region: Region(jurisdiction(code)),
+                url: format!("https://{}.example.net", code.to_lowercase()),
+            })
+            .to_vec()
+    }
+
+    fn organisation(&self, org: OrgId) -> Option<OrgView> {
+        self.organisations().into_iter().find(|view| view.id == org)
+    }
+
+    fn organisations(&self) -> Vec<OrgView> {
+        self.organisations.lock().expect("a lock").clone()
+    }
+}
+
+impl Changes for Book {
+    fn add_organisation(
+        &self,
+        new: NewOrganisation,
+    ) -> futures::future::BoxFuture<'_, Result<LogIndex, ChangeRefused>> {
+        Box::pin(async move {
+            if self.hangs.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            if !self.quorum.load(Ordering::SeqCst) {
+                return Err(ChangeRefused::NoQuorum);
+            }
+            let NewOrganisation { id, name, org_type, serves } = new;
+            let mut all = self.organisations.lock().expect("a lock");
+            all.retain(|view| view.id != id);
+            all.push(OrgView { id, name, org_type, serves, active: true });
+            Ok(LogIndex(self.index.fetch_add(1, Ordering::SeqCst)))
+        })
+    }
+}
+
+impl Readiness for Book {
+    fn check(&self) -> futures::future::BoxFuture<'_, Checks> {
+        let control = if self.quorum.load(Ordering::SeqCst) {
+            Check::Right
+        } else {
+            Check::Wrong("the control plane has no quorum: start another of its members")
+        };
+        let right = Check::Right;
+        Box::pin(async move { Checks { database: right, keys: right, control, rules: right } })
+    }
+}
+
+/// One region's node.
+pub(crate) struct World {
+    pub(crate) region: TestRegion,
+    pub(crate) book: Arc<Book>,
+    pub(crate) router: Router,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| panic!("not JSON: {}", self.text()))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// Checks the status, and shows the body when it is another one.
+    #[track_caller]
+    pub(crate) fn is(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text());
+        self
+    }
+
+    /// Checks that it is a certain problem.
+    #[track_caller]
+    pub(crate) fn problem(self, slug: &str) -> Value {
+        let json = self.json();
+        assert_eq!(json["type"], format!("/problems/{slug}"), "{json}");
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(json["status"], self.status.as_u16());
+        assert_eq!(json["request_id"], self.header("x-request-id"));
+        json
+    }
+}
+
+/// A request on its way.
+pub(crate) struct Ask<'w> {
+    world: &'w World,
+    method: Method,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Ask<'_> {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(there, _)| there != name);
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(there, _)| there != name);
+        self
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.raw(body.to_string().into_bytes())
+    }
+
+    pub(crate) fn raw(mut self, body: Vec<u8>) -> Self {
+        self.body = body;
+        self.header("content-type", "application/json")
+    }
+
+    pub(crate) async fn send(mut self) -> Answer {
+        let body = std::mem::take(&mut self.body);
+        self.stream(Body::from(body)).await
+    }
+
+    /// Sends with another body than bytes that are there.
+    pub(crate) async fn stream(self, body: Body) -> Answer {
+        let mut request = Request::builder().method(self.method).uri(self.path);
+        for (name, value) in self.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(body).expect("a request");
+        let response = self.world.router.clone().oneshot(request).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes().to_vec();
+        Answer { status: parts.status, headers: parts.headers, bytes }
+    }
+}
+
+impl World {
+    /// The node of Texas, with an organisation and a key for each role (`provider`, ...) in Texas and California, a
+    /// key of another organisation (`stranger`), and one that works in New York only (`elsewhere`).
+    pub(crate) async fn new() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    pub(crate) async fn with(limits: Limits) -> Self {
+        // Another crate of the test may have installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let region = TestRegion::new(PostgresServer::shared(), "TX").await;
+        let rules = "version = 1\n[[transit]]\nhome = 'any'\ningress = 'any'\ncategory = 'any'\nmode = 'proxy'\n\
+                     effective_from = 2025-01-01\ncitation = 'test'\n";
+        let book = Arc::new(Book {
+            placements: Mutex::default(),
+            keys: Mutex::default(),
+            organisations: Mutex::default(),
+            stale: AtomicBool::new(false),
+            quorum: AtomicBool::new(true),
+            hangs: AtomicBool::new(false),
+            rules: Arc::new(Ruleset::parse(rules).expect("rules")),
+            index: AtomicU64::new(1),
+        });
+        let here = Here::new(Parts {
+            region: region.region(),
+            pool: region.pool.clone(),
+            directory: Arc::clone(&book) as Arc<dyn Directory>,
+            changes: Arc::clone(&book) as Arc<dyn Changes>,
+            readiness: Arc::clone(&book) as Arc<dyn Readiness>,
+            clock: Arc::clone(&region.clock) as Arc<dyn residency_policy::Clock>,
+            entropy: Arc::new(TestEntropy::default()),
+            limits,
+            metrics: Arc::new(Metrics::default()),
+        });
+        let org = OrgId::random(&TestEntropy::default());
+        let world = Self { region, book, router: node_clinical::router(here) };
+        for &role in Role::ALL {
+            world.key(role.as_str(), org, role, &["US-TX", "US-CA"]);
+        }
+        let other = OrgId::random(&TestEntropy::default());
+        world.key("stranger", other, Role::Provider, &["US-TX", "US-CA"]);
+        world.key("elsewhere", org, Role::Provider, &["US-NY"]);
+        world.fill(200).await;
+        world
+    }
+
+    /// Adds an API key.
+    pub(crate) fn key(&self, text: &str, org: OrgId, role: Role, jurisdictions: &[&str]) {
+        let credential = Credential {
+            key: KeyId::random(&TestEntropy::default()),
+            org,
+            org_type: OrgType::Provider,
+            role,
+            jurisdictions: jurisdictions.iter().map(|code| jurisdiction(code)).collect::<Jurisdictions>(),
+        };
+        self.book.keys.lock().expect("a lock").insert(text.to_owned(), credential);
+    }
+
+    /// Claims ids, as the node does ahead.
+    pub(crate) async fn fill(&self, many: usize) {
+        let ids: Vec<_> = (0..many).map(|_| PatientId::random(&TestEntropy::default())).collect();
+        for id in &ids {
+            self.place(*id, "US-TX");
+        }
+        storage::ids::refill(&self.region.pool, &ids).await.expect("ids are added");
+    }
+
+    /// An id that the directory gave to this region and that is in its pool.
+    pub(crate) async fn claimed(&self) -> PatientId {
+        let client = self.region.as_superuser().await;
+        let row = client.query_one("SELECT patient_id::text FROM id_pool LIMIT 1", &[]).await.expect("an id");
+        row.get::<_, String>(0).parse().expect("an id")
+    }
+
+    /// Writes a line of the directory.
+    pub(crate) fn place(&self, patient: PatientId, home: &str) {
+        let home = Home(Region(jurisdiction(home)));
+        let placement = Placement { patient, home, epoch: Epoch::FIRST, state: PlacementState::Active };
+        self.book.placements.lock().expect("a lock").insert(patient, placement);
+    }
+
+    /// The access records of a patient, as `action outcome`, sorted.
+    pub(crate) async fn accesses(&self, patient: &str) -> Vec<String> {
+        let client = self.region.as_superuser().await;
+        let sql = "SELECT action || ' ' || outcome FROM access_log WHERE patient_id::text = $1 ORDER BY 1";
+        let rows = client.query(sql, &[&patient]).await.expect("rows");
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// How many ids are left, in the database and in this process: those that are placed and not registered.
+    pub(crate) async fn ids_left(&self) -> u64 {
+        let client = self.region.as_superuser().await;
+        let sql = "SELECT count(*) FROM patients";
+        let registered: i64 = client.query_one(sql, &[]).await.expect("counts").get(0);
+        let mut left = 0;
+        while self.region.pool.take_id().await.is_ok() {
+            left += 1;
+        }
+        assert_eq!(left + registered.cast_unsigned(), 200, "every id is registered or left");
+        left
+    }
+
+    /// A request of a role, for treatment, with a fresh idempotency key where one is taken.
+    pub(crate) fn ask(&self, key: &str, method: &str, path: &str) -> Ask<'_> {
+        let method: Method = method.parse().expect("a method");
+        let ask = Ask { world: self, method, path: path.to_owned(), headers: Vec::new(), body: Vec::new() };
+        let ask = ask.header("authorization", &format!("Bearer {key}")).header("purpose-of-use", "TREAT");
+        match ask.method {
+            Method::POST => {
+                let fresh = PatientId::random(&TestEntropy::default()).to_string();
+                ask.header("idempotency-key", &fresh)
+            }
+            _ => ask,
+        }
+    }
+
+    /// Registers somebody and returns the answer's body.
+    pub(crate) async fn register(&self, body: &Value) -> Value {
+        self.ask("provider", "POST", "/v1/patients?home=US-TX").json(body).send().await.is(201).json()
+    }
+}
+
+/// The path of a patient or of an encounter that was answered.
+pub(crate) fn id(body: &Value) -> String {
+    body["id"].as_str().expect("an id").to_owned()
+}
+
+/// Somebody made up.
+pub(crate) fn ana() -> Value {
+    json!({
+        "given_name": "Ana", "family_name": "O'Brien-Núñez", "birth_date": "1980-02-29", "sex": "female",
+        "email": "ana.sample@example.com", "phone": "+15125550100",
+        "address": {"line": ["1 SAMPLE ST", "APT 2"], "city": "Austin", "state": "TX", "postal_code": "78701"}
+    })
+}
+
+/// A visit of somebody made up.
+pub(crate) fn visit() -> Value {
+    json!({
+        "service_jurisdiction": "US-TX", "provider_npi": "1234567893", "reason": "cough",
+        "note": "Lungs clear.\nRest.", "diagnoses": ["J06.9"]
+    })
+}

@@ -1,0 +1,25 @@
+//! What belongs to no clinical feature: organisations, regions, health, metrics, and the documentation.
+//!
+//! Nothing here is PHI, and nothing here begins a transaction.
+
+pub mod docs;
+pub mod health;
+mod html;
+pub mod organisations;
+pub mod problems;
+pub mod regions;
+
+use node_access::Here;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use docs::Document;
+
+/// Every route of this crate, each with its documentation.
+pub fn routes() -> OpenApiRouter<Here> {
+    OpenApiRouter::new()
+        .merge(organisations::routes())
+        .merge(regions::routes())
+        .merge(health::routes())
+        .merge(problems::routes())
+        .merge(docs::routes())
+}

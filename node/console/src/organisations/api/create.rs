@@ -1,0 +1,224 @@
+//! Adds an organisation, through the control plane.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::LOCATION;
+use http::{HeaderName, HeaderValue, StatusCode};
+use node_access::body::{self, Object};
+use node_access::doc::{IdempotencyHeader, OpenChangeProblems};
+use node_access::idempotency::IdempotencyKey;
+use node_access::{
+    Act, Action, ChangeRefused, Credential, Disclosable, Entity, Jurisdictions, NewOrganisation, OpenCall,
+    OrgView, Refused,
+};
+use residency_policy::{FieldError, Jurisdiction, OrgId, OrgType, Problem, ProblemKind, wire};
+use ring::digest;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::organisations::OrganisationBody;
+
+/// Where in the replicated log the change is.
+const LOG_INDEX: HeaderName = HeaderName::from_static(wire::LOG_INDEX);
+
+/// Adding an organisation.
+pub struct Create;
+
+impl Act for Create {
+    const ENTITY: Entity = Entity::Organisation;
+    const ACTION: Action = Action::Create;
+    const NAME: &'static str = "organisation.create";
+}
+
+/// An organisation to be added.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewOrganisation)]
+#[serde(deny_unknown_fields)]
+pub struct NewOrganisationBody {
+    /// Its public name: letters, digits, spaces and `& ' . , ( ) -`, with at least one letter and at most three
+    /// digits. Everybody sees it, so it names no person.
+    #[schema(
+        min_length = 1,
+        max_length = 80,
+        pattern = "^[^0-9]*([0-9][^0-9]*){0,3}$",
+        example = "Lone Star Family Clinic"
+    )]
+    pub name: String,
+    /// What kind it is.
+    #[serde(rename = "type")]
+    #[schema(pattern = "^(provider|lab|pharmacy|marketing|auditor)$", example = "provider")]
+    pub kind: String,
+    /// Where it serves, as ISO 3166-2 codes, each once.
+    #[schema(min_items = 1, max_items = 57, example = json!(["US-TX"]))]
+    pub serves: Vec<String>,
+}
+
+struct Change(ChangeRefused);
+
+impl Disclosable for Change {
+    fn problem(&self) -> Problem {
+        match self.0 {
+            ChangeRefused::NoQuorum => Problem::new(ProblemKind::ControlUnavailable).retry_after(2),
+            ChangeRefused::BadName => {
+                Problem::new(ProblemKind::Invalid).field("/name", "format", "is not a public name")
+            }
+            ChangeRefused::AlreadyExists => Problem::new(ProblemKind::IdempotencyReused),
+            ChangeRefused::Other => Problem::new(ProblemKind::Internal),
+        }
+    }
+
+    fn cause(&self) -> Option<String> {
+        Some(self.0.to_string())
+    }
+}
+
+/// Adds an organisation. The answer comes when the change is durable on a quorum of the control plane.
+#[utoipa::path(
+    post, path = "/v1/orgs", operation_id = "create_organisation", tag = "organisations",
+    security(("bearer" = [])),
+    params(IdempotencyHeader),
+    request_body(content = NewOrganisationBody, description = "The organisation", content_type = "application/json"),
+    responses(
+        (status = 201, description = "It was added", body = OrganisationBody, headers(
+            ("location" = String, description = "Where it is shown"),
+            ("x-log-index" = u64, description = "The change's place in the replicated log")
+        )),
+        OpenChangeProblems
+    )
+)]
+pub async fn create(
+    call: OpenCall<Create>,
+    key: IdempotencyKey,
+    body: body::PublicJson,
+) -> Result<Response, Refused> {
+    let new = read(&body.0, id_of(&call.caller, &key))?;
+    let before = call.here.directory.organisation(new.id);
+    if before.as_ref().is_some_and(|before| !same(before, &new)) {
+        return Err(Problem::new(ProblemKind::IdempotencyReused).into());
+    }
+    let index = call.here.changes.add_organisation(new.clone()).await.map_err(Change)?;
+    let view = OrgView { id: new.id, name: new.name, org_type: new.org_type, serves: new.serves, active: true };
+    let location = HeaderValue::from_str(&format!("/v1/orgs/{}", view.id));
+    let mut response = (StatusCode::CREATED, Json(OrganisationBody::from(view))).into_response();
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, location.map_err(|_| Refused::internal("organisation.create: location"))?);
+    headers.insert(LOG_INDEX, HeaderValue::from(index.0));
+    if before.is_some() {
+        headers.insert(HeaderName::from_static(wire::IDEMPOTENT_REPLAYED), HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// The id follows from who asks and their idempotency key, so that a repeated request is the same change on every
+/// node of the cluster, and none of them has to remember it. An organisation's id is public; a patient's is never
+/// made like this.
+fn id_of(caller: &Credential, key: &IdempotencyKey) -> OrgId {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(b"organisation id v1");
+    context.update(&caller.org.to_bytes());
+    context.update(&caller.key.to_bytes());
+    context.update(key.as_str().as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&context.finish().as_ref()[..16]);
+    // The bits of UUID version 4 and variant 1 (RFC 9562), so that the id is one like any other.
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    OrgId::from_bytes(bytes)
+}
+
+fn same(before: &OrgView, new: &NewOrganisation) -> bool {
+    before.name == new.name && before.org_type == new.org_type && before.serves == new.serves
+}
+
+fn read(object: &Object, id: OrgId) -> Result<NewOrganisation, Problem> {
+    object.only(&["name", "type", "serves"])?;
+    let mut wrong = Vec::new();
+    let mut note = |pointer, detail| wrong.push(FieldError { pointer, code: "format", detail });
+    let name = object.get("name").and_then(Value::as_str).filter(|name| is_public_name(name));
+    if name.is_none() {
+        note(
+            "/name",
+            "expected 1 to 80 letters, digits, spaces and & ' . , ( ) -, with a letter and at most three digits",
+        );
+    }
+    let org_type = object.get("type").and_then(Value::as_str).and_then(|text| text.parse::<OrgType>().ok());
+    if org_type.is_none() {
+        note("/type", "expected provider, lab, pharmacy, marketing or auditor");
+    }
+    let serves = object.get("serves").and_then(Value::as_array).and_then(|list| jurisdictions(list));
+    if serves.is_none() {
+        note("/serves", "expected a list of ISO 3166-2 codes such as US-TX, each once");
+    }
+    match (name, org_type, serves) {
+        (Some(name), Some(org_type), Some(serves)) => {
+            Ok(NewOrganisation { id, name: name.to_owned(), org_type, serves })
+        }
+        _ => Err(Problem::new(ProblemKind::Invalid).fields(wrong)),
+    }
+}
+
+/// The grammar of the control plane's public names.
+fn is_public_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_alphanumeric() || " &'.,()-".contains(c);
+    let named = text.chars().any(char::is_alphabetic) && text.chars().filter(|c| c.is_numeric()).count() <= 3;
+    named && text.chars().count() <= 80 && text.trim() == text && text.chars().all(allowed)
+}
+
+fn jurisdictions(list: &[Value]) -> Option<Jurisdictions> {
+    let codes: Option<Vec<Jurisdiction>> =
+        list.iter().map(|item| item.as_str().and_then(|code| code.parse().ok())).collect();
+    let codes = codes.filter(|codes| !codes.is_empty())?;
+    let set: Jurisdictions = codes.iter().copied().collect();
+    (set.iter().count() == codes.len()).then_some(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use residency_policy::{KeyId, RequestId, Role};
+    use serde_json::json;
+
+    fn object(value: Value) -> Object {
+        let Value::Object(map) = value else { panic!("an object") };
+        Object::from(map)
+    }
+
+    fn pointers(value: Value) -> Vec<String> {
+        let problem = read(&object(value), OrgId::from_bytes([1; 16])).expect_err("is refused");
+        let shown = serde_json::to_value(problem.document(RequestId::from_bytes([0; 16]))).expect("writes");
+        let errors = shown["errors"].as_array().expect("a list").iter();
+        errors.map(|error| error["pointer"].as_str().expect("text").to_owned()).collect()
+    }
+
+    #[test]
+    fn a_right_body_is_read_and_every_wrong_field_is_named() {
+        let right =
+            json!({"name": "Lone Star Family Clinic", "type": "provider", "serves": ["US-TX", "US-CA"]});
+        assert!(read(&object(right), OrgId::from_bytes([1; 16])).is_ok());
+        assert_eq!(pointers(json!({})), ["/name", "/type", "/serves"]);
+        assert_eq!(pointers(json!({"name": "<b>", "type": "provider", "serves": ["US-TX"]})), ["/name"]);
+        assert_eq!(pointers(json!({"name": "Ana 1980", "type": "lab", "serves": ["US-TX"]})), ["/name"]);
+        assert_eq!(pointers(json!({"name": "(1)", "type": "lab", "serves": ["US-TX"]})), ["/name"]);
+        assert_eq!(pointers(json!({"name": "A", "type": "Provider", "serves": ["US-TX"]})), ["/type"]);
+        for serves in [json!([]), json!(["US-TX", "US-TX"]), json!(["TX"]), json!("US-TX"), json!([1])] {
+            assert_eq!(pointers(json!({"name": "A", "type": "lab", "serves": serves})), ["/serves"]);
+        }
+        assert_eq!(pointers(json!({"name": "A", "type": "lab", "serves": ["US-TX"], "id": "x"})), [""]);
+    }
+
+    #[test]
+    fn the_same_request_makes_the_same_id_and_another_key_another() {
+        let caller = |org: u8| Credential {
+            key: KeyId::from_bytes([2; 16]),
+            org: OrgId::from_bytes([org; 16]),
+            org_type: OrgType::Provider,
+            role: Role::OrgAdmin,
+            jurisdictions: Jurisdictions::default(),
+        };
+        let key = |text: &str| IdempotencyKey::parse(text).expect("a key");
+        assert_eq!(id_of(&caller(1), &key("a")), id_of(&caller(1), &key("\"a\"")));
+        assert_ne!(id_of(&caller(1), &key("a")), id_of(&caller(1), &key("b")));
+        assert_ne!(id_of(&caller(1), &key("a")), id_of(&caller(2), &key("a")));
+    }
+}

@@ -1,0 +1,76 @@
+//! Organisations: the tenants, replicated to every node. Their names are public; nothing here is PHI.
+
+pub mod api;
+
+use node_access::page::{PageInfo, PageRequest, Position};
+use node_access::{Act, Here, Jurisdictions, OpenCall, OrgView, Refused};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) fn routes() -> OpenApiRouter<Here> {
+    OpenApiRouter::new().routes(routes!(api::list::list, api::create::create)).routes(routes!(api::read::read))
+}
+
+/// An organisation.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Organisation)]
+#[serde(deny_unknown_fields)]
+pub struct OrganisationBody {
+    /// Its id.
+    #[schema(format = Uuid)]
+    pub id: String,
+    /// Its public name.
+    #[schema(example = "Lone Star Family Clinic")]
+    pub name: String,
+    /// What kind it is.
+    #[serde(rename = "type")]
+    #[schema(pattern = "^(provider|lab|pharmacy|marketing|auditor)$", example = "provider")]
+    pub kind: &'static str,
+    /// Where it serves, as ISO 3166-2 codes.
+    #[schema(example = json!(["US-TX"]))]
+    pub serves: Vec<&'static str>,
+    /// Whether its keys are good.
+    pub active: bool,
+}
+
+/// A page of organisations.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrganisationPage {
+    /// The organisations, by id.
+    pub data: Vec<OrganisationBody>,
+    /// How the list goes on.
+    pub page: PageInfo,
+}
+
+impl From<OrgView> for OrganisationBody {
+    fn from(view: OrgView) -> Self {
+        Self {
+            id: view.id.to_string(),
+            name: view.name,
+            kind: view.org_type.as_str(),
+            serves: codes(view.serves),
+            active: view.active,
+        }
+    }
+}
+
+fn codes(set: Jurisdictions) -> Vec<&'static str> {
+    set.iter().map(residency_policy::Jurisdiction::code).collect()
+}
+
+/// One page of a list that is in memory and in order.
+pub(crate) fn page_of<A: Act, T>(
+    call: &OpenCall<A>,
+    request: &PageRequest,
+    all: Vec<T>,
+    position: impl Fn(&T) -> Position,
+) -> Result<(Vec<T>, PageInfo), Refused> {
+    let fetch = usize::try_from(request.fetch()).unwrap_or(usize::MAX);
+    let after = |item: &T| request.after.is_none_or(|after| position(item).id > after.id);
+    let mut rows: Vec<T> = all.into_iter().filter(after).take(fetch).collect();
+    let page = request.cut(&mut rows, &*call.here.entropy, position)?;
+    Ok((rows, page))
+}

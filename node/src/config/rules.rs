@@ -1,0 +1,15 @@
+//! Section `[rules]`: the rules of residency.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// The rules of residency. They are in force when the control plane names their digest with a good signature.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RulesSection {
+    /// The rules' file.
+    pub file: PathBuf,
+    /// The Ed25519 public key of whoever puts rules in force: a file with 64 hexadecimal digits.
+    pub verify_key: PathBuf,
+}

@@ -1,0 +1,109 @@
+//! Who may call a development cluster: one organisation of each kind, a second clinic, a key for each role.
+
+use anyhow::{Result, bail};
+use residency_control::{Command, JurisdictionSet, KeyVerifier, Organisation, keys};
+use residency_policy::{Entropy, Jurisdiction, KeyId, OrgId, OrgType, Role};
+use ring::digest;
+
+use super::cluster_json::Credential;
+
+/// Name, kind, roles. The second clinic is there to see that one tenant knows nothing of another.
+const ORGANISATIONS: [(&str, OrgType, &[Role]); 6] = [
+    ("Meadowlark Telehealth", OrgType::Provider, &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin]),
+    ("Harbor Point Clinic", OrgType::Provider, &[Role::Provider]),
+    ("Cedar Street Pharmacy", OrgType::Pharmacy, &[Role::Pharmacist]),
+    ("Juniper Diagnostics", OrgType::Lab, &[Role::LabTech]),
+    ("Bluebell Outreach", OrgType::Marketing, &[Role::Marketer]),
+    ("Plumb Line Assurance", OrgType::Auditor, &[Role::Auditor]),
+];
+
+/// New keys for all of them.
+pub fn mint(states: &[Jurisdiction], entropy: &dyn Entropy) -> Vec<Credential> {
+    let mut credentials = Vec::new();
+    for (name, org_type, roles) in ORGANISATIONS {
+        let org = OrgId::random(entropy);
+        for role in roles {
+            credentials.push(Credential {
+                org,
+                org_name: name.to_owned(),
+                org_type,
+                role: *role,
+                jurisdictions: states.to_vec(),
+                api_key: keys::mint(entropy).text.reveal().to_owned(),
+            });
+        }
+    }
+    credentials
+}
+
+/// The commands that make the control plane know these credentials. They may be repeated.
+pub fn commands(credentials: &[Credential]) -> Result<Vec<Command>> {
+    let mut commands = Vec::new();
+    let mut known: Vec<OrgId> = Vec::new();
+    for credential in credentials {
+        let jurisdictions: JurisdictionSet = credential.jurisdictions.iter().copied().collect();
+        if !known.contains(&credential.org) {
+            known.push(credential.org);
+            commands.push(Command::PutOrganisation(Organisation {
+                id: credential.org,
+                name: credential.org_name.parse()?,
+                org_type: credential.org_type,
+                serves: jurisdictions,
+                active: true,
+            }));
+        }
+        let (key, secret_sha256) = recognise(&credential.api_key)?;
+        commands.push(Command::PutKey(KeyVerifier {
+            key,
+            org: credential.org,
+            role: credential.role,
+            jurisdictions,
+            secret_sha256,
+            revoked: false,
+            expires: None,
+        }));
+    }
+    Ok(commands)
+}
+
+/// What recognises a key whose text is known: its id, and the digest of its secret half.
+fn recognise(text: &str) -> Result<(KeyId, [u8; 32])> {
+    let parts: Option<(&str, &str)> = text.strip_prefix("dk_").and_then(|rest| rest.split_once('_'));
+    let Some((id, secret)) = parts else { bail!("cluster.json holds an API key of another form") };
+    let Ok(id) = <[u8; 16]>::try_from(data_encoding::HEXLOWER.decode(id.as_bytes())?) else {
+        bail!("cluster.json holds an API key of another form")
+    };
+    let secret = data_encoding::BASE64URL_NOPAD.decode(secret.as_bytes())?;
+    let mut sha256 = [0; 32];
+    sha256.copy_from_slice(digest::digest(&digest::SHA256, &secret).as_ref());
+    Ok((KeyId::from_bytes(id), sha256))
+}
+
+#[cfg(test)]
+mod tests {
+    use residency_control::system::SystemEntropy;
+
+    use super::*;
+
+    #[test]
+    fn every_role_and_every_kind_of_organisation_has_a_key() {
+        let tx: Jurisdiction = "US-TX".parse().expect("a jurisdiction");
+        let credentials = mint(&[tx], &SystemEntropy::new());
+        for role in Role::ALL {
+            assert!(credentials.iter().any(|c| c.role == *role), "{role}");
+        }
+        for kind in OrgType::ALL {
+            assert!(credentials.iter().any(|c| c.org_type == *kind), "{kind}");
+        }
+        let commands = commands(&credentials).expect("all can be said");
+        assert_eq!(commands.len(), ORGANISATIONS.len() + credentials.len());
+    }
+
+    #[test]
+    fn a_minted_key_is_recognised_from_its_text() {
+        let minted = keys::mint(&SystemEntropy::new());
+        let (key, sha256) = recognise(minted.text.reveal()).expect("is one");
+        assert_eq!((key, sha256), (minted.key, minted.secret_sha256));
+        assert!(recognise("dk_nonsense").is_err() && recognise("").is_err());
+    }
+}

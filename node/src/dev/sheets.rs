@@ -1,0 +1,142 @@
+//! Writes the configuration files of a development cluster's nodes and router.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::keep::{self, Readers};
+use super::layout::Home;
+use super::plan::{Plan, PlannedRegion};
+use super::rulebook::Rulebook;
+
+/// A region's identity among peers.
+pub fn region_identity(planned: &PlannedRegion) -> String {
+    format!("spiffe://domicile/region/us-{}/node/{}", planned.region.name(), planned.node)
+}
+
+/// The router's identity among peers.
+pub fn router_identity(plan: &Plan) -> String {
+    let ingress = plan.router.ingress.code().to_ascii_lowercase();
+    format!("spiffe://domicile/router/{ingress}/node/{}", plan.router.node)
+}
+
+/// Writes every file.
+pub fn write(home: &Home, plan: &Plan, rules: &Rulebook) -> Result<()> {
+    for (i, planned) in plan.regions.iter().enumerate() {
+        let text = node_toml(home, plan, planned, i == 0, rules)?;
+        keep::write(&home.region(planned.region).node_toml(), Readers::Owner, text.as_bytes())?;
+    }
+    keep::write(&home.router_toml(), Readers::Owner, router_toml(home, plan, rules)?.as_bytes())
+}
+
+fn quoted(path: &Path) -> Result<String> {
+    let text = path.to_str().with_context(|| format!("{} is not UTF-8, which TOML needs", path.display()))?;
+    Ok(toml::Value::String(text.to_owned()).to_string())
+}
+
+/// Written for one node: short elections, because everything is on one machine.
+const TIMINGS: &str = "heartbeat_ms = 150\nelection_ms_min = 500\nelection_ms_max = 1000\n";
+
+fn node_toml(
+    home: &Home,
+    plan: &Plan,
+    planned: &PlannedRegion,
+    founds: bool,
+    rules: &Rulebook,
+) -> Result<String> {
+    let PlannedRegion { region, node, public, peer, postgres, .. } = planned;
+    let ca = quoted(&home.ca_cert())?;
+    let mut text = format!(
+        "# Written by `domicile dev` at each start.\n\
+         [region]\njurisdiction = \"{region}\"\ncluster = \"{}\"\nnode = {node}\n\n\
+         [listen]\npublic = \"127.0.0.1:{public}\"\npeer = \"127.0.0.1:{peer}\"\n\
+         advertise_public = \"localhost:{public}\"\nadvertise_peer = \"localhost:{peer}\"\n\n\
+         [tls]\ncertificate = \"tls/public.pem\"\nkey = \"tls/public.key\"\n\n\
+         [peer]\nca = {ca}\ncertificate = \"tls/peer.pem\"\nkey = \"tls/peer.key\"\n\n\
+         [database]\nhost = \"127.0.0.1\"\nport = {postgres}\nname = \"domicile\"\nuser = \"domicile_app\"\n\
+         password_file = \"keys/app.password\"\nca = {ca}\n\n\
+         [migrate]\nuser = \"domicile_owner\"\npassword_file = \"keys/owner.password\"\n\n\
+         [keys.kms]\nkind = \"local\"\nfile = \"keys/master.key\"\n\n\
+         [keys.keyring]\nkind = \"embedded\"\nfile = \"keys/keyring.redb\"\n\n\
+         [rules]\nfile = {}\nverify_key = {}\n\n\
+         [control]\ndir = \"control\"\nfound = {founds}\n",
+        plan.cluster,
+        quoted(&rules.file)?,
+        quoted(&rules.verify_key)?,
+    );
+    let mut member = |id: String, port: u16, votes: bool| {
+        // Writing to a String cannot fail.
+        let _ =
+            write!(text, "\n[[control.members]]\nid = \"{id}\"\nat = \"localhost:{port}\"\nvotes = {votes}\n");
+    };
+    for other in &plan.regions {
+        member(region_identity(other), other.peer, other.voter);
+    }
+    member(router_identity(plan), plan.router.peer, false);
+    let _ = write!(text, "\n[control.timings]\n{TIMINGS}");
+    Ok(text)
+}
+
+fn router_toml(home: &Home, plan: &Plan, rules: &Rulebook) -> Result<String> {
+    let router = &plan.router;
+    let mut text = format!(
+        "# Written by `domicile dev` at each start.\n\
+         listen = \"127.0.0.1:{}\"\ningress = \"{}\"\n\n\
+         [tls]\ncert = \"tls/public.pem\"\nkey = \"tls/public.key\"\n\n\
+         [peer]\nlisten = \"127.0.0.1:{}\"\nca = {}\ncert = \"tls/peer.pem\"\nkey = \"tls/peer.key\"\n\n\
+         [rules]\nfile = {}\nverify_key = {}\n\n\
+         [control]\nid = {}\ndir = \"control\"\n",
+        router.public,
+        router.ingress,
+        router.peer,
+        quoted(&home.ca_cert())?,
+        quoted(&rules.file)?,
+        quoted(&rules.verify_key)?,
+        router.node,
+    );
+    for planned in &plan.regions {
+        let PlannedRegion { region, node, peer, .. } = planned;
+        let _ = write!(
+            text,
+            "\n[[control.peers]]\nid = {node}\nregion = \"{region}\"\nat = \"localhost:{peer}\"\n"
+        );
+    }
+    let _ = write!(text, "\n[control.timings]\n{TIMINGS}");
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use residency_control::system::SystemEntropy;
+
+    use super::super::plan;
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn what_is_written_is_what_a_node_and_a_router_accept() {
+        let dir = tempfile::tempdir().expect("a folder");
+        // A folder that needs quoting.
+        let home = Home::at(Some(&dir.path().join("a \"b\" c"))).expect("a home");
+        let rules = Rulebook::open_or_create(&home).expect("opens");
+        let plan = plan::settle(&home, &plan::Wish::default(), &SystemEntropy::new()).expect("settles");
+        for planned in &plan.regions {
+            keep::folder(home.region(planned.region).root(), Readers::All).expect("makes");
+        }
+        keep::folder(&home.router(), Readers::Owner).expect("makes");
+        write(&home, &plan, &rules).expect("writes");
+        let mut founders = 0;
+        for planned in &plan.regions {
+            let config = Config::load(&home.region(planned.region).node_toml()).expect("is accepted");
+            assert_eq!(config.region.region(), planned.region);
+            assert_eq!(config.control.voters().len(), 3);
+            assert_eq!(config.rules.file, rules.file);
+            founders += usize::from(config.control.found);
+        }
+        assert_eq!(founders, 1, "exactly one node makes the cluster");
+        let router = router::config::Config::read(&home.router_toml()).expect("is accepted");
+        assert_eq!(router.peers.len(), 3);
+        assert_eq!(router.listen.port(), plan.router.public);
+    }
+}

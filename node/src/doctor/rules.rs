@@ -1,0 +1,63 @@
+//! Are the rules here the ones in force?
+
+use std::time::Duration;
+
+use residency_policy::ruleset;
+
+use super::Report;
+use crate::config::Config;
+use crate::operate::client::Operator;
+use crate::wiring::rules as files;
+
+const WITHIN: Duration = Duration::from_secs(2);
+
+/// Looks at the files, and at the running node if there is one. Says whether there is.
+pub(super) async fn look(config: &Config, report: &mut Report) -> bool {
+    let name = "rules";
+    let (rules, key) = match (files::ruleset(&config.rules.file), files::verify_key(&config.rules.verify_key)) {
+        (Ok(rules), Ok(key)) => (rules, key),
+        (rules, key) => {
+            for stop in [rules.err(), key.err()].into_iter().flatten() {
+                report.stop(name, stop);
+            }
+            return false;
+        }
+    };
+    report.ok(name, format!("version {} in {}", rules.version(), config.rules.file.display()));
+    let peer = &config.peer;
+    let at = config.listen.advertise_peer.clone();
+    let operator = Operator::of_node(peer.ca.clone(), peer.certificate.clone(), peer.key.clone(), at);
+    let Ok(operator) = operator else { return false };
+    match operator.policy(WITHIN).await {
+        Err(_) => {
+            report.ok("node", "does not run, or not at advertise_peer: what is in force was not compared");
+            false
+        }
+        Ok(None) => {
+            report.warn(
+                "rules in force",
+                "none: this node serves nobody",
+                "have a ruleset signed and put in force",
+            );
+            true
+        }
+        Ok(Some(policy)) => {
+            let signed = ruleset::verify(policy.version, policy.digest, policy.signature.as_bytes(), &key);
+            if policy.digest != rules.digest() {
+                report.fail(
+                    "rules in force",
+                    format!("version {} is in force and is another file than this one", policy.version),
+                    "install the file that was signed: until then this node serves nobody",
+                );
+            } else if signed.is_err() {
+                report.fail("rules in force", "are not signed by verify_key", "correct [rules] verify_key");
+            } else {
+                report.ok(
+                    "rules in force",
+                    format!("version {}, this file, signed by verify_key", policy.version),
+                );
+            }
+            true
+        }
+    }
+}

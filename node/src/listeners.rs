@@ -1,0 +1,195 @@
+//! The two doors of a node: one for callers, one for peers.
+//!
+//! Behind the peers' door every request carries the identity of a verified certificate. A router may forward
+//! requests of callers, and where their bytes entered is taken from its certificate, never from a header. Members
+//! speak Raft there. Who holds this node's own key may operate it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_util::service::TowerToHyperService;
+use node_access::Via;
+use residency_control::Control;
+use residency_control::peer::{NotAPeer, PeerId, PeerKind, peer_of};
+use residency_policy::{Entropy, Problem, ProblemKind, wire};
+use router::listen::{Drain, Limits, ListenError, Listener, TlsSource, no_certificate};
+use router::respond;
+use tower::ServiceExt as _;
+
+use crate::operate;
+use crate::wiring::Node;
+
+/// Room for a snapshot's chunk; a forwarded request meets the API's own limit.
+const PEER_BODY_BYTES_MAX: u64 = 64 << 20;
+/// Members, routers and their spare connections.
+const PEER_CONNECTIONS_MAX: usize = 1_024;
+
+/// Both sockets, bound and not served yet.
+pub struct Doors {
+    public: Listener,
+    peer: Listener,
+}
+
+/// Binds both sockets.
+pub async fn bind(node: &Node) -> Result<Doors, ListenError> {
+    let limits = &node.config.limits;
+    let public = Limits {
+        connections: limits.connections_max,
+        header_bytes: limits.header_bytes_max,
+        body_bytes: limits.body_bytes_max as u64,
+        ..Limits::default()
+    };
+    let peer = Limits {
+        connections: PEER_CONNECTIONS_MAX,
+        body_bytes: PEER_BODY_BYTES_MAX,
+        header_bytes: limits.header_bytes_max.max(Limits::default().header_bytes),
+        ..Limits::default()
+    };
+    Ok(Doors {
+        public: Listener::bind(node.config.listen.public, public).await?,
+        peer: Listener::bind(node.config.listen.peer, peer).await?,
+    })
+}
+
+impl Doors {
+    /// Serves both until the drain begins.
+    pub async fn serve(self, node: &Node, app: axum::Router, drain: &Drain) {
+        let public = self.public.serve(
+            node.public_tls.source(),
+            no_certificate,
+            TowerToHyperService::new(app.clone()),
+            Arc::clone(&node.entropy),
+            drain.clone(),
+        );
+        let door = PeerDoor {
+            control: node.control.clone(),
+            app,
+            own: node.peer_tls.own_id(),
+            entropy: Arc::clone(&node.entropy),
+        };
+        let tls = node.peer_tls.clone();
+        let source: TlsSource = Arc::new(move || tls.server_config());
+        let service = hyper::service::service_fn(move |request| {
+            let door = door.clone();
+            async move { Ok::<_, Infallible>(door.answer(request).await) }
+        });
+        let peer = self.peer.serve(source, identify, service, Arc::clone(&node.entropy), drain.clone());
+        tokio::join!(public, peer);
+    }
+}
+
+fn identify(connection: &rustls::ServerConnection) -> Result<PeerId, NotAPeer> {
+    peer_of(connection)
+}
+
+#[derive(Clone)]
+struct PeerDoor {
+    control: Control,
+    app: axum::Router,
+    own: PeerId,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// What a peer's request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Errand {
+    Control,
+    Operate,
+    Forwarded(Via),
+    NotTheirs,
+}
+
+/// Who may do what behind the peers' door.
+fn errand(peer: &PeerId, own: &PeerId, path: &str) -> Errand {
+    if path.starts_with("/raft/") || path.starts_with("/control/") {
+        return Errand::Control;
+    }
+    if path.starts_with("/operate/") {
+        return if peer == own { Errand::Operate } else { Errand::NotTheirs };
+    }
+    match peer.kind {
+        PeerKind::Router(ingress) => Errand::Forwarded(Via(ingress)),
+        PeerKind::Region(_) => Errand::NotTheirs,
+    }
+}
+
+impl PeerDoor {
+    async fn answer(&self, mut request: Request<Incoming>) -> Response<Body> {
+        let Some(peer) = request.extensions().get::<PeerId>().copied() else {
+            return self.refuse(&request);
+        };
+        match errand(&peer, &self.own, request.uri().path()) {
+            Errand::Control => self.control.serve_peer(&peer, request).await.map(Body::new),
+            Errand::Operate => operate::answer(&self.control, request).await,
+            Errand::Forwarded(via) => {
+                request.extensions_mut().insert(via);
+                // The certificate has said where the bytes entered; a header that says so too is only noise.
+                request.headers_mut().remove(wire::INGRESS);
+                let Ok(response) = self.app.clone().oneshot(request.map(Body::new)).await;
+                response
+            }
+            Errand::NotTheirs => self.refuse(&request),
+        }
+    }
+
+    fn refuse(&self, request: &Request<Incoming>) -> Response<Body> {
+        let id = respond::request_id(request.headers(), &*self.entropy);
+        respond::problem(&Problem::new(ProblemKind::Forbidden), id).map(Body::new)
+    }
+}
+
+/// Reads certificates and rules again on SIGHUP and when their files change.
+pub fn watch(node: &Node, drain: &Drain) {
+    const EVERY: Duration = Duration::from_secs(2);
+    let clock = Arc::clone(&node.clock);
+    tokio::spawn(Arc::clone(&node.public_tls).watch(EVERY, move || clock.now(), drain.clone()));
+
+    let (tls, peer) = (node.peer_tls.clone(), &node.config.peer);
+    let files = vec![peer.ca.clone(), peer.certificate.clone(), peer.key.clone()];
+    tokio::spawn(router::reload::on_change(files, EVERY, drain.clone(), move || match tls.reload() {
+        Ok(()) => tracing::info!("the peers' certificates were read again"),
+        Err(error) => {
+            tracing::warn!(%error, "the new peers' certificates are not usable; the old ones stay in use");
+        }
+    }));
+
+    let (rules, file) = (Arc::clone(&node.rules), node.config.rules.file.clone());
+    tokio::spawn(router::reload::on_change(vec![file.clone()], EVERY, drain.clone(), move || {
+        match crate::wiring::rules::ruleset(&file) {
+            Ok(ruleset) => {
+                tracing::info!(version = ruleset.version(), "the rules were read again");
+                rules.replace(ruleset);
+            }
+            Err(stop) => tracing::warn!(error = stop.what, "the new rules are not usable; the old ones stay"),
+        }
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> PeerId {
+        text.parse().expect("a peer")
+    }
+
+    #[test]
+    fn only_a_router_forwards_and_only_the_node_itself_operates() {
+        let own = id("spiffe://domicile/region/us-tx/node/3");
+        let other = id("spiffe://domicile/region/us-ca/node/1");
+        let router = id("spiffe://domicile/router/us-ca/node/100");
+        let ca = residency_policy::Ingress("US-CA".parse().expect("a jurisdiction"));
+        assert_eq!(errand(&router, &own, "/v1/patients"), Errand::Forwarded(Via(ca)));
+        assert_eq!(errand(&other, &own, "/v1/patients"), Errand::NotTheirs);
+        assert_eq!(errand(&own, &own, "/v1/patients"), Errand::NotTheirs);
+        assert_eq!(errand(&own, &own, "/operate/status"), Errand::Operate);
+        for stranger in [other, router] {
+            assert_eq!(errand(&stranger, &own, "/operate/status"), Errand::NotTheirs);
+            assert_eq!(errand(&stranger, &own, "/raft/append"), Errand::Control);
+        }
+    }
+}

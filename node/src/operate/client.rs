@@ -1,0 +1,74 @@
+//! Asks a node over the peers' door, with that node's own certificate.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use residency_control::peer::{PeerExpect, PeerPaths, PeerPool, PeerTls};
+use residency_control::{Command, Endpoint, PolicyVersion};
+use serde::Deserialize;
+
+use super::{COMMANDS, Came, POLICY, STATUS};
+
+/// What a node says of its member of the control plane, as far as it is shown.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Member {
+    /// `leader`, `follower`, `learner` and so on.
+    pub standing: String,
+    /// How old its view is.
+    pub view_age_ms: Option<u64>,
+}
+
+/// The peers' door of one node, opened with that node's own key.
+pub struct Operator {
+    pool: PeerPool,
+    tls: PeerTls,
+    at: Endpoint,
+}
+
+impl Operator {
+    /// Uses the certificate and key of the node that is asked.
+    pub fn of_node(ca: PathBuf, cert: PathBuf, key: PathBuf, at: Endpoint) -> Result<Self> {
+        let tls = PeerTls::load(PeerPaths { ca, cert, key })?;
+        Ok(Self { pool: PeerPool::new(tls.clone()), tls, at })
+    }
+
+    /// How the node's member is doing.
+    pub async fn status(&self, within: Duration) -> Result<Member> {
+        let body = self.ask(Method::GET, STATUS, Bytes::new(), within).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Which rules the control plane says are in force.
+    pub async fn policy(&self, within: Duration) -> Result<Option<PolicyVersion>> {
+        let body = self.ask(Method::GET, POLICY, Bytes::new(), within).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Has commands done, in order.
+    pub async fn commands(&self, commands: &[Command], within: Duration) -> Result<Vec<Came>> {
+        let body = serde_json::to_vec(commands)?.into();
+        let came: Vec<Came> = serde_json::from_slice(&self.ask(Method::POST, COMMANDS, body, within).await?)?;
+        ensure!(came.len() == commands.len(), "{} commands got {} answers", commands.len(), came.len());
+        Ok(came)
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Bytes, within: Duration) -> Result<Bytes> {
+        let own = self.tls.own_id();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("https://{}{path}", self.at))
+            .body(Full::new(body))?;
+        let exchange = async {
+            let response = self.pool.send(&self.at, PeerExpect::Member(own.kind, own.node), request).await?;
+            if response.status() != StatusCode::OK {
+                bail!("{} answered {} to {path}", self.at, response.status());
+            }
+            Ok(response.into_body().collect().await?.to_bytes())
+        };
+        tokio::time::timeout(within, exchange).await.context("no answer in time")?
+    }
+}

@@ -1,0 +1,86 @@
+//! What whoever holds a node's own key may ask of it, over the peers' door: changes of the control plane, and how
+//! its member is doing.
+//!
+//! Organisations, keys and rules have to begin somewhere, before any API key exists. That beginning is the
+//! possession of a node's private key, not a password and not an address.
+
+pub mod client;
+pub mod revoke;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use residency_control::{Command, Control, ProposeError, Proposed};
+use serde::{Deserialize, Serialize};
+
+/// `POST`: a JSON array of commands, done in order. Answers with what came of each.
+pub const COMMANDS: &str = "/operate/commands";
+/// `GET`: how this node's member is doing.
+pub const STATUS: &str = "/operate/status";
+
+/// `GET`: which rules the control plane says are in force, or `null`.
+pub const POLICY: &str = "/operate/policy";
+
+const BODY_BYTES_MAX: usize = 4 << 20;
+
+/// What came of one command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Came {
+    /// It was committed, and did this.
+    Of(Proposed),
+    /// There is no quorum, or it did not answer in time. To be tried again: commands may be repeated.
+    NoQuorum,
+    /// It can never be done: it is too large, or another region's business.
+    Impossible,
+}
+
+/// Answers a request of the node's own operator.
+pub async fn answer(control: &Control, request: Request<Incoming>) -> Response<Body> {
+    match (request.method(), request.uri().path()) {
+        (&Method::POST, COMMANDS) => commands(control, request.into_body()).await,
+        (&Method::GET, STATUS) => json(&control.reader().status()),
+        (&Method::GET, POLICY) => json(&control.reader().policy()),
+        _ => empty(StatusCode::NOT_FOUND),
+    }
+}
+
+async fn commands(control: &Control, body: Incoming) -> Response<Body> {
+    let Ok(bytes) = Limited::new(body, BODY_BYTES_MAX).collect().await.map(http_body_util::Collected::to_bytes)
+    else {
+        return empty(StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    let Ok(commands) = serde_json::from_slice::<Vec<Command>>(&bytes) else {
+        return empty(StatusCode::BAD_REQUEST);
+    };
+    let writer = control.writer();
+    let mut came = Vec::with_capacity(commands.len());
+    for command in commands {
+        came.push(match writer.propose(command).await {
+            Ok(proposed) => Came::Of(proposed),
+            Err(ProposeError::TooLarge | ProposeError::NotAllowed) => Came::Impossible,
+            Err(_) => Came::NoQuorum,
+        });
+    }
+    json(&came)
+}
+
+fn json(value: &impl Serialize) -> Response<Body> {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => {
+            let mut response = Response::new(Body::from(Bytes::from(bytes)));
+            let kind = http::HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            response
+        }
+        Err(_) => empty(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,40 @@
+//! What a node does besides answering.
+
+pub mod announce;
+pub mod fence;
+pub mod gauges;
+pub mod id_pool;
+pub mod purge;
+
+use futures::FutureExt as _;
+use router::listen::Drain;
+use tokio_util::task::TaskTracker;
+
+use crate::wiring::Node;
+
+/// Starts every task. They end when the drain begins.
+pub fn start(node: &Node, drain: &Drain) -> TaskTracker {
+    let tasks = TaskTracker::new();
+    gauges::register(node);
+    let until = |drain: &Drain| {
+        let drain = drain.clone();
+        async move { drain.begun().await }
+    };
+    let all = [
+        announce::announce(node).boxed(),
+        id_pool::keep_filled(node).boxed(),
+        fence::follow(node).boxed(),
+        purge::purge(node).boxed(),
+    ];
+    for task in all {
+        let begun = until(drain);
+        tasks.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = begun => {}
+            }
+        });
+    }
+    tasks.close();
+    tasks
+}

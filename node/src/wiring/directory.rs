@@ -1,0 +1,144 @@
+//! The control plane as the API sees it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use node_access::{
+    ChangeRefused, Changes, Credential, Directory, Jurisdictions, LogIndex, NewOrganisation, OrgView,
+    RegionView,
+};
+use residency_control::rules::RulesInForce;
+use residency_control::{Command, Organisation, Outcome, Proposed, Reader, Refusal, RegionEntry, Writer, keys};
+use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset};
+
+/// Reads at memory speed.
+pub struct ControlDirectory {
+    reader: Reader,
+    rules: Arc<RulesInForce>,
+}
+
+impl ControlDirectory {
+    /// Reads what this node has applied.
+    pub fn new(reader: Reader, rules: Arc<RulesInForce>) -> Self {
+        Self { reader, rules }
+    }
+}
+
+impl Directory for ControlDirectory {
+    fn placement(&self, patient: PatientId) -> Option<Placement> {
+        self.reader.placement(patient)
+    }
+
+    fn view_age(&self) -> Duration {
+        self.reader.age()
+    }
+
+    fn rules(&self) -> Option<Arc<Ruleset>> {
+        self.rules.current(&self.reader)
+    }
+
+    fn authenticate(&self, bearer: &str, now: Timestamp) -> Option<Credential> {
+        let verified = keys::authenticate(&self.reader, bearer, now)?;
+        let org = self.reader.organisation(verified.org).filter(|org| org.active)?;
+        Some(Credential {
+            key: verified.key,
+            org: verified.org,
+            org_type: org.org_type,
+            role: verified.role,
+            jurisdictions: verified.jurisdictions.iter().collect(),
+        })
+    }
+
+    fn region(&self, region: Region) -> Option<RegionView> {
+        self.reader.region(region).as_ref().map(region_view)
+    }
+
+    fn regions(&self) -> Vec<RegionView> {
+        self.reader.regions().iter().map(region_view).collect()
+    }
+
+    fn organisation(&self, org: OrgId) -> Option<OrgView> {
+        self.reader.organisation(org).as_ref().map(org_view)
+    }
+
+    fn organisations(&self) -> Vec<OrgView> {
+        self.reader.organisations().iter().map(org_view).collect()
+    }
+}
+
+fn region_view(entry: &RegionEntry) -> RegionView {
+    RegionView { region: entry.region, url: format!("https://{}", entry.public) }
+}
+
+fn org_view(org: &Organisation) -> OrgView {
+    OrgView {
+        id: org.id,
+        name: org.name.to_string(),
+        org_type: org.org_type,
+        serves: org.serves.iter().collect::<Jurisdictions>(),
+        active: org.active,
+    }
+}
+
+/// Proposes, and answers when a quorum has it.
+pub struct ControlChanges {
+    reader: Reader,
+    writer: Writer,
+}
+
+impl ControlChanges {
+    /// Proposes through this node's member.
+    pub fn new(reader: Reader, writer: Writer) -> Self {
+        Self { reader, writer }
+    }
+
+    async fn add(&self, new: NewOrganisation) -> Result<LogIndex, ChangeRefused> {
+        let wanted = Organisation {
+            id: new.id,
+            name: new.name.parse().map_err(|_| ChangeRefused::BadName)?,
+            org_type: new.org_type,
+            serves: new.serves.iter().collect(),
+            active: true,
+        };
+        // What is there was either put by this same request before, which is fine, or is somebody else's. This spares
+        // a proposal; that two requests of one moment are told apart is up to the control plane, which has one order.
+        match self.reader.organisation(new.id) {
+            Some(there) if there == wanted => return Ok(LogIndex(self.reader.applied())),
+            Some(_) => return Err(ChangeRefused::AlreadyExists),
+            None => {}
+        }
+        // Whether it ran out of time, or there was no quorum to begin with, the caller does the same: try again.
+        let proposed =
+            self.writer.propose(Command::AddOrganisation(wanted)).await.map_err(|_| ChangeRefused::NoQuorum)?;
+        added(proposed)
+    }
+}
+
+fn added(Proposed { index, outcome }: Proposed) -> Result<LogIndex, ChangeRefused> {
+    match outcome {
+        Outcome::Done => Ok(LogIndex(index)),
+        Outcome::Refused(Refusal::AlreadyKnown) => Err(ChangeRefused::AlreadyExists),
+        Outcome::Refused(_) => Err(ChangeRefused::Other),
+    }
+}
+
+impl Changes for ControlChanges {
+    fn add_organisation(&self, new: NewOrganisation) -> BoxFuture<'_, Result<LogIndex, ChangeRefused>> {
+        Box::pin(self.add(new))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_control_plane_refuses_is_told_as_it_is() {
+        let of = |outcome| added(Proposed { index: 7, outcome });
+        assert_eq!(of(Outcome::Done), Ok(LogIndex(7)));
+        assert_eq!(of(Outcome::Refused(Refusal::AlreadyKnown)), Err(ChangeRefused::AlreadyExists));
+        assert_eq!(of(Outcome::Refused(Refusal::Full)), Err(ChangeRefused::Other));
+    }
+}

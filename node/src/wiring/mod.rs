@@ -1,0 +1,146 @@
+//! The one place where keys, pool, control plane, rules and API are joined, and where vendors are named.
+//!
+//! The order is the order of proof: nothing that could serve is made before what it rests on was shown to be the
+//! right one.
+
+pub mod control;
+pub mod database;
+pub mod directory;
+pub mod keys;
+pub mod migrate;
+pub mod readiness;
+pub mod rules;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use node_access::{Here, Limits, Metrics, Parts};
+use residency_control::Control;
+use residency_control::peer::PeerTls;
+use residency_control::rules::RulesInForce;
+use residency_policy::{Clock, Entropy};
+use router::listen::PublicTls;
+use storage::RegionPool;
+use storage_keys::Envelope;
+
+use crate::config::{Config, LimitsSection, secret_file};
+use crate::exit::{Cause, Stop};
+
+/// A node whose parts are joined and proven, and which listens nowhere yet.
+pub struct Node {
+    /// What it was told.
+    pub config: Config,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The region's keys.
+    pub envelope: Arc<Envelope>,
+    /// The region's database.
+    pub pool: RegionPool,
+    /// The member of the control plane.
+    pub control: Control,
+    /// The rules.
+    pub rules: Arc<RulesInForce>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The certificates between members.
+    pub peer_tls: PeerTls,
+    /// The certificate that callers see.
+    pub public_tls: Arc<PublicTls>,
+    /// What every handler gets.
+    pub here: Here,
+}
+
+/// Joins the parts of a node.
+pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Node, Stop> {
+    closed(&config)?;
+    // Certificates first: they are cheap to check and often what is wrong.
+    let public_tls = PublicTls::load(&config.tls.certificate, &config.tls.key, clock.now())
+        .map_err(|e| Stop::new(Cause::Tls, e.to_string(), "see [tls]; `domicile doctor` checks the files"))?;
+    let peer_tls = control::peer_tls(&config)?;
+    let rules = Arc::new(rules::load(&config.rules)?);
+    let envelope = Arc::new(keys::envelope(&config, Arc::clone(&entropy)).await?);
+    let pool = database::open(&config, &envelope, &clock, &entropy).await?;
+    let control = control::start(&config, &peer_tls).await?;
+
+    let metrics = Arc::new(Metrics::default());
+    let view_age_max = limits(&config.limits).view_age_max;
+    let here = Here::new(Parts {
+        region: config.region.region(),
+        pool: pool.clone(),
+        directory: Arc::new(directory::ControlDirectory::new(control.reader(), Arc::clone(&rules))),
+        changes: Arc::new(directory::ControlChanges::new(control.reader(), control.writer())),
+        readiness: Arc::new(readiness::NodeReadiness::new(
+            pool.clone(),
+            Arc::clone(&envelope),
+            control.reader(),
+            Arc::clone(&rules),
+            view_age_max,
+        )),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        limits: limits(&config.limits),
+        metrics: Arc::clone(&metrics),
+    });
+    Ok(Node {
+        config,
+        clock,
+        entropy,
+        envelope,
+        pool,
+        control,
+        rules,
+        metrics,
+        peer_tls,
+        public_tls: Arc::new(public_tls),
+        here,
+    })
+}
+
+fn limits(section: &LimitsSection) -> Limits {
+    Limits {
+        body_bytes_max: section.body_bytes_max,
+        view_age_max: Duration::from_secs(section.view_age_seconds_max),
+        request_time_max: Duration::from_secs(section.request_seconds_max),
+        ..Limits::default()
+    }
+}
+
+/// Refuses to start on secrets that others may read: they must be taken as known.
+fn closed(config: &Config) -> Result<(), Stop> {
+    for (named_by, file) in config.secret_files() {
+        let cause = match named_by {
+            _ if named_by.starts_with("[keys") => Cause::Keys,
+            "[tls] key" | "[peer] key" => Cause::Tls,
+            _ => Cause::Config,
+        };
+        secret_file::closed(file).map_err(|e| {
+            Stop::new(
+                cause,
+                e.to_string(),
+                format!("see {named_by}; what others could read should be replaced too"),
+            )
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_configured_is_what_holds() {
+        let section = LimitsSection {
+            body_bytes_max: 2_000,
+            view_age_seconds_max: 7,
+            request_seconds_max: 11,
+            ..LimitsSection::default()
+        };
+        let limits = limits(&section);
+        assert_eq!(limits.body_bytes_max, 2_000);
+        assert_eq!(limits.view_age_max, Duration::from_secs(7));
+        assert_eq!(limits.request_time_max, Duration::from_secs(11));
+    }
+}

@@ -1,0 +1,100 @@
+//! Whether this node can serve now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use node_access::{Check, Checks, Readiness};
+use residency_control::Reader;
+use residency_control::rules::RulesInForce;
+use storage::RegionPool;
+use storage_keys::{Envelope, KeyOwner};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+/// No part may keep a prober waiting for longer.
+const WITHIN: Duration = Duration::from_secs(2);
+/// A KMS bills its calls, and whoever probes must not set the bill.
+const KEYS_EVERY: Duration = Duration::from_secs(10);
+
+/// Looks at everything that a request needs.
+pub struct NodeReadiness {
+    pool: RegionPool,
+    envelope: Arc<Envelope>,
+    reader: Reader,
+    rules: Arc<RulesInForce>,
+    view_age_max: Duration,
+    keys: Mutex<Option<(Instant, Check)>>,
+}
+
+impl NodeReadiness {
+    /// Looks at these.
+    pub fn new(
+        pool: RegionPool,
+        envelope: Arc<Envelope>,
+        reader: Reader,
+        rules: Arc<RulesInForce>,
+        view_age_max: Duration,
+    ) -> Self {
+        Self { pool, envelope, reader, rules, view_age_max, keys: Mutex::new(None) }
+    }
+
+    async fn database(&self) -> Check {
+        match timeout(WITHIN, self.pool.ping()).await {
+            Ok(Ok(())) => Check::Right,
+            _ => Check::Wrong("the region's Postgres does not answer; see that it runs and is reachable"),
+        }
+    }
+
+    async fn keys(&self) -> Check {
+        let mut last = self.keys.lock().await;
+        if let Some((at, check)) = *last
+            && at.elapsed() < KEYS_EVERY
+            && check == Check::Right
+        {
+            return check;
+        }
+        let asked = async {
+            // A new data key needs both: the KMS wraps it and the keyring keeps it.
+            self.envelope.check_kms().await.is_ok()
+                && self.envelope.keyring().newest(KeyOwner::BlindIndex).await.is_ok()
+        };
+        let check = match timeout(WITHIN, asked).await {
+            Ok(true) => Check::Right,
+            _ => Check::Wrong("the KMS or the keyring does not answer; `domicile doctor` says which"),
+        };
+        *last = Some((Instant::now(), check));
+        check
+    }
+
+    /// A node whose view is old still serves its own patients, so that only a view that carries nothing any more
+    /// makes it unready.
+    fn control(&self) -> Check {
+        if self.reader.applied() == 0 {
+            Check::Wrong("this node has not received the directory yet; see that its peers are reachable")
+        } else if self.reader.age() > self.view_age_max {
+            Check::Wrong("the view of the directory is too old; see that a quorum of the members runs")
+        } else {
+            Check::Right
+        }
+    }
+
+    fn rules(&self) -> Check {
+        if self.rules.current(&self.reader).is_some() {
+            Check::Right
+        } else {
+            Check::Wrong(
+                "the rules here are not the ones in force, or their signature is not by the policy key",
+            )
+        }
+    }
+}
+
+impl Readiness for NodeReadiness {
+    fn check(&self) -> BoxFuture<'_, Checks> {
+        Box::pin(async {
+            let (database, keys) = tokio::join!(self.database(), self.keys());
+            Checks { database, keys, control: self.control(), rules: self.rules() }
+        })
+    }
+}

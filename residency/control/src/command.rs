@@ -1,0 +1,248 @@
+//! The closed set of things that are replicated to every region.
+//!
+//! Whoever asks what crosses borders reads this file. There is no field in it into which a name, a date or a note
+//! about a patient could be put: every field's type implements [`Replicated`], that trait is sealed, and its list
+//! of types stands below. A field of any other type does not compile.
+//!
+//! ```compile_fail
+//! struct Note(u8);
+//! impl residency_control::command::Replicated for Note {}
+//! ```
+
+use std::fmt;
+
+use residency_policy::ruleset::Digest;
+use residency_policy::{Epoch, KeyId, OrgId, OrgType, PatientId, Region, Role};
+use serde::{Deserialize, Serialize};
+
+use crate::{Endpoint, Host, IdBatch, JurisdictionSet, PublicName};
+
+/// May be replicated. Sealed: the list of types is in this file.
+pub trait Replicated: sealed::Sealed {}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! replicated {
+    ($($name:ty),+ $(,)?) => {$(
+        impl sealed::Sealed for $name {}
+        impl Replicated for $name {}
+    )+};
+}
+
+// What the fields of commands are made of.
+replicated!(PatientId, OrgId, KeyId, Region, Epoch, OrgType, Role, Host, PublicName, JurisdictionSet, IdBatch);
+replicated!(Digest, Signature64, bool, u16, u64, Option<i64>, [u8; 32]);
+replicated!(Endpoint, RegionEntry, Organisation, KeyVerifier, PolicyVersion);
+
+/// Defines a record whose every field must be [`Replicated`].
+macro_rules! record {
+    ($(#[$doc:meta])* pub struct $name:ident { $($(#[$fdoc:meta])* pub $field:ident: $type:ty,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct $name { $($(#[$fdoc])* pub $field: $type,)+ }
+        const _: () = { $(must_be_replicated::<$type>();)+ };
+    };
+}
+
+/// Defines the commands, each of whose fields must be [`Replicated`].
+macro_rules! commands {
+    ($(#[$doc:meta])* pub enum $name:ident {
+        $($(#[$vdoc:meta])* $variant:ident $(($one:ty))? $({ $($(#[$fdoc:meta])* $field:ident: $type:ty,)+ })?,)+
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* $variant $(($one))? $({ $($(#[$fdoc])* $field: $type,)+ })?,)+ }
+        const _: () = { $($(must_be_replicated::<$one>();)? $($(must_be_replicated::<$type>();)+)?)+ };
+    };
+}
+
+const fn must_be_replicated<T: Replicated>() {}
+
+record! {
+    /// Where a region is reached.
+    #[derive(Debug)]
+    pub struct RegionEntry {
+        /// The region.
+        pub region: Region,
+        /// What callers use.
+        pub public: Endpoint,
+        /// What peers use, over mutual TLS.
+        pub peer: Endpoint,
+    }
+}
+
+record! {
+    /// A tenant.
+    #[derive(Debug)]
+    pub struct Organisation {
+        /// The id that row-level security isolates.
+        pub id: OrgId,
+        /// The name on the door.
+        pub name: PublicName,
+        /// What kind of organisation it is.
+        pub org_type: OrgType,
+        /// Where it works.
+        pub serves: JurisdictionSet,
+        /// Whether its keys are accepted.
+        pub active: bool,
+    }
+}
+
+record! {
+    /// What is needed to recognise an API key, and not enough to make one.
+    pub struct KeyVerifier {
+        /// The key's id, which is in the key's text.
+        pub key: KeyId,
+        /// The organisation that the key acts for.
+        pub org: OrgId,
+        /// What the key's holder may be.
+        pub role: Role,
+        /// The jurisdictions that the key works in.
+        pub jurisdictions: JurisdictionSet,
+        /// SHA-256 of the secret half.
+        pub secret_sha256: [u8; 32],
+        /// Whether the key was revoked.
+        pub revoked: bool,
+        /// The second after the Unix epoch from which the key is refused.
+        pub expires: Option<i64>,
+    }
+}
+
+/// The digest is left out: a log is not the place for what an attacker could search for.
+impl fmt::Debug for KeyVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyVerifier")
+            .field("key", &self.key)
+            .field("org", &self.org)
+            .field("role", &self.role)
+            .field("revoked", &self.revoked)
+            .finish_non_exhaustive()
+    }
+}
+
+record! {
+    /// Which rules are in force, signed by whoever may say so.
+    #[derive(Debug)]
+    pub struct PolicyVersion {
+        /// One more than the version before it.
+        pub version: u64,
+        /// The rules' file.
+        pub digest: Digest,
+        /// Ed25519 over `residency_policy::ruleset::signed_bytes`.
+        pub signature: Signature64,
+    }
+}
+
+/// An Ed25519 signature (RFC 8032).
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Signature64([[u8; 32]; 2]);
+
+impl Signature64 {
+    /// The signature of these bytes.
+    pub fn from_bytes(bytes: &[u8; 64]) -> Self {
+        let mut halves = [[0; 32]; 2];
+        halves[0].copy_from_slice(&bytes[..32]);
+        halves[1].copy_from_slice(&bytes[32..]);
+        Self(halves)
+    }
+
+    /// The signature as bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_flattened()
+    }
+}
+
+impl fmt::Debug for Signature64 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signature64")
+    }
+}
+
+commands! {
+    /// One change of the replicated state.
+    pub enum Command {
+        /// Adds a region, or changes where it is reached.
+        AddRegion(RegionEntry),
+        /// Claims ids for a region, ahead of need. Refused whole if any id is known.
+        ClaimIds {
+            /// The home of the patients who will get these ids.
+            region: Region,
+            /// The ids.
+            ids: IdBatch,
+        },
+        /// Adds or replaces an organisation.
+        PutOrganisation(Organisation),
+        /// Adds or replaces an API key's verifier. A revoked key stays revoked.
+        PutKey(KeyVerifier),
+        /// Revokes an API key for good.
+        RevokeKey(KeyId),
+        /// Puts rules in force. Refused unless the version is the one after the present one; the first may be any but 0.
+        PutPolicy(PolicyVersion),
+        /// Retires an id, if its epoch is still the expected one.
+        Retire {
+            /// Whose id.
+            patient: PatientId,
+            /// The epoch that the proposer knew.
+            expected: Epoch,
+        },
+        /// Adds an organisation. One with the same id that is different stays as it is, and the command is refused.
+        AddOrganisation(Organisation),
+    }
+}
+
+/// What a command did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use]
+pub enum Outcome {
+    /// The state is as the command asked.
+    Done,
+    /// The state is as it was.
+    Refused(Refusal),
+}
+
+/// Why a command changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// An id is there already, and stands for something else.
+    #[error("an id is known already")]
+    AlreadyKnown,
+    /// No such region.
+    #[error("the region is not known")]
+    UnknownRegion,
+    /// No such organisation.
+    #[error("the organisation is not known")]
+    UnknownOrg,
+    /// No such API key.
+    #[error("the key is not known")]
+    UnknownKey,
+    /// No such patient id.
+    #[error("the id is not known")]
+    UnknownPatient,
+    /// The placement has moved on.
+    #[error("the epoch has moved on")]
+    StaleEpoch,
+    /// The version is not greater than the one in force, or is 0.
+    #[error("the version is not greater than the one in force")]
+    OldVersion,
+    /// The key belongs to another organisation, and keys do not change hands.
+    #[error("the key belongs to another organisation")]
+    OtherOrg,
+    /// A bound of the state is reached.
+    #[error("the state is full")]
+    Full,
+    /// There are versions between the one in force and this one: a leap would use them all up.
+    #[error("the version is not the one after the version in force")]
+    SkippedVersion,
+}
+
+/// What came of a proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposed {
+    /// The index of the log entry that carried the command.
+    pub index: u64,
+    /// What the command did.
+    pub outcome: Outcome,
+}

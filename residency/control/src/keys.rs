@@ -1,0 +1,118 @@
+//! API keys: how they look, and how one is recognised.
+//!
+//! A key is `dk_`, the key's id as 32 hexadecimal digits, `_`, and 32 random bytes in base64url (43 characters). The
+//! secret has 256 bits of its own, so plain SHA-256 protects it: there is nothing for a slow hash to slow down.
+
+use std::fmt;
+
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use jiff::Timestamp;
+use residency_policy::{Entropy, KeyId};
+use ring::digest::{SHA256, digest};
+
+use crate::{KeyVerifier, Reader};
+
+const PREFIX: &str = "dk_";
+const TEXT_LEN: usize = 3 + 32 + 1 + 43;
+
+/// The text of an API key, shown once. Its `Debug` is redacted, and it has no `Display`.
+pub struct ApiKeyText(String);
+
+impl ApiKeyText {
+    /// The text, for the one person who may have it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKeyText(redacted)")
+    }
+}
+
+/// A new key: its text, and what recognises it.
+#[derive(Debug)]
+pub struct Minted {
+    /// The text, shown once.
+    pub text: ApiKeyText,
+    /// The id in the text.
+    pub key: KeyId,
+    /// SHA-256 of the secret half, for [`KeyVerifier`].
+    pub secret_sha256: [u8; 32],
+}
+
+/// Makes a new key.
+pub fn mint(entropy: &dyn Entropy) -> Minted {
+    let key = KeyId::random(entropy);
+    let mut secret = [0; 32];
+    entropy.fill(&mut secret);
+    let text = format!("{PREFIX}{}_{}", HEXLOWER.encode(&key.to_bytes()), BASE64URL_NOPAD.encode(&secret));
+    Minted { text: ApiKeyText(text), key, secret_sha256: sha256(&secret) }
+}
+
+/// The verifier of the key that this text is, if the key is valid now and its organisation is active.
+pub fn authenticate(reader: &Reader, text: &str, now: Timestamp) -> Option<KeyVerifier> {
+    let (key, secret) = parse(text)?;
+    let shown = sha256(&secret);
+    let verifier = reader.key(key);
+    // An unknown key costs the same as a wrong secret.
+    let expected = verifier.as_ref().map_or([0; 32], |v| v.secret_sha256);
+    let same = equal(&shown, &expected);
+    let verifier = verifier.filter(|_| same)?;
+    let expired = verifier.expires.is_some_and(|at| at <= now.as_second());
+    let active = reader.organisation(verifier.org).is_some_and(|organisation| organisation.active);
+    (!verifier.revoked && !expired && active).then_some(verifier)
+}
+
+fn parse(text: &str) -> Option<(KeyId, [u8; 32])> {
+    if text.len() != TEXT_LEN {
+        return None;
+    }
+    let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
+    let id: [u8; 16] = HEXLOWER.decode(id.as_bytes()).ok()?.try_into().ok()?;
+    let secret: [u8; 32] = BASE64URL_NOPAD.decode(secret.as_bytes()).ok()?.try_into().ok()?;
+    Some((KeyId::from_bytes(id), secret))
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    out
+}
+
+/// Looks at every byte, wherever the first difference is.
+fn equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
+    let difference = a.iter().zip(b).fold(0, |found, (x, y)| std::hint::black_box(found | (x ^ y)));
+    difference == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::SystemEntropy;
+
+    #[test]
+    fn a_minted_key_reads_back_and_does_not_show_itself() {
+        let minted = mint(&SystemEntropy::new());
+        let (key, secret) = parse(minted.text.reveal()).expect("reads back");
+        assert_eq!((key, sha256(&secret)), (minted.key, minted.secret_sha256));
+        assert!(!format!("{minted:?}").contains(&minted.text.reveal()[36..]));
+    }
+
+    #[test]
+    fn a_key_has_one_spelling() {
+        let text = mint(&SystemEntropy::new()).text.0;
+        for wrong in [
+            String::new(),
+            text[1..].to_owned(),
+            format!("{text} "),
+            text.replace("dk_", "sk_"),
+            text[..36].to_ascii_uppercase() + &text[36..],
+            format!("{}=", &text[..78]),
+            "é".repeat(40),
+        ] {
+            assert!(wrong == text || parse(&wrong).is_none(), "{wrong:?}");
+        }
+    }
+}

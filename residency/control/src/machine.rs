@@ -1,0 +1,167 @@
+//! The replicated state, and the one function that changes it.
+//!
+//! [`apply`] is pure: no clock, no random source, no I/O, no order that depends on a hash. Every member applies the
+//! same commands in the same order and must come to the same state, so whatever a command needs is in the command.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use residency_policy::{Epoch, Home, KeyId, OrgId, PatientId, Placement, PlacementState, Region};
+
+use crate::IdBatch;
+use crate::command::{Command, KeyVerifier, Organisation, Outcome, PolicyVersion, Refusal, RegionEntry};
+use crate::directory::Directory;
+
+/// Everything that is replicated. A clone is cheap and shares what neither side has changed since.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    pub(crate) regions: Arc<BTreeMap<Region, RegionEntry>>,
+    pub(crate) organisations: Arc<BTreeMap<OrgId, Organisation>>,
+    pub(crate) keys: Arc<BTreeMap<KeyId, KeyVerifier>>,
+    pub(crate) policy: Option<PolicyVersion>,
+    pub(crate) directory: Directory,
+}
+
+impl State {
+    /// The most organisations.
+    pub const ORGANISATIONS_MAX: usize = 100_000;
+    /// The most API keys.
+    pub const KEYS_MAX: usize = 1_000_000;
+
+    /// Where a patient lives.
+    pub fn placement(&self, patient: PatientId) -> Option<Placement> {
+        self.directory.get(patient)
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The regions.
+    pub fn regions(&self) -> &BTreeMap<Region, RegionEntry> {
+        &self.regions
+    }
+
+    /// The organisations.
+    pub fn organisations(&self) -> &BTreeMap<OrgId, Organisation> {
+        &self.organisations
+    }
+
+    /// The API keys' verifiers.
+    pub fn keys(&self) -> &BTreeMap<KeyId, KeyVerifier> {
+        &self.keys
+    }
+
+    /// The rules in force.
+    pub fn policy(&self) -> Option<&PolicyVersion> {
+        self.policy.as_ref()
+    }
+}
+
+/// Applies one command. A command that is refused changes nothing at all.
+pub fn apply(state: &mut State, command: Command) -> Outcome {
+    let done = match command {
+        Command::AddRegion(entry) => {
+            Arc::make_mut(&mut state.regions).insert(entry.region, entry);
+            Ok(())
+        }
+        Command::ClaimIds { region, ids } => claim_ids(state, region, &ids),
+        Command::PutOrganisation(organisation) => put_organisation(state, organisation),
+        Command::AddOrganisation(organisation) => add_organisation(state, organisation),
+        Command::PutKey(verifier) => put_key(state, verifier),
+        Command::RevokeKey(key) => revoke_key(state, key),
+        Command::PutPolicy(policy) => put_policy(state, policy),
+        Command::Retire { patient, expected } => retire(state, patient, expected),
+    };
+    done.map_or_else(Outcome::Refused, |()| Outcome::Done)
+}
+
+/// All or nothing: a batch with one known id would leave its claimer unsure which ids are its own.
+fn claim_ids(state: &mut State, region: Region, ids: &IdBatch) -> Result<(), Refusal> {
+    if !state.regions.contains_key(&region) {
+        return Err(Refusal::UnknownRegion);
+    }
+    if state.directory.len() + ids.len() > Directory::LEN_MAX {
+        return Err(Refusal::Full);
+    }
+    if ids.as_slice().iter().any(|id| state.directory.contains(*id)) {
+        return Err(Refusal::AlreadyKnown);
+    }
+    for patient in ids.as_slice() {
+        state.directory.set(Placement {
+            patient: *patient,
+            home: Home(region),
+            epoch: Epoch::FIRST,
+            state: PlacementState::Active,
+        });
+    }
+    Ok(())
+}
+
+fn put_organisation(state: &mut State, organisation: Organisation) -> Result<(), Refusal> {
+    let known = state.organisations.contains_key(&organisation.id);
+    if !known && state.organisations.len() >= State::ORGANISATIONS_MAX {
+        return Err(Refusal::Full);
+    }
+    Arc::make_mut(&mut state.organisations).insert(organisation.id, organisation);
+    Ok(())
+}
+
+/// Two requests that took the same id apart, such as one idempotency key used twice, are told apart here, where all
+/// changes have one order.
+fn add_organisation(state: &mut State, organisation: Organisation) -> Result<(), Refusal> {
+    match state.organisations.get(&organisation.id) {
+        Some(known) if *known == organisation => Ok(()),
+        Some(_) => Err(Refusal::AlreadyKnown),
+        None => put_organisation(state, organisation),
+    }
+}
+
+fn put_key(state: &mut State, mut verifier: KeyVerifier) -> Result<(), Refusal> {
+    if !state.organisations.contains_key(&verifier.org) {
+        return Err(Refusal::UnknownOrg);
+    }
+    match state.keys.get(&verifier.key) {
+        Some(known) if known.org != verifier.org => return Err(Refusal::OtherOrg),
+        // A late or repeated command must not bring a revoked key back to life.
+        Some(known) => verifier.revoked |= known.revoked,
+        None if state.keys.len() >= State::KEYS_MAX => return Err(Refusal::Full),
+        None => {}
+    }
+    Arc::make_mut(&mut state.keys).insert(verifier.key, verifier);
+    Ok(())
+}
+
+fn revoke_key(state: &mut State, key: KeyId) -> Result<(), Refusal> {
+    if !state.keys.contains_key(&key) {
+        return Err(Refusal::UnknownKey);
+    }
+    if let Some(verifier) = Arc::make_mut(&mut state.keys).get_mut(&key) {
+        verifier.revoked = true;
+    }
+    Ok(())
+}
+
+fn put_policy(state: &mut State, policy: PolicyVersion) -> Result<(), Refusal> {
+    let present = state.policy.as_ref().map(|present| present.version);
+    if policy.version <= present.unwrap_or(0) {
+        return Err(Refusal::OldVersion);
+    }
+    // Whoever may propose could otherwise put the last version of all in force, and nothing could come after it.
+    if present.is_some_and(|present| policy.version - 1 > present) {
+        return Err(Refusal::SkippedVersion);
+    }
+    state.policy = Some(policy);
+    Ok(())
+}
+
+fn retire(state: &mut State, patient: PatientId, expected: Epoch) -> Result<(), Refusal> {
+    let present = state.directory.get(patient).ok_or(Refusal::UnknownPatient)?;
+    if present.epoch != expected {
+        return Err(Refusal::StaleEpoch);
+    }
+    let epoch = Epoch(present.epoch.0.checked_add(1).ok_or(Refusal::Full)?);
+    state.directory.set(Placement { epoch, state: PlacementState::Retired, ..present });
+    Ok(())
+}

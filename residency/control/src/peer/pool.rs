@@ -1,0 +1,253 @@
+//! Pooled HTTP/2 over mutual TLS.
+//!
+//! Each peer gets two connections: all streams of one connection share one TCP window, and a lost segment of one
+//! large body must not hold up a heartbeat. A general-purpose client was rejected because it takes the host name
+//! for the identity and keeps one connection for an authority.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::uri::{Authority, Scheme, Uri};
+use http::{Request, Response, Version, header};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use residency_policy::{NodeId, Region};
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio_rustls::TlsConnector;
+
+use super::{PeerId, PeerKind, PeerTls};
+use crate::Endpoint;
+
+const CONNECTIONS: usize = 2;
+const CONNECT_WAIT: Duration = Duration::from_secs(2);
+/// After a failed connect, callers are told the same for this long instead of queueing up to try.
+const FAILURE_HOLDS: Duration = Duration::from_millis(100);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+const KEEPALIVE_WAIT: Duration = Duration::from_secs(5);
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Body = UnsyncBoxBody<Bytes, BoxError>;
+type Peers = HashMap<(Endpoint, PeerExpect), Arc<Peer>>;
+
+/// Who must be at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PeerExpect {
+    /// Any node of this region.
+    Region(Region),
+    /// Exactly this member.
+    Member(PeerKind, NodeId),
+}
+
+impl PeerExpect {
+    /// Whether this peer is the one meant.
+    pub fn is(&self, peer: &PeerId) -> bool {
+        match *self {
+            Self::Region(region) => peer.kind == PeerKind::Region(region),
+            Self::Member(kind, node) => *peer == PeerId { kind, node },
+        }
+    }
+}
+
+/// Why a request to a peer has no response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PeerError {
+    /// No connection could be made.
+    #[error("{to} cannot be reached: {why}")]
+    Unreachable {
+        /// Where the peer should be.
+        to: Endpoint,
+        /// Why not: of network or TLS, never of the request.
+        why: Arc<str>,
+    },
+    /// Someone else answered there.
+    #[error("{found} answered at {to}, which is not the peer expected")]
+    WrongPeer {
+        /// Where the peer should be.
+        to: Endpoint,
+        /// Who is there.
+        found: PeerId,
+    },
+    /// The connection broke after the request, or a part of it, was sent.
+    #[error("the connection to {to} broke")]
+    Broken {
+        /// Where the peer is.
+        to: Endpoint,
+    },
+}
+
+impl PeerError {
+    /// Whether it is certain that the peer saw nothing of the request.
+    pub fn not_sent(&self) -> bool {
+        !matches!(self, Self::Broken { .. })
+    }
+}
+
+/// Connections to peers. Cheap to clone.
+#[derive(Clone)]
+pub struct PeerPool {
+    tls: PeerTls,
+    peers: Arc<StdMutex<Peers>>,
+}
+
+#[derive(Default)]
+struct Peer {
+    slots: [Mutex<Slot>; CONNECTIONS],
+    turn: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Slot {
+    line: Option<Line>,
+    failed: Option<(Instant, PeerError)>,
+}
+
+struct Line {
+    sender: SendRequest<Body>,
+    generation: u64,
+}
+
+impl Slot {
+    /// The line, if it can still be used and was made with the present certificates.
+    fn live(&self, generation: u64) -> Option<SendRequest<Body>> {
+        let line = self.line.as_ref()?;
+        (line.generation == generation && !line.sender.is_closed()).then(|| line.sender.clone())
+    }
+}
+
+impl PeerPool {
+    /// A pool that uses these certificates.
+    pub fn new(tls: PeerTls) -> Self {
+        Self { tls, peers: Arc::default() }
+    }
+
+    /// Sends a request and gives the response as soon as its head is there. The URI needs a path only.
+    pub async fn send<B>(
+        &self,
+        to: &Endpoint,
+        expect: PeerExpect,
+        request: Request<B>,
+    ) -> Result<Response<Incoming>, PeerError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let mut request = addressed(to, request)?;
+        let peer = self.peer(to, expect);
+        // A pooled connection may have ended since. What was certainly not sent is sent once more.
+        for _ in 0..=CONNECTIONS {
+            let mut sender = self.sender(&peer, to, expect).await?;
+            if sender.ready().await.is_err() {
+                continue;
+            }
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok(response),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(PeerError::Broken { to: to.clone() }),
+                },
+            }
+        }
+        Err(PeerError::Unreachable { to: to.clone(), why: "connections end as soon as they are made".into() })
+    }
+
+    fn peer(&self, to: &Endpoint, expect: PeerExpect) -> Arc<Peer> {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.entry((to.clone(), expect)).or_default().clone()
+    }
+
+    async fn sender(
+        &self,
+        peer: &Peer,
+        to: &Endpoint,
+        expect: PeerExpect,
+    ) -> Result<SendRequest<Body>, PeerError> {
+        let turn = peer.turn.fetch_add(1, Ordering::Relaxed) % CONNECTIONS;
+        let generation = self.tls.generation();
+        let mut slot = peer.slots[turn].lock().await;
+        if let Some(sender) = slot.live(generation) {
+            return Ok(sender);
+        }
+        let error = match &slot.failed {
+            Some((when, error)) if when.elapsed() < FAILURE_HOLDS => error.clone(),
+            Some(_) | None => match self.connect(to, expect).await {
+                Ok(sender) => {
+                    // The old line's streams end in peace: each holds a clone of its sender.
+                    *slot = Slot { line: Some(Line { sender: sender.clone(), generation }), failed: None };
+                    return Ok(sender);
+                }
+                Err(error) => {
+                    *slot = Slot { line: None, failed: Some((Instant::now(), error.clone())) };
+                    error
+                }
+            },
+        };
+        drop(slot);
+        // One connection that cannot be made is no reason to fail where another stands.
+        let live = peer.slots.iter().find_map(|other| other.try_lock().ok()?.live(generation));
+        live.ok_or(error)
+    }
+
+    async fn connect(&self, to: &Endpoint, expect: PeerExpect) -> Result<SendRequest<Body>, PeerError> {
+        let unreachable =
+            |why: &dyn fmt::Display| PeerError::Unreachable { to: to.clone(), why: why.to_string().into() };
+        let connected = tokio::time::timeout(CONNECT_WAIT, async {
+            let tcp = TcpStream::connect((to.host.as_str(), to.port)).await.map_err(|e| unreachable(&e))?;
+            tcp.set_nodelay(true).map_err(|e| unreachable(&e))?;
+            // Only for SNI. Who answers is told by the certificate.
+            let name = ServerName::try_from(to.host.as_str().to_owned()).map_err(|e| unreachable(&e))?;
+            TlsConnector::from(self.tls.client_config()).connect(name, tcp).await.map_err(|e| unreachable(&e))
+        });
+        let tls = connected.await.map_err(|_| unreachable(&"no connection in time"))??;
+        let found = PeerId::from_chain(tls.get_ref().1.peer_certificates()).map_err(|e| unreachable(&e))?;
+        if !expect.is(&found) {
+            return Err(PeerError::WrongPeer { to: to.clone(), found });
+        }
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(KEEPALIVE_EVERY)
+            .keep_alive_timeout(KEEPALIVE_WAIT)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .handshake(TokioIo::new(tls))
+            .await
+            .map_err(|e| unreachable(&e))?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to a peer ended");
+            }
+        });
+        Ok(sender)
+    }
+}
+
+/// The request as HTTP/2 wants it: an absolute URI, no `Host`, a boxed body.
+fn addressed<B>(to: &Endpoint, request: Request<B>) -> Result<Request<Body>, PeerError>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let wrong = || PeerError::Unreachable { to: to.clone(), why: "the endpoint makes no URI".into() };
+    let (mut head, body) = request.into_parts();
+    let mut uri = head.uri.into_parts();
+    uri.scheme = Some(Scheme::HTTPS);
+    uri.authority = Some(Authority::try_from(to.to_string()).map_err(|_| wrong())?);
+    if uri.path_and_query.is_none() {
+        uri.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
+    }
+    head.uri = Uri::from_parts(uri).map_err(|_| wrong())?;
+    head.version = Version::HTTP_2;
+    head.headers.remove(header::HOST);
+    Ok(Request::from_parts(head, UnsyncBoxBody::new(body.map_err(Into::into))))
+}

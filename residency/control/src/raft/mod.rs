@@ -1,0 +1,15 @@
+//! The binding to openraft: its types, its log on redb, the state machine it drives, and its network.
+//!
+//! Nothing of openraft is visible outside this crate; `#[doc(hidden)]` parts are public for the crate's own tests
+//! in `tests/`, which run openraft's conformance suite and the power cuts against the real store.
+
+#![expect(clippy::result_large_err, reason = "openraft's own error type is that large")]
+
+pub mod disk;
+pub(crate) mod freshness;
+pub mod log;
+pub mod machine_adapter;
+pub(crate) mod membership;
+pub(crate) mod network;
+pub mod types;
+pub(crate) mod wire;

@@ -1,0 +1,36 @@
+//! The vocabulary of residency: who lives where, under which rules, and what follows.
+//!
+//! Everything here is pure. There is no I/O, no clock and no random source in this crate; each is an
+//! argument. Nothing here can name a person: patients are random ids, and text is limited to [`Label`]s.
+//!
+//! What must stay true:
+//! - [`decide`] is the only way to a [`Permit`] or a [`RegionPermit`].
+//! - There is no default region. What is unknown, stale or not covered by a rule is refused.
+//! - Adding a restriction never allows more (property-tested in `tests/properties`).
+
+mod category;
+mod clock;
+pub mod decide;
+mod ids;
+mod jurisdiction;
+mod label;
+mod permit;
+mod placement;
+mod places;
+mod problem;
+pub mod ruleset;
+pub mod wire;
+mod workforce;
+
+pub use category::Category;
+pub use clock::{Clock, Entropy};
+pub use decide::{Act, Decision, Reason, Standing, View, decide, decide_region};
+pub use ids::{EncounterId, KeyId, NodeId, OrgId, PatientId, RecordId, RequestId};
+pub use jurisdiction::{Jurisdiction, NotAJurisdiction, Region};
+pub use label::{Label, NotALabel};
+pub use permit::{Permit, RegionPermit};
+pub use placement::{Epoch, Placement, PlacementState};
+pub use places::{Accessor, Home, Ingress, ServiceJurisdiction};
+pub use problem::{FieldError, Problem, ProblemKind};
+pub use ruleset::{Ruleset, TransitMode};
+pub use workforce::{OrgType, Purpose, Role};

@@ -1,0 +1,211 @@
+//! Which patient or region a request is about: from method, path and query, never from the body.
+//!
+//! Pure. A path is taken literally: one that is percent-encoded, dotted, doubled or ends in a slash is no path of
+//! ours, because two readers of such a path may disagree on what it names.
+
+use http::{Method, Uri};
+use residency_policy::{Category, Home, Jurisdiction, PatientId, Region, wire};
+
+/// How sensitive what a path names may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sensitivity {
+    /// The path itself says.
+    Of(Category),
+    /// Only the home can tell, so the strictest rule of any category holds on the way there.
+    Any,
+}
+
+/// A page that the router has itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// Whether the process is alive.
+    Live,
+    /// Whether it can route.
+    Ready,
+    /// What it has counted.
+    Metrics,
+}
+
+/// Why no home can be read from a query: a word for programs, the same that a node says, and one line for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    /// The word.
+    pub code: &'static str,
+    /// The line.
+    pub detail: &'static str,
+}
+
+impl Missing {
+    /// It is not there.
+    pub const REQUIRED: Self =
+        Self { code: "required", detail: "is required, such as home=US-TX: no body is read to find a home" };
+    /// It is there more than once.
+    pub const REPEATED: Self = Self { code: "repeated", detail: "may be given once" };
+    /// It is no place.
+    pub const FORMAT: Self = Self { code: "format", detail: "is an ISO 3166-2 code such as US-TX" };
+}
+
+/// What a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// One patient.
+    Patient(PatientId, Sensitivity),
+    /// A place where a patient's id belongs, with something else in it: answered like an id that is not known.
+    NoPatient(Sensitivity),
+    /// A region as a whole.
+    Region(Home),
+    /// A region as a whole, but which one is not said, or not in a way that can be read.
+    HomeMissing(Missing),
+    /// What every region answers alike, and no patient is in.
+    Anywhere,
+    /// A page of the router's own.
+    Here(Page),
+    /// No path of ours.
+    Nothing,
+    /// A page of the router's own, and a method that it does not take.
+    ReadOnly,
+    /// A method that no path takes.
+    Method,
+}
+
+/// What a request is about, and the template of its path for logs and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identified {
+    /// The template of the path: the only form in which a path is ever logged.
+    pub route: &'static str,
+    /// What it is about.
+    pub target: Target,
+}
+
+/// Identifies.
+pub fn identify(method: &Method, uri: &Uri) -> Identified {
+    let is = |route, target| Identified { route, target };
+    // A tunnel or an echo of headers has no place between a caller and PHI (RFC 9110 sections 9.3.6 and 9.3.8).
+    if !taken(method) {
+        return is("-", Target::Method);
+    }
+    let Some(path) = uri.path().strip_prefix('/').filter(|path| plain(path) || *path == "docs/") else {
+        return is("-", Target::Nothing);
+    };
+    let page = |page| if reads(method) { Target::Here(page) } else { Target::ReadOnly };
+    let query = uri.query().unwrap_or_default();
+    let (first, rest) = path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    match (first, rest) {
+        ("v1", Some(rest)) => versioned(rest, query),
+        ("healthz", None) => is("/healthz", page(Page::Live)),
+        ("readyz", None) => is("/readyz", page(Page::Ready)),
+        ("metrics", None) => is("/metrics", page(Page::Metrics)),
+        ("openapi.json", None) => is("/openapi.json", Target::Anywhere),
+        ("docs", None) => is("/docs", Target::Anywhere),
+        ("docs", Some(_)) => is("/docs/{asset}", Target::Anywhere),
+        ("problems", None) => is("/problems", Target::Anywhere),
+        ("problems", Some(_)) => is("/problems/{slug}", Target::Anywhere),
+        _ => is("-", Target::Nothing),
+    }
+}
+
+fn versioned(path: &str, query: &str) -> Identified {
+    let is = |route, target| Identified { route, target };
+    let mut parts = path.splitn(3, '/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("patients"), None, None) => is("/v1/patients", region(query)),
+        (Some("patients"), Some("search"), None) => is("/v1/patients/search", region(query)),
+        (Some("patients"), Some(id), below) => {
+            let (route, sensitivity) = match below {
+                None => ("/v1/patients/{patient}", Sensitivity::Of(Category::General)),
+                Some(below) => beneath(below),
+            };
+            match id.parse() {
+                Ok(id) => is(route, Target::Patient(id, sensitivity)),
+                Err(_) => is(route, Target::NoPatient(sensitivity)),
+            }
+        }
+        (Some("regions"), None, None) => is("/v1/regions", Target::Anywhere),
+        (Some("orgs"), None, None) => is("/v1/orgs", Target::Anywhere),
+        (Some("orgs"), Some(_), None) => is("/v1/orgs/{org}", Target::Anywhere),
+        _ => is("-", Target::Nothing),
+    }
+}
+
+/// The templates of the paths beneath a patient that are known by name here, and what they tell of the category.
+/// Others are routed just the same: the home knows what it has, and the strictest rule holds on the way there.
+/// Beneath `encounters` a home takes and gives only the general category; segregated ones get paths of their own.
+fn beneath(below: &str) -> (&'static str, Sensitivity) {
+    let mut parts = below.split('/');
+    let encounters = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some("encounters"), None, ..) => "/v1/patients/{patient}/encounters",
+        (Some("encounters"), Some(_), None, _) => "/v1/patients/{patient}/encounters/{encounter}",
+        (Some("encounters"), Some(_), Some("sign"), None) => {
+            "/v1/patients/{patient}/encounters/{encounter}/sign"
+        }
+        (Some("encounters"), Some(_), Some("addenda"), None) => {
+            "/v1/patients/{patient}/encounters/{encounter}/addenda"
+        }
+        _ => return ("/v1/patients/{patient}/...", Sensitivity::Any),
+    };
+    (encounters, Sensitivity::Of(Category::General))
+}
+
+fn region(query: &str) -> Target {
+    let mut named = query
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .filter(|(name, _)| decoded_is(name, wire::HOME_PARAMETER));
+    match (named.next(), named.next()) {
+        (None, _) => Target::HomeMissing(Missing::REQUIRED),
+        (Some(_), Some(_)) => Target::HomeMissing(Missing::REPEATED),
+        (Some((_, value)), None) => Jurisdiction::all()
+            .find(|jurisdiction| decoded_is(value, jurisdiction.code()))
+            .map_or(Target::HomeMissing(Missing::FORMAT), |jurisdiction| {
+                Target::Region(Home(Region(jurisdiction)))
+            }),
+    }
+}
+
+/// Whether percent-encoded text says exactly this. Encoded spellings are read, so that no reader after this one
+/// finds a second `home` that was hidden from here.
+fn decoded_is(encoded: &str, plain: &str) -> bool {
+    let mut bytes = encoded.bytes();
+    let mut plain = plain.bytes();
+    loop {
+        let next = match bytes.next() {
+            Some(b'%') => match (bytes.next().and_then(hex), bytes.next().and_then(hex)) {
+                (Some(high), Some(low)) => Some(high << 4 | low),
+                _ => return false,
+            },
+            other => other,
+        };
+        match (next, plain.next()) {
+            (None, None) => return true,
+            (Some(a), Some(b)) if a == b => {}
+            _ => return false,
+        }
+    }
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+/// Whether every segment is made of unreserved characters (RFC 3986 section 2.3) and says something.
+fn plain(path: &str) -> bool {
+    let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    path.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && part.bytes().all(unreserved))
+}
+
+fn reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn taken(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET
+            | Method::HEAD
+            | Method::POST
+            | Method::PUT
+            | Method::PATCH
+            | Method::DELETE
+            | Method::OPTIONS
+    )
+}

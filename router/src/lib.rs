@@ -1,0 +1,33 @@
+//! The residency router: the stages of a request on its way to the home that it names.
+//!
+//! What must stay true:
+//! - The router never parses a body, and routes by method, path, query and headers alone ([`identify`]).
+//! - It holds no key and no connection to a database: this crate may import `residency-policy` and
+//!   `residency-control`, and nothing else of ours.
+//! - Where it cannot prove a placement or a rule it refuses; there is no default region ([`decide`]).
+//!
+//! [`life_of_a_request`] reads from top to bottom. [`listen`] is used by nodes as well.
+
+mod ask_around;
+pub mod config;
+mod connection;
+pub mod decide;
+pub mod drain;
+mod forward;
+mod framing;
+pub mod health;
+pub mod identify;
+pub mod known;
+pub mod life_of_a_request;
+pub mod limits;
+pub mod listen;
+pub mod metrics;
+pub mod panics;
+pub mod passing;
+pub mod reload;
+pub mod respond;
+mod run;
+pub mod telemetry;
+pub mod tls;
+
+pub use run::{Read, RunError, Running, read_files, run, serve_callers, start};

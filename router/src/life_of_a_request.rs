@@ -1,0 +1,342 @@
+//! The life of a request, in order: accept -> limit -> identify -> decide -> forward | redirect | refuse.
+//!
+//! What must stay true here:
+//! - No byte of a body is read before the decision, and none at all for a redirect or a refusal.
+//! - A request goes to the home that its path or query names, or nowhere. There is no default.
+//!   An id that is nobody's has no home: where its request goes is said in [`crate::decide`].
+//! - On a patient's path a caller who is not known hears 401 before anything else is looked at: a redirect, a refused
+//!   transit, an unreachable home, or a node that first finds fault with the method would each say that the id exists.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts};
+use http_body::Body as _;
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use residency_control::JurisdictionSet;
+use residency_control::peer::PeerPool;
+use residency_policy::{Clock, Entropy, Epoch, Home, Ingress, Problem, ProblemKind, Region, RequestId};
+
+use crate::config::Bounds;
+use crate::decide::{Step, choose};
+use crate::drain::Drain;
+use crate::forward::{Head, Homes, Outgoing, Slot, Unanswered, body_of, location, no_body, overloaded};
+use crate::health::{self, Unready};
+use crate::identify::{Identified, Page, Target, identify};
+use crate::known::Known;
+use crate::limits::{Passage, close_after, over};
+use crate::metrics::{Metrics, Now, Outcome};
+use crate::passing::Answer;
+use crate::respond;
+
+/// How long a 421 waits for the view to learn what the home knows already.
+const CATCH_UP: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Everything the stages need.
+pub struct Edge<K> {
+    pub(crate) known: K,
+    pub(crate) ingress: Ingress,
+    pub(crate) bounds: Bounds,
+    pub(crate) homes: Homes,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) metrics_here: bool,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) drain: Drain,
+    at_work: Arc<AtomicUsize>,
+}
+
+/// How a request ended.
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    pub(crate) home: Option<Region>,
+    pub(crate) response: Response<Answer>,
+}
+
+/// Takes one request from its head to the head of its answer, counts it and logs one line.
+pub async fn life_of_a_request<K: Known>(edge: &Edge<K>, request: Request<Incoming>) -> Response<Answer> {
+    let (head, body) = request.into_parts();
+    let id = respond::request_id(&head.headers, &*edge.entropy);
+    let line = edge.line(id);
+    let (version, is_head, unread) = (head.version, head.method == Method::HEAD, !body.is_end_stream());
+
+    let (route, mut ended) = match edge.limit(&head) {
+        Err(problem) => ("-", say(Outcome::Limited, None, &problem, id)),
+        Ok(at_work) => {
+            let about = identify(&head.method, &head.uri);
+            let caller = edge.caller(&head);
+            let step = if names_a_patient(&about) && caller.is_none() {
+                Step::Refuse(Problem::new(ProblemKind::Unauthenticated))
+            } else {
+                edge.choose(&head.method, &about, caller)
+            };
+            let ended = match step {
+                Step::Here(page) => edge.here(page, id),
+                Step::Forward(home, epoch) => {
+                    edge.forward(&about, caller, home, epoch, head, body, id, at_work).await
+                }
+                Step::ForwardAnywhere => {
+                    let otherwise = ProblemKind::ControlUnavailable;
+                    edge.ask_around(edge.known.regions(), otherwise, head, body, id, at_work).await
+                }
+                Step::ForwardUnknown(regions) => {
+                    let otherwise = ProblemKind::HomeUnavailable;
+                    edge.ask_around(regions, otherwise, head, body, id, at_work).await
+                }
+                Step::Redirect(home) => edge.redirect(home, &head, id),
+                Step::Refuse(problem) => refuse(&about, &problem, id),
+            };
+            (about.route, ended)
+        }
+    };
+
+    // The router leaves a body that it does not want unread, and the connection ends. A home's 404 must not differ
+    // in that, or it would tell an id that is not there from one that may not be seen.
+    let forwarded = ended.outcome == Outcome::Forwarded;
+    if unread && (!forwarded || ended.response.status() == StatusCode::NOT_FOUND) {
+        close_after(version, &mut ended.response);
+    }
+    if !forwarded && is_head && version >= Version::HTTP_2 {
+        without_body(&mut ended.response);
+    }
+    line.end(route, &ended);
+    ended.response
+}
+
+impl<K: Known> Edge<K> {
+    /// The stages, ready to be walked.
+    #[expect(clippy::too_many_arguments, reason = "each is another thing, and all are said once, in run.rs")]
+    pub fn new(
+        known: K,
+        pool: PeerPool,
+        ingress: Ingress,
+        bounds: Bounds,
+        metrics: Arc<Metrics>,
+        metrics_here: bool,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        drain: Drain,
+    ) -> Self {
+        let homes = Homes::new(pool, ingress, bounds.answer, bounds.in_flight_per_home);
+        let at_work = Arc::default();
+        Self { known, ingress, bounds, homes, metrics, metrics_here, clock, entropy, drain, at_work }
+    }
+
+    /// Limit: what is too much by its head alone, or too much with all else that is at work.
+    fn limit(&self, head: &Parts) -> Result<AtWork, Problem> {
+        if let Some(problem) = over(head, &self.bounds.limits) {
+            return Err(problem);
+        }
+        let at_work = AtWork::one_more(&self.at_work);
+        if at_work.how_many > self.bounds.in_flight {
+            return Err(overloaded());
+        }
+        Ok(at_work)
+    }
+
+    /// Decide.
+    fn choose(&self, method: &Method, about: &Identified, caller: Option<JurisdictionSet>) -> Step {
+        choose(&self.known, self.ingress, self.bounds.view_age_max, self.clock.now(), method, about, caller)
+    }
+
+    /// What the caller's key serves, if there is one that is valid.
+    fn caller(&self, head: &Parts) -> Option<JurisdictionSet> {
+        let (scheme, key) = head.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+        let bearer = scheme.eq_ignore_ascii_case("bearer");
+        bearer.then(|| self.known.authenticate(key.trim(), self.clock.now())).flatten()
+    }
+
+    /// Forward to the home, once. A 421 is the home's own word and is passed on, unless it shows that this view
+    /// was stale: then a request without a body goes once more to where the view now says.
+    #[expect(clippy::too_many_arguments, reason = "a request in its parts")]
+    async fn forward(
+        &self,
+        about: &Identified,
+        caller: Option<JurisdictionSet>,
+        home: Home,
+        epoch: Option<Epoch>,
+        head: Parts,
+        body: Incoming,
+        id: RequestId,
+        at_work: AtWork,
+    ) -> Ended {
+        let method = head.method.clone();
+        let head = self.homes.prepare(head, id, epoch);
+        let again = body.is_end_stream().then(|| head.clone());
+        let first = self.send(home, head, body_of(body, self.bounds.limits.body_bytes)).await;
+        let stale = matches!(&first, Ok((response, _)) if response.status() == StatusCode::MISDIRECTED_REQUEST);
+
+        let (home, sent) = match (again, about.target, epoch) {
+            (Some(head), Target::Patient(patient, _), Some(past))
+                if stale && self.known.advanced(patient, past, CATCH_UP).await =>
+            {
+                match self.choose(&method, about, caller) {
+                    Step::Forward(now, _) => (now, self.send(now, head, no_body()).await),
+                    _ => (home, first),
+                }
+            }
+            _ => (home, first),
+        };
+        match self.answer(sent, id, method == Method::HEAD, at_work).await {
+            Ok(response) => Ended { outcome: Outcome::Forwarded, home: Some(home.0), response },
+            Err(why) => say(why.outcome(), Some(home.0), &why.problem(), id),
+        }
+    }
+
+    pub(crate) async fn send(
+        &self,
+        home: Home,
+        head: Head,
+        (body, passage): (Outgoing, Arc<Passage>),
+    ) -> Result<(Response<Incoming>, Slot), Unanswered> {
+        let entry = self.known.region(home.0).ok_or(Unanswered::NotSent)?;
+        let slot = self.homes.slot(home.0).ok_or(Unanswered::Busy)?;
+        let response = self.homes.send(&entry, head, body, &passage).await?;
+        Ok((response, slot))
+    }
+
+    pub(crate) async fn answer(
+        &self,
+        sent: Result<(Response<Incoming>, Slot), Unanswered>,
+        id: RequestId,
+        is_head: bool,
+        at_work: AtWork,
+    ) -> Result<Response<Answer>, Unanswered> {
+        let (response, slot) = sent?;
+        self.homes.answer(response, id, is_head, (at_work, slot)).await
+    }
+
+    /// Redirect: the home's own address, on the head alone.
+    fn redirect(&self, home: Home, head: &Parts, id: RequestId) -> Ended {
+        let entry = self.known.region(home.0);
+        match location(home, entry.as_ref(), &head.uri) {
+            Some(to) => Ended {
+                outcome: Outcome::Redirected,
+                home: Some(home.0),
+                response: respond::redirect(to, id).map(Either::Left),
+            },
+            None => say(Outcome::Unavailable, None, &Unanswered::NotSent.problem(), id),
+        }
+    }
+
+    fn here(&self, page: Page, id: RequestId) -> Ended {
+        let response = match page {
+            Page::Live => health::live(id),
+            Page::Ready => health::ready(self.unready(), self.known.age() > self.bounds.view_age_max, id),
+            Page::Metrics if self.metrics_here => health::metrics(self.metrics_page(), id),
+            Page::Metrics => health::nothing(id),
+        };
+        Ended { outcome: Outcome::Here, home: None, response: response.map(Either::Left) }
+    }
+
+    fn unready(&self) -> Option<Unready> {
+        let reasons = [
+            (self.drain.is_begun(), Unready::Draining),
+            (self.known.regions().is_empty(), Unready::NoRegions),
+            (self.known.rules().is_none(), Unready::NoRules),
+        ];
+        reasons.into_iter().find(|(holds, _)| *holds).map(|(_, why)| why)
+    }
+
+    pub(crate) fn metrics_page(&self) -> String {
+        self.metrics.page(Now {
+            in_flight: self.at_work.load(Ordering::Relaxed),
+            view_age: self.known.age(),
+            regions: self.known.regions().len(),
+        })
+    }
+
+    fn line(&self, id: RequestId) -> Line<'_> {
+        Line { metrics: &self.metrics, ingress: self.ingress, id, begun: Instant::now(), ended: false }
+    }
+}
+
+/// One request's line in the log. It is written also when the caller goes away and the stages are dropped midway:
+/// there are as many lines as requests.
+struct Line<'e> {
+    metrics: &'e Metrics,
+    ingress: Ingress,
+    id: RequestId,
+    begun: Instant,
+    ended: bool,
+}
+
+impl Line<'_> {
+    fn end(mut self, route: &'static str, ended: &Ended) {
+        self.write(route, ended.outcome, ended.home, ended.response.status().as_u16());
+    }
+
+    fn write(&mut self, route: &'static str, outcome: Outcome, home: Option<Region>, status: u16) {
+        self.ended = true;
+        let took = self.begun.elapsed();
+        self.metrics.ended(outcome, home, status, took);
+        tracing::info!(
+            target: "request",
+            request_id = %self.id,
+            route,
+            outcome = outcome.as_str(),
+            home = home.map_or("-", |region| region.0.code()),
+            status,
+            micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            ingress = self.ingress.0.code(),
+        );
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            // No status was sent. 499 is what logs of proxies say for that since nginx did.
+            self.write("-", Outcome::BrokenOff, None, 499);
+        }
+    }
+}
+
+/// Refuse.
+fn refuse(about: &Identified, problem: &Problem, id: RequestId) -> Ended {
+    let mut ended = say(Outcome::Refused, None, problem, id);
+    if about.target == Target::ReadOnly {
+        ended.response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
+    ended
+}
+
+/// Whether only a known caller hears anything but 401.
+fn names_a_patient(about: &Identified) -> bool {
+    matches!(about.target, Target::Patient(..) | Target::NoPatient(_))
+}
+
+pub(crate) fn say(outcome: Outcome, home: Option<Region>, problem: &Problem, id: RequestId) -> Ended {
+    Ended { outcome, home, response: respond::problem(problem, id).map(Either::Left) }
+}
+
+/// A request at work, until this is dropped.
+pub struct AtWork {
+    how_many: usize,
+    of: Arc<AtomicUsize>,
+}
+
+impl AtWork {
+    fn one_more(of: &Arc<AtomicUsize>) -> Self {
+        Self { how_many: of.fetch_add(1, Ordering::Relaxed) + 1, of: Arc::clone(of) }
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.of.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An answer to HEAD says how long its body would be and has none (RFC 9110 section 9.3.2). HTTP/1.1's encoder
+/// sees to that itself.
+fn without_body(response: &mut Response<Answer>) {
+    if let Either::Left(body) = response.body_mut() {
+        let length = body.size_hint().exact().unwrap_or(0);
+        *body = Full::default();
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}

@@ -1,0 +1,194 @@
+//! Which target a path names.
+
+use http::{Method, Uri};
+use proptest::prelude::*;
+use residency_control::system::SystemClock;
+use residency_policy::{Category, Clock as _, Home, Ingress, Region, Ruleset};
+use router::decide::{Step, choose};
+use router::identify::{Missing, Page, Sensitivity, Target, identify};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::support::{FakeView, RULES, View, at, patient};
+
+fn target(method: &str, path: &str) -> (Target, &'static str) {
+    let found = identify(&Method::from_bytes(method.as_bytes()).unwrap(), &path.parse::<Uri>().unwrap());
+    (found.target, found.route)
+}
+
+#[test]
+fn a_path_names_what_it_says() {
+    let (ana, texas) = (patient(1), Home(Region(at("US-TX"))));
+    let general = Target::Patient(ana, Sensitivity::Of(Category::General));
+    let any = Target::Patient(ana, Sensitivity::Any);
+    let nobody = Target::NoPatient(Sensitivity::Of(Category::General));
+    let home = |why| Target::HomeMissing(why);
+    let (missing, once, code) = (home(Missing::REQUIRED), home(Missing::REPEATED), home(Missing::FORMAT));
+    let id = ana.to_string();
+    for (method, path, expected) in [
+        ("GET", format!("/v1/patients/{id}"), general),
+        ("DELETE", format!("/v1/patients/{id}?reason=duplicate"), general),
+        ("GET", format!("/v1/patients/{id}/encounters"), general),
+        ("POST", format!("/v1/patients/{id}/encounters/{id}/sign"), general),
+        ("GET", format!("/v1/patients/{id}/encounters/{id}/sign/more"), any),
+        ("GET", format!("/v1/patients/{id}/psychotherapy-notes"), any),
+        ("GET", format!("/v1/patients/{id}/what/comes/later"), any),
+        ("GET", format!("https://elsewhere.example/v1/patients/{id}"), general),
+        ("GET", "/v1/patients/not-an-id".into(), nobody),
+        ("GET", format!("/v1/patients/{}", id.replace('-', "")), nobody),
+        ("GET", "/v1/patients?home=US-TX".into(), Target::Region(texas)),
+        ("POST", "/v1/patients?limit=5&home=US%2dTX".into(), Target::Region(texas)),
+        ("POST", "/v1/patients/search?home=US-TX".into(), Target::Region(texas)),
+        ("GET", "/v1/patients".into(), missing),
+        ("GET", "/v1/patients?Home=US-TX".into(), missing),
+        ("GET", "/v1/patients?home=US-TX&home=US-TX".into(), once),
+        ("GET", "/v1/patients?home=US-TX&hom%65=US-CA".into(), once),
+        ("GET", "/v1/patients?home=".into(), code),
+        ("GET", "/v1/patients?home=TX".into(), code),
+        ("GET", "/v1/patients?home=US-TX%00".into(), code),
+        ("GET", "/v1/regions".into(), Target::Anywhere),
+        ("POST", "/v1/orgs".into(), Target::Anywhere),
+        ("GET", format!("/v1/orgs/{id}"), Target::Anywhere),
+        ("GET", "/openapi.json".into(), Target::Anywhere),
+        ("GET", "/docs".into(), Target::Anywhere),
+        ("GET", "/docs/swagger-ui.css".into(), Target::Anywhere),
+        ("GET", "/problems/not-found".into(), Target::Anywhere),
+        ("GET", "/healthz".into(), Target::Here(Page::Live)),
+        ("GET", "/readyz".into(), Target::Here(Page::Ready)),
+        ("GET", "/metrics".into(), Target::Here(Page::Metrics)),
+        ("POST", "/healthz".into(), Target::ReadOnly),
+        ("GET", "/".into(), Target::Nothing),
+        ("OPTIONS", "*".into(), Target::Nothing),
+        ("GET", "/v2/patients?home=US-TX".into(), Target::Nothing),
+        ("GET", "/v1/consults/1".into(), Target::Nothing),
+        ("GET", format!("/v1//patients/{id}"), Target::Nothing),
+        ("GET", format!("/v1/patients/{id}/"), Target::Nothing),
+        ("GET", format!("/v1/patients/{id}/../{id}"), Target::Nothing),
+        ("GET", format!("/v1/%70atients/{id}"), Target::Nothing),
+        ("GET", format!("/v1/patients/{id};home=US-CA"), Target::Nothing),
+        ("TRACE", format!("/v1/patients/{id}"), Target::Method),
+        ("CONNECT", "elsewhere.example:443".into(), Target::Method),
+        ("PURGE", "/v1/regions".into(), Target::Method),
+    ] {
+        assert_eq!(target(method, &path).0, expected, "{method} {path}");
+    }
+}
+
+#[test]
+fn a_route_never_shows_what_the_caller_wrote() {
+    let id = patient(1).to_string();
+    for path in [
+        format!("/v1/patients/{id}"),
+        format!("/v1/patients/{id}/anagarcia"),
+        "/docs/anagarcia".into(),
+        "/anagarcia".into(),
+    ] {
+        let route = target("GET", &path).1;
+        assert!(!route.contains("anagarcia") && !route.contains(&id), "{route}");
+    }
+}
+
+fn view() -> View {
+    let view = FakeView::default();
+    *view.rules.lock().unwrap() = Some(Arc::new(Ruleset::parse(RULES).unwrap()));
+    for region in ["US-TX", "US-NY", "US-IL", "US-NV"] {
+        view.region_at(region, "localhost:1".parse().unwrap());
+    }
+    for (n, home) in [(1, "US-TX"), (2, "US-NY"), (3, "US-IL"), (4, "US-NV")] {
+        view.place(patient(n), home, 1);
+    }
+    View(Arc::new(view))
+}
+
+fn step(view: &View, method: &Method, uri: &Uri) -> Step {
+    let ingress = Ingress(at("US-CA"));
+    choose(view, ingress, Duration::from_secs(10), SystemClock.now(), method, &identify(method, uri), None)
+}
+
+/// The homes that a path or query names, read in the most generous way: any id or code anywhere in it.
+fn named(view: &View, text: &str) -> Vec<Home> {
+    let of_patients = (1..5).filter(|n| text.contains(&patient(*n).to_string()));
+    let of_patients =
+        of_patients.filter_map(|n| view.0.placements.lock().unwrap().get(&patient(n)).map(|p| p.home));
+    let of_codes = ["US-TX", "US-NY", "US-IL", "US-NV"].into_iter().filter(|code| text.contains(code));
+    of_patients.collect::<Vec<_>>().into_iter().chain(of_codes.map(|code| Home(Region(at(code))))).collect()
+}
+
+fn piece() -> impl Strategy<Value = String> {
+    prop_oneof![
+        (1u8..7).prop_map(|n| patient(n).to_string()),
+        proptest::sample::select(vec![
+            "v1",
+            "patients",
+            "search",
+            "encounters",
+            "orgs",
+            "regions",
+            "docs",
+            "?",
+            "&",
+            "/",
+            "home=",
+            "US-TX",
+            "US-NY",
+            "US-NV",
+            "US-CA",
+            "=",
+            "home",
+            "..",
+            "%2f",
+            ";",
+            "healthz",
+            "//",
+        ])
+        .prop_map(str::to_owned),
+        "[a-zA-Z0-9._~=&?/-]{0,12}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn nothing_goes_to_a_home_that_the_path_and_query_do_not_name(
+        pieces in proptest::collection::vec(piece(), 0..12),
+        slashes in any::<bool>(),
+        method in proptest::sample::select(vec![Method::GET, Method::POST, Method::PATCH, Method::DELETE]),
+    ) {
+        let view = view();
+        let text = format!("/{}", pieces.join(if slashes { "/" } else { "" }));
+        let Ok(uri) = text.parse::<Uri>() else { return Ok(()) };
+        match step(&view, &method, &uri) {
+            Step::Forward(home, _) | Step::Redirect(home) => {
+                prop_assert!(named(&view, &text).contains(&home), "{text} went to {home:?}");
+            }
+            Step::ForwardAnywhere => prop_assert!(!text.starts_with("/v1/patients")),
+            Step::ForwardUnknown(regions) => {
+                let id = uri.path().split('/').nth(3).and_then(|id| id.parse().ok());
+                let placed = id.and_then(|id| view.0.placements.lock().unwrap().get(&id).copied());
+                prop_assert!(text.starts_with("/v1/patients/") && placed.is_none(), "{text} has a home");
+                let refuse = [Region(at("US-NY")), Region(at("US-IL"))];
+                prop_assert!(regions.iter().all(|entry| !refuse.contains(&entry.region)), "{text}");
+            }
+            Step::Here(_) | Step::Refuse(_) => {}
+        }
+    }
+}
+
+#[test]
+fn the_property_can_see_a_forward() {
+    // The control of the property above: the same reading of a well-formed path does forward, and to where it says.
+    let view = view();
+    let uri: Uri = format!("/v1/patients/{}", patient(4)).parse().unwrap();
+    assert!(
+        matches!(step(&view, &Method::GET, &uri), Step::Forward(Home(Region(home)), Some(_)) if home == at("US-NV"))
+    );
+    assert!(!named(&view, "/v1/patients/").contains(&Home(Region(at("US-NV")))));
+}
+
+#[test]
+fn where_the_path_does_not_tell_the_category_the_strictest_rule_holds() {
+    let view = view();
+    let general: Uri = format!("/v1/patients/{}", patient(1)).parse().unwrap();
+    let any: Uri = format!("/v1/patients/{}/psychotherapy-notes", patient(1)).parse().unwrap();
+    assert!(matches!(step(&view, &Method::GET, &general), Step::Forward(..)));
+    assert!(matches!(step(&view, &Method::GET, &any), Step::Redirect(_)), "substance use redirects");
+}

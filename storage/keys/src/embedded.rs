@@ -1,0 +1,349 @@
+//! A keyring in one redb file, for a region of one node.
+//!
+//! Writes go through one thread that makes everything that arrived during the last fsync durable with the next, so
+//! a burst of registrations shares fsyncs. After a destruction the file is written anew: redb copies on write, and
+//! the freed pages would keep the destroyed keys. That it is owed is written in the transaction that destroys, so a
+//! crash in between delays it to the next opening.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, mpsc};
+
+use futures::future::BoxFuture;
+use redb::backends::FileBackend;
+use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use residency_policy::PatientId;
+use tokio::sync::oneshot;
+
+use crate::{DataKeyId, KeyOwner, KeyRecord, Keyring, KeyringError, Wrapped};
+
+mod record;
+mod scrub;
+
+use record::{decode, encode, owned, place, places_of, record};
+
+/// Name of a key -> the key.
+const KEYS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("data_keys_1");
+/// Owner and version -> name of the key. The last entry of an owner is the newest.
+const BY_OWNER: TableDefinition<'_, [u8; 22], [u8; 16]> = TableDefinition::new("by_owner_1");
+/// Holds [`SCRUB_OWED`] from a destruction until the file was written anew.
+const MARKS: TableDefinition<'_, &str, ()> = TableDefinition::new("marks_1");
+const SCRUB_OWED: &str = "scrub-owed";
+/// Wrapped keys are small; Postgres and the envelope's cache need the memory more.
+const CACHE_BYTES: usize = 4 << 20;
+/// How many writes may share one fsync.
+const TOGETHER_MAX: usize = 256;
+
+/// The file.
+pub struct EmbeddedKeyring {
+    shared: Arc<Shared>,
+    writes: mpsc::Sender<Write>,
+}
+
+struct Shared {
+    path: PathBuf,
+    // Readers hold the lock for one look-up; only a scrub takes it alone.
+    database: RwLock<Database>,
+    /// Why nothing is written any more, once that is so.
+    latched: OnceLock<String>,
+}
+
+/// Why the file did not do it.
+#[derive(Debug)]
+enum Fault {
+    /// It could not be read or written.
+    Store(redb::Error),
+    /// What is in it is not what was put there.
+    Damaged(String),
+}
+
+impl<E: Into<redb::Error>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+enum Write {
+    Insert(KeyRecord, oneshot::Sender<Result<KeyRecord, KeyringError>>),
+    Destroy(PatientId, oneshot::Sender<Result<Vec<DataKeyId>, KeyringError>>),
+    Replace(DataKeyId, Wrapped, Wrapped, oneshot::Sender<Result<bool, KeyringError>>),
+}
+
+impl EmbeddedKeyring {
+    /// Opens the keyring file, or makes it when there is none.
+    pub fn open(path: &Path) -> Result<Self, KeyringError> {
+        let unusable = |why: String| KeyringError::Unusable { keyring: path.display().to_string(), why };
+        if let Some(folder) = path.ancestors().skip(1).find(|folder| folder.join("PG_VERSION").exists()) {
+            return Err(unusable(format!(
+                "it is inside the Postgres data directory {}, so that a backup would hold PHI and keys together: \
+                 keep it elsewhere",
+                folder.display()
+            )));
+        }
+        let shared = Shared::open(path).map_err(|fault| match fault {
+            Fault::Store(error) => unusable(error.to_string()),
+            Fault::Damaged(why) => unusable(why),
+        })?;
+        let shared = Arc::new(shared);
+        let (writes, queue) = mpsc::channel();
+        let for_thread = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("keyring".into())
+            .spawn(move || write_all(&for_thread, &queue))
+            .map_err(|error| unusable(format!("its thread cannot be started: {error}")))?;
+        Ok(Self { shared, writes })
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(oneshot::Sender<Result<T, KeyringError>>) -> Write,
+    ) -> BoxFuture<'_, Result<T, KeyringError>> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.writes.send(write(answer));
+        Box::pin(async move {
+            let gone = || self.shared.unavailable("its thread has ended");
+            sent.map_err(|_| gone())?;
+            answered.await.map_err(|_| gone())?
+        })
+    }
+
+    fn look<T>(
+        &self,
+        read: impl FnOnce(&redb::ReadTransaction) -> Result<T, Fault>,
+    ) -> Result<T, KeyringError> {
+        let database = self.shared.database.read().unwrap_or_else(PoisonError::into_inner);
+        let looked = database.begin_read().map_err(Fault::from).and_then(|txn| read(&txn));
+        looked.map_err(|fault| self.shared.refusal(&fault))
+    }
+}
+
+impl Keyring for EmbeddedKeyring {
+    fn newest(&self, owner: KeyOwner) -> BoxFuture<'_, Result<Option<KeyRecord>, KeyringError>> {
+        Box::pin(async move {
+            self.look(|txn| {
+                let by_owner = txn.open_table(BY_OWNER)?;
+                let range = by_owner.range(place(owner, 0)..=place(owner, u32::MAX))?;
+                let Some(last) = range.last().transpose()? else { return Ok(None) };
+                owned(&txn.open_table(KEYS)?, last.1.value()).map(Some)
+            })
+        })
+    }
+
+    fn by_id(&self, id: DataKeyId) -> BoxFuture<'_, Result<Option<KeyRecord>, KeyringError>> {
+        Box::pin(async move { self.look(|txn| record(&txn.open_table(KEYS)?, id.0)) })
+    }
+
+    fn insert(&self, new: KeyRecord) -> BoxFuture<'_, Result<KeyRecord, KeyringError>> {
+        self.ask(|answer| Write::Insert(new, answer))
+    }
+
+    fn destroy(&self, patient: PatientId) -> BoxFuture<'_, Result<Vec<DataKeyId>, KeyringError>> {
+        self.ask(|answer| Write::Destroy(patient, answer))
+    }
+
+    fn after(
+        &self,
+        after: Option<DataKeyId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<KeyRecord>, KeyringError>> {
+        Box::pin(async move {
+            self.look(|txn| {
+                let keys = txn.open_table(KEYS)?;
+                let from = after.map_or([0; 16], |id| id.0);
+                let mut found = Vec::new();
+                for entry in keys.range(from..)? {
+                    let (id, stored) = entry?;
+                    if found.len() == limit {
+                        break;
+                    }
+                    if after.map(|after| after.0) != Some(id.value()) {
+                        found.push(decode(DataKeyId(id.value()), stored.value())?);
+                    }
+                }
+                Ok(found)
+            })
+        })
+    }
+
+    fn replace(&self, id: DataKeyId, from: Wrapped, to: Wrapped) -> BoxFuture<'_, Result<bool, KeyringError>> {
+        self.ask(|answer| Write::Replace(id, from, to, answer))
+    }
+
+    fn describe(&self) -> String {
+        self.shared.path.display().to_string()
+    }
+}
+
+impl Shared {
+    fn open(path: &Path) -> Result<Self, Fault> {
+        let shared =
+            Self { path: path.to_owned(), database: RwLock::new(open_file(path)?), latched: OnceLock::new() };
+        // The file is ours from here on: what lies beside it is of a scrub that did not end.
+        scrub::tidy(path)?;
+        let owed = {
+            let database = shared.database.read().unwrap_or_else(PoisonError::into_inner);
+            database.begin_read()?.open_table(MARKS)?.get(SCRUB_OWED)?.is_some()
+        };
+        if owed {
+            scrub::rewrite(&shared)?;
+        }
+        Ok(shared)
+    }
+
+    /// From now on nothing is written: it is not known whether the file's name leads to what is written into.
+    fn latch(&self, why: &str) {
+        let _ = self.latched.set(format!("{why}; nothing is written until the node is started again"));
+    }
+
+    fn refusal(&self, fault: &Fault) -> KeyringError {
+        match fault {
+            Fault::Store(error) => self.unavailable(&error.to_string()),
+            Fault::Damaged(why) => {
+                KeyringError::Unusable { keyring: self.path.display().to_string(), why: why.clone() }
+            }
+        }
+    }
+
+    fn unavailable(&self, why: &str) -> KeyringError {
+        KeyringError::Unavailable { keyring: self.path.display().to_string(), why: why.to_owned() }
+    }
+}
+
+fn open_file(path: &Path) -> Result<Database, Fault> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder)?;
+    }
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    // Also of a file that was there, such as a restored one.
+    let mode = file.metadata()?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(Fault::Damaged(format!(
+            "others than its owner may use it (mode {mode:o}): run chmod 600 on it, and ask who has read it"
+        )));
+    }
+    let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?;
+    let txn = database.begin_write()?;
+    txn.open_table(KEYS)?;
+    txn.open_table(BY_OWNER)?;
+    txn.open_table(MARKS)?;
+    txn.commit()?;
+    // The file's name must be as durable as what is in it.
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(database)
+}
+
+fn write_all(shared: &Shared, queue: &mpsc::Receiver<Write>) {
+    while let Ok(first) = queue.recv() {
+        let together: Vec<Write> = std::iter::once(first).chain(queue.try_iter()).take(TOGETHER_MAX).collect();
+        let done = write_together(shared, &together);
+        for (write, done) in together.into_iter().zip(done) {
+            let mixed_up = || shared.unavailable("an answer to another question");
+            // Whoever no longer waits does not need the answer.
+            match (write, done) {
+                (Write::Insert(_, to), Ok(Done::Kept(kept))) => drop(to.send(Ok(kept))),
+                (Write::Destroy(_, to), Ok(Done::Destroyed(ids))) => drop(to.send(Ok(ids))),
+                (Write::Replace(_, _, _, to), Ok(Done::Replaced(yes))) => drop(to.send(Ok(yes))),
+                (Write::Insert(_, to), done) => drop(to.send(Err(done.err().unwrap_or_else(mixed_up)))),
+                (Write::Destroy(_, to), done) => drop(to.send(Err(done.err().unwrap_or_else(mixed_up)))),
+                (Write::Replace(_, _, _, to), done) => drop(to.send(Err(done.err().unwrap_or_else(mixed_up)))),
+            }
+        }
+    }
+}
+
+/// What each write came to, once that is durable. One transaction, one fsync. After a failed one redb refuses
+/// everything until the file is opened again.
+fn write_together(shared: &Shared, together: &[Write]) -> Vec<Result<Done, KeyringError>> {
+    let refuse_all = |why: &dyn Fn() -> KeyringError| together.iter().map(|_| Err(why())).collect();
+    if let Some(why) = shared.latched.get() {
+        return refuse_all(&|| shared.unavailable(why));
+    }
+    let written = commit_together(shared, together).and_then(|(done, scrub_owed)| {
+        // Also when an earlier destruction could not do it: whoever repeats it must not be told that all is well.
+        let asked = together.iter().any(|write| matches!(write, Write::Destroy(..)));
+        if scrub_owed && asked {
+            scrub::rewrite(shared)?;
+        }
+        Ok(done)
+    });
+    match written {
+        Ok(done) => done.into_iter().map(|done| done.map_err(|fault| shared.refusal(&fault))).collect(),
+        Err(fault) => refuse_all(&|| shared.refusal(&fault)),
+    }
+}
+
+/// What each write came to, and whether the file must be written anew.
+fn commit_together(shared: &Shared, together: &[Write]) -> Result<(Vec<Result<Done, Fault>>, bool), Fault> {
+    let database = shared.database.read().unwrap_or_else(PoisonError::into_inner);
+    let mut txn = database.begin_write()?;
+    txn.set_durability(Durability::Immediate).map_err(redb::Error::from)?;
+    let mut done = Vec::new();
+    let scrub_owed = {
+        let mut keys = txn.open_table(KEYS)?;
+        let mut by_owner = txn.open_table(BY_OWNER)?;
+        let mut marks = txn.open_table(MARKS)?;
+        for write in together {
+            match apply(&mut keys, &mut by_owner, write) {
+                Ok(Done::Destroyed(ids)) => {
+                    if !ids.is_empty() {
+                        marks.insert(SCRUB_OWED, ())?;
+                    }
+                    done.push(Ok(Done::Destroyed(ids)));
+                }
+                // A damaged record fails who asks for it, and nobody who is written beside.
+                Ok(other) => done.push(Ok(other)),
+                Err(damaged @ Fault::Damaged(_)) => done.push(Err(damaged)),
+                Err(fault) => return Err(fault),
+            }
+        }
+        marks.get(SCRUB_OWED)?.is_some()
+    };
+    txn.commit()?;
+    Ok((done, scrub_owed))
+}
+
+enum Done {
+    /// The record that is kept: the new one, or the one that was there before.
+    Kept(KeyRecord),
+    Destroyed(Vec<DataKeyId>),
+    Replaced(bool),
+}
+
+fn apply(
+    keys: &mut redb::Table<'_, [u8; 16], &'static [u8]>,
+    by_owner: &mut redb::Table<'_, [u8; 22], [u8; 16]>,
+    write: &Write,
+) -> Result<Done, Fault> {
+    match write {
+        Write::Insert(new, _) => {
+            let at = place(new.owner, new.version);
+            let kept = by_owner.get(at)?.map(|id| id.value());
+            if let Some(id) = kept {
+                return Ok(Done::Kept(owned(keys, id)?));
+            }
+            keys.insert(new.id.0, encode(new).as_slice())?;
+            by_owner.insert(at, new.id.0)?;
+            Ok(Done::Kept(new.clone()))
+        }
+        Write::Destroy(patient, _) => {
+            let (first, last) = places_of(*patient);
+            let mut ids = Vec::new();
+            for entry in by_owner.extract_from_if(first..=last, |_, _| true)? {
+                ids.push(DataKeyId(entry?.1.value()));
+            }
+            for id in &ids {
+                keys.remove(id.0)?;
+            }
+            Ok(Done::Destroyed(ids))
+        }
+        Write::Replace(id, from, to, _) => {
+            let present = record(keys, id.0)?.filter(|present| present.wrapped == *from);
+            let Some(present) = present else { return Ok(Done::Replaced(false)) };
+            keys.insert(id.0, encode(&KeyRecord { wrapped: to.clone(), ..present }).as_slice())?;
+            Ok(Done::Replaced(true))
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The schema as data: its migrations, what each column is, and every statement that this crate sends.
+
+mod registry;
+
+pub use registry::{Class, Field, Form, REGISTRY, TABLES, Table};
+
+/// One migration.
+#[derive(Debug, Clone, Copy)]
+pub struct Migration {
+    /// Its place in the order: `yyyymmddNN`.
+    pub version: i64,
+    /// Its file's name without `.sql`.
+    pub name: &'static str,
+    /// Its text.
+    pub sql: &'static str,
+}
+
+macro_rules! migrations {
+    ($($version:tt $name:literal,)+) => {
+        /// Every migration, in order. A list and not a folder read by a macro, so that cargo sees a new file.
+        #[expect(clippy::unreadable_literal, reason = "a date and a number, as in the file's name")]
+        pub const MIGRATIONS: &[Migration] = &[$(Migration {
+            version: $version,
+            name: concat!("V", $version, "__", $name),
+            sql: include_str!(concat!("../../migrations/V", $version, "__", $name, ".sql")),
+        },)+];
+    };
+}
+
+migrations! {
+    2026112201 "region",
+    2026112202 "patients",
+    2026112203 "encounters",
+    2026112204 "records",
+    2026112205 "row_security",
+}
+
+/// Every statement that this crate sends, by name, so that a test can prepare each against the migrated schema.
+pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [
+        crate::access_log::STATEMENTS,
+        crate::fence::STATEMENTS,
+        crate::idempotency::STATEMENTS,
+        crate::ids::STATEMENTS,
+        crate::outbox::STATEMENTS,
+        crate::stamp::STATEMENTS,
+        crate::tx::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+}

@@ -1,0 +1,238 @@
+//! What every column is: the data dictionary that the schema is held to. A column that is not here fails a test, so
+//! nobody adds one without saying what it holds and in which form it rests.
+
+use residency_policy::Role;
+
+use Class::{Operational, Phi, Pseudonym};
+use Form::{Blind, Clear, Sealed};
+
+/// One table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether its rows belong to organisations, which row-level security then keeps apart.
+    pub tenant: bool,
+}
+
+/// What a value says about a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// It is about a person's identity, health, care or payment.
+    Phi,
+    /// A random id or a keyed hash: says something only together with what is kept elsewhere.
+    Pseudonym,
+    /// It is about the program's work.
+    Operational,
+}
+
+/// How a value rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// AES-256-GCM under the data key of patient and category. The column ends in `_sealed`.
+    Sealed,
+    /// A keyed hash of the normalised value. The column ends in `_blind`.
+    Blind,
+    /// As it is.
+    Clear,
+}
+
+/// One column.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Its table.
+    pub table: &'static str,
+    /// Its name.
+    pub column: &'static str,
+    /// What it says about a person.
+    pub class: Class,
+    /// How it rests.
+    pub form: Form,
+    /// Who may be shown the opened value, for some purpose. Empty: nobody.
+    pub roles: &'static [Role],
+    /// Which of the 18 identifiers of 45 CFR 164.514(b)(2)(i) it is, counted A = 1 to R = 18.
+    pub hipaa: Option<u8>,
+}
+
+const NOBODY: &[Role] = &[];
+const CARE: &[Role] = &[Role::Provider, Role::ProviderStaff];
+/// What says that a visit was, and not what was said: an auditor checks by it.
+const VISIT: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::Auditor];
+const CLINICIAN: &[Role] = &[Role::Provider];
+const DEMOGRAPHICS: &[Role] =
+    &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Pharmacist, Role::LabTech];
+/// What says that a record is, and not whose: an auditor checks by it.
+const RECORD: &[Role] =
+    &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Pharmacist, Role::LabTech, Role::Auditor];
+const NAMES: Option<u8> = Some(1);
+const GEOGRAPHY: Option<u8> = Some(2);
+const DATES: Option<u8> = Some(3);
+const PHONE: Option<u8> = Some(4);
+const EMAIL: Option<u8> = Some(6);
+const RECORD_NUMBER: Option<u8> = Some(8);
+const OTHER_CODE: Option<u8> = Some(18);
+
+/// Every table, except refinery's own history.
+pub const TABLES: &[Table] = &[
+    Table { name: "access_log", tenant: true },
+    Table { name: "encounter_addenda", tenant: true },
+    Table { name: "encounters", tenant: true },
+    Table { name: "id_pool", tenant: false },
+    Table { name: "idempotency_records", tenant: true },
+    Table { name: "outbox", tenant: true },
+    Table { name: "patient_home", tenant: false },
+    Table { name: "patient_index", tenant: true },
+    Table { name: "patients", tenant: true },
+    Table { name: "patients_history", tenant: true },
+    Table { name: "region_keyring", tenant: false },
+    Table { name: "region_stamp", tenant: false },
+];
+
+macro_rules! registry {
+    ($($table:literal { $($column:literal $class:ident $form:ident $roles:ident $hipaa:expr;)+ })+) => {
+        /// Every column of every table.
+        pub const REGISTRY: &[Field] = &[$($(Field {
+            table: $table,
+            column: $column,
+            class: $class,
+            form: $form,
+            roles: $roles,
+            hipaa: $hipaa,
+        },)+)+];
+    };
+}
+
+// Times of day and dates of service in the clear are PHI (164.514(b)(2)(i)(C)) that the region's own Postgres needs
+// for order and retention; volume encryption and row-level security stand before them.
+registry! {
+    "region_stamp" {
+        "only_row" Operational Clear NOBODY None;
+        "cluster" Operational Clear NOBODY None;
+        "region" Operational Clear NOBODY None;
+        "stamped_at" Operational Clear NOBODY None;
+    }
+    "region_keyring" {
+        "only_row" Operational Clear NOBODY None;
+        "index_key" Operational Clear NOBODY None;
+    }
+    "patient_home" {
+        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "epoch" Operational Clear NOBODY None;
+        "state" Operational Clear NOBODY None;
+    }
+    "id_pool" {
+        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "taken" Operational Clear NOBODY None;
+    }
+    "patients" {
+        "id" Pseudonym Clear RECORD OTHER_CODE;
+        "org_id" Operational Clear DEMOGRAPHICS None;
+        "home_epoch" Operational Clear NOBODY None;
+        "mrn_sealed" Phi Sealed DEMOGRAPHICS RECORD_NUMBER;
+        "given_name_sealed" Phi Sealed DEMOGRAPHICS NAMES;
+        "family_name_sealed" Phi Sealed DEMOGRAPHICS NAMES;
+        "birth_date_sealed" Phi Sealed DEMOGRAPHICS DATES;
+        "sex_sealed" Phi Sealed DEMOGRAPHICS None;
+        "email_sealed" Phi Sealed DEMOGRAPHICS EMAIL;
+        "phone_sealed" Phi Sealed DEMOGRAPHICS PHONE;
+        "address_sealed" Phi Sealed DEMOGRAPHICS GEOGRAPHY;
+        "address_jurisdiction_differs" Operational Clear DEMOGRAPHICS None;
+        "version" Operational Clear DEMOGRAPHICS None;
+        "created_at" Phi Clear RECORD DATES;
+        "updated_at" Phi Clear RECORD DATES;
+        "deleted_at" Phi Clear NOBODY DATES;
+        "delete_reason" Operational Clear NOBODY None;
+    }
+    "patients_history" {
+        "id" Pseudonym Clear NOBODY OTHER_CODE;
+        "version" Operational Clear NOBODY None;
+        "org_id" Operational Clear NOBODY None;
+        "home_epoch" Operational Clear NOBODY None;
+        "mrn_sealed" Phi Sealed NOBODY RECORD_NUMBER;
+        "given_name_sealed" Phi Sealed NOBODY NAMES;
+        "family_name_sealed" Phi Sealed NOBODY NAMES;
+        "birth_date_sealed" Phi Sealed NOBODY DATES;
+        "sex_sealed" Phi Sealed NOBODY None;
+        "email_sealed" Phi Sealed NOBODY EMAIL;
+        "phone_sealed" Phi Sealed NOBODY PHONE;
+        "address_sealed" Phi Sealed NOBODY GEOGRAPHY;
+        "address_jurisdiction_differs" Operational Clear NOBODY None;
+        "updated_at" Phi Clear NOBODY DATES;
+        "replaced_at" Phi Clear NOBODY DATES;
+    }
+    "patient_index" {
+        "org_id" Operational Clear NOBODY None;
+        "field" Operational Clear NOBODY None;
+        "value_blind" Phi Blind NOBODY OTHER_CODE;
+        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+    }
+    "encounters" {
+        "id" Pseudonym Clear VISIT OTHER_CODE;
+        "patient_id" Pseudonym Clear VISIT OTHER_CODE;
+        "org_id" Operational Clear CARE None;
+        "status" Operational Clear VISIT None;
+        "category" Phi Clear CARE None;
+        "service_jurisdiction" Phi Clear CARE None;
+        "reason_sealed" Phi Sealed CLINICIAN None;
+        "note_sealed" Phi Sealed CLINICIAN None;
+        "diagnoses_sealed" Phi Sealed CLINICIAN None;
+        "provider_npi" Operational Clear CARE None;
+        "opened_at" Phi Clear VISIT DATES;
+        "signed_at" Phi Clear VISIT DATES;
+        "signed_by" Operational Clear CARE None;
+        "content_sha256" Pseudonym Clear CARE OTHER_CODE;
+        "version" Operational Clear CARE None;
+    }
+    "encounter_addenda" {
+        "id" Pseudonym Clear CARE OTHER_CODE;
+        "encounter_id" Pseudonym Clear CARE OTHER_CODE;
+        "patient_id" Pseudonym Clear CARE OTHER_CODE;
+        "org_id" Operational Clear CARE None;
+        "body_sealed" Phi Sealed CLINICIAN None;
+        "at" Phi Clear CARE DATES;
+        "by" Operational Clear CARE None;
+    }
+    "access_log" {
+        "xid" Operational Clear NOBODY None;
+        "id" Operational Clear NOBODY None;
+        "at" Phi Clear NOBODY DATES;
+        "org_id" Operational Clear NOBODY None;
+        "key_id" Operational Clear NOBODY None;
+        "role" Operational Clear NOBODY None;
+        "purpose" Operational Clear NOBODY None;
+        "act" Operational Clear NOBODY None;
+        "action" Operational Clear NOBODY None;
+        "entity" Operational Clear NOBODY None;
+        "entity_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "outcome" Operational Clear NOBODY None;
+        "request_id" Operational Clear NOBODY None;
+        "accessor" Operational Clear NOBODY None;
+        "ingress" Operational Clear NOBODY None;
+        "home_epoch" Operational Clear NOBODY None;
+    }
+    "idempotency_records" {
+        "org_id" Operational Clear NOBODY None;
+        "attempt_mac" Pseudonym Clear NOBODY None;
+        "id" Operational Clear NOBODY None;
+        "fingerprint" Pseudonym Clear NOBODY OTHER_CODE;
+        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "category" Phi Clear NOBODY None;
+        "status" Operational Clear NOBODY None;
+        "header_names" Operational Clear NOBODY None;
+        "header_values" Pseudonym Clear NOBODY OTHER_CODE;
+        "body_sealed" Phi Sealed NOBODY None;
+        "answer_gone" Operational Clear NOBODY None;
+        "created_at" Phi Clear NOBODY DATES;
+    }
+    "outbox" {
+        "xid" Operational Clear NOBODY None;
+        "id" Operational Clear NOBODY None;
+        "org_id" Operational Clear NOBODY None;
+        "name" Operational Clear NOBODY None;
+        "version" Operational Clear NOBODY None;
+        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "entity_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "at" Phi Clear NOBODY DATES;
+    }
+}

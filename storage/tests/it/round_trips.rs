@@ -1,0 +1,71 @@
+//! Beginning is one round trip, and so is committing. Measured on a wire that takes long enough to count.
+
+use std::time::{Duration, Instant};
+
+use residency_policy::Act;
+use storage::testing::{PostgresServer, SetClock, TestEntropy, scope};
+use storage::{Access, AccessAction, Event, EventName, PoolConfig, RegionPool, RegionTx, Timeouts};
+
+use crate::support::wire::Wire;
+use crate::support::{an_org, register, texas};
+
+const ONE_WAY: Duration = Duration::from_millis(100);
+const ROUND_TRIP: Duration = Duration::from_millis(200);
+
+/// How many round trips fit into the time; the best of several, as the machine may be busy.
+fn trips(time: Duration) -> u128 {
+    time.as_millis() / ROUND_TRIP.as_millis()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beginning_and_committing_take_one_round_trip_each() {
+    let region = texas().await;
+    let org = an_org();
+    let (patient, _) = register(&region, org).await;
+    let wire = Wire::to(PostgresServer::shared().port(), ONE_WAY).await;
+    let mut server = region.config.server.clone();
+    server.port = wire.port;
+    let long = Duration::from_secs(20);
+    let timeouts = Timeouts { wait: long, begin: long, statement: long, ..Timeouts::default() };
+    let config = PoolConfig { server, timeouts, connections_max: 1, ..region.config.clone() };
+    let envelope = std::sync::Arc::clone(&region.envelope);
+    let pool = RegionPool::open(
+        config,
+        envelope,
+        std::sync::Arc::new(SetClock::default()),
+        std::sync::Arc::new(TestEntropy::default()),
+    );
+    let pool = pool.await.expect("a pool over the wire");
+    pool.ping().await.expect("a connection is made and prepared");
+
+    let mut best = [u128::MAX; 4];
+    for _ in 0..3 {
+        let permit = region.permit(patient, Act::Write);
+        let start = Instant::now();
+        let tx = RegionTx::begin(&pool, &permit, &scope(org), "test.trips").await.expect("a transaction");
+        let begun = start.elapsed();
+        let start = Instant::now();
+        tx.emit(&Event::new(EventName::PatientUpdated, patient.uuid())).await.expect("an event");
+        let emitted = start.elapsed();
+        let start = Instant::now();
+        let accesses = [Access::to(AccessAction::Update, "patient", patient.uuid(), patient); 3];
+        tx.commit(&accesses).await.expect("a commit");
+        let committed = start.elapsed();
+
+        // The control: the same one after the other.
+        let tx = RegionTx::begin(&pool, &permit, &scope(org), "test.trips").await.expect("a transaction");
+        let start = Instant::now();
+        for _ in 0..3 {
+            tx.query("SELECT 1 AS one", &[]).await.expect("an answer");
+        }
+        let one_by_one = start.elapsed();
+        tx.rollback().await;
+        for (slot, time) in best.iter_mut().zip([begun, emitted, committed, one_by_one]) {
+            *slot = (*slot).min(trips(time));
+        }
+    }
+    assert_eq!(best[0], 1, "round trips to begin");
+    assert_eq!(best[1], 0, "round trips to emit");
+    assert_eq!(best[2], 1, "round trips to commit");
+    assert!(best[3] >= 3, "the control takes {} round trips", best[3]);
+}

@@ -1,0 +1,4 @@
+//! `domicile dev` as people use it.
+
+mod supervision;
+mod up_down;

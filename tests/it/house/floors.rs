@@ -1,0 +1,161 @@
+//! Who may import whom. A crate boundary is a wall where an import would be an incident.
+
+use tests::workspace::Graph;
+
+/// Crate -> what of ours it may import. A crate that is not here fails the test.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("residency-policy", &[]),
+    ("residency-control", &["residency-policy"]),
+    ("storage-keys", &["residency-policy"]),
+    ("storage-keys-aws", &["residency-policy", "storage-keys"]),
+    ("storage", &["residency-policy", "storage-keys"]),
+    ("node-access", &["residency-policy", "storage"]),
+    ("node-console", &["residency-policy", "storage", "node-access"]),
+    ("node-clinical", &["residency-policy", "storage", "node-access", "node-console"]),
+    ("router", &["residency-policy", "residency-control"]),
+    (
+        "node",
+        &[
+            "residency-policy",
+            "residency-control",
+            "storage",
+            "storage-keys",
+            "storage-keys-aws",
+            "node-access",
+            "node-console",
+            "node-clinical",
+            "router",
+            "loadtest-people",
+        ],
+    ),
+    ("loadtest-people", &["residency-policy"]),
+    (
+        "tests",
+        &[
+            "residency-policy",
+            "residency-control",
+            "storage",
+            "storage-keys",
+            "node-access",
+            "node-clinical",
+            "node",
+            "router",
+            "loadtest-people",
+        ],
+    ),
+];
+
+/// What a crate's own tests may import beyond its floor: the same floor, and people.
+const IN_TESTS: &[&str] = &["loadtest-people"];
+
+/// Third-party crate (a trailing `-` means every crate that starts so) -> who may import it directly.
+const WRAPPERS: &[(&str, &[&str])] = &[
+    ("openraft", &["residency-control"]),
+    ("redb", &["residency-control", "storage-keys"]),
+    ("aws-", &["storage-keys-aws"]),
+    ("tokio-postgres", &["storage", "storage-keys", "node-clinical", "node", "tests"]),
+    ("deadpool-postgres", &["storage", "storage-keys"]),
+    ("refinery", &["storage"]),
+    ("hyper-rustls", &["residency-control", "router", "node"]),
+    ("axum", &["node-access", "node-console", "node-clinical", "node"]),
+    // Storage: in its feature `testing`, for servers that live as long as a test.
+    ("rcgen", &["node", "storage", "tests"]),
+];
+
+/// Crate -> what may not be linked into it, however far down.
+const CLOSURES: &[(&str, &[&str])] = &[
+    ("residency-policy", &["tokio", "tokio-postgres", "axum", "hyper", "rustls", "openraft", "rand"]),
+    ("residency-control", &["storage", "storage-keys", "tokio-postgres", "deadpool-postgres", "axum"]),
+    (
+        "router",
+        &[
+            "storage",
+            "storage-keys",
+            "storage-keys-aws",
+            "node",
+            "node-access",
+            "node-console",
+            "node-clinical",
+            "tokio-postgres",
+            "postgres-protocol",
+            "deadpool-postgres",
+            "refinery",
+            "aws-sdk-kms",
+            "loadtest-people",
+        ],
+    ),
+    ("loadtest-people", &["storage", "residency-control", "tokio", "hyper"]),
+];
+
+fn covers(pattern: &str, name: &str) -> bool {
+    name == pattern || (pattern.ends_with('-') && name.starts_with(pattern))
+}
+
+/// Every broken rule, as a sentence.
+fn violations(graph: &Graph) -> Vec<String> {
+    let mut found = Vec::new();
+    for package in &graph.ours {
+        let Some((_, allowed)) = FLOORS.iter().find(|(name, _)| name == package) else {
+            found.push(format!("{package} has no floor: add it to the table"));
+            continue;
+        };
+        for to in graph.direct(package).intersection(&graph.ours) {
+            if !allowed.contains(&to.as_str()) {
+                found.push(format!("{package} may not import {to}"));
+            }
+        }
+        for to in graph.dev.get(package).into_iter().flatten().filter(|to| graph.ours.contains(*to)) {
+            if !allowed.contains(&to.as_str()) && !IN_TESTS.contains(&to.as_str()) && to != package {
+                found.push(format!("the tests of {package} may not import {to}"));
+            }
+        }
+        for to in graph.direct(package) {
+            for (_, wrappers) in WRAPPERS.iter().filter(|(pattern, _)| covers(pattern, &to)) {
+                if !wrappers.contains(&package.as_str()) {
+                    found.push(format!("{package} may not import {to}: only {wrappers:?} may"));
+                }
+            }
+        }
+    }
+    for (package, forbidden) in CLOSURES {
+        let linked = graph.closure(package);
+        found.extend(
+            forbidden.iter().filter(|f| linked.contains(**f)).map(|f| format!("{f} is linked into {package}")),
+        );
+    }
+    found
+}
+
+#[test]
+fn every_import_keeps_to_its_floor() {
+    let graph = Graph::of_workspace().expect("cargo metadata");
+    assert!(graph.ours.len() >= 12, "the workspace was not read: {:?}", graph.ours);
+    assert!(graph.closure("router").contains("openraft"), "the closure was not read");
+    assert_eq!(violations(&graph), Vec::<String>::new());
+}
+
+#[test]
+fn an_import_across_floors_is_caught() {
+    let real = Graph::of_workspace().expect("cargo metadata");
+    for (from, to, says) in [
+        ("router", "storage", "router may not import storage"),
+        ("router", "storage", "tokio-postgres is linked into router"),
+        ("residency-policy", "tokio", "tokio is linked into residency-policy"),
+        ("node-access", "residency-control", "node-access may not import residency-control"),
+        ("node-clinical", "aws-sdk-kms", "node-clinical may not import aws-sdk-kms"),
+        ("storage", "openraft", "storage may not import openraft"),
+        ("loadtest-people", "storage", "loadtest-people may not import storage"),
+    ] {
+        let mut graph = real.clone();
+        graph.normal.entry(from.to_owned()).or_default().insert(to.to_owned());
+        let found = violations(&graph);
+        assert!(found.iter().any(|v| v.starts_with(says)), "{from} -> {to} was not caught: {found:?}");
+    }
+}
+
+#[test]
+fn a_crate_without_a_floor_is_caught() {
+    let mut graph = Graph::of_workspace().expect("cargo metadata");
+    graph.ours.insert("utils".to_owned());
+    assert!(violations(&graph).contains(&"utils has no floor: add it to the table".to_owned()));
+}

@@ -1,0 +1,10 @@
+//! The rules of the house, each as a test with a seeded violation that it must catch.
+
+mod config_samples;
+mod floors;
+mod openapi;
+mod phi_free;
+mod registry;
+mod terraform;
+mod tidy;
+mod walls;

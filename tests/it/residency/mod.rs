@@ -1,0 +1,8 @@
+//! PHI stays at its home: at rest, on every route, and when things go wrong.
+
+mod canary_life;
+mod fence;
+mod no_quorum;
+mod redirect_deny;
+mod stays_home;
+mod wrong_region;

@@ -1,0 +1,7 @@
+//! What a stranger, a wrong key and broken input get.
+
+mod logs;
+mod malformed;
+mod raw_http;
+mod route_coverage;
+mod tls;

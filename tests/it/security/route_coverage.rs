@@ -1,0 +1,251 @@
+//! Every operation of the live document, asked by nobody, by a wrong key, and by every role for every purpose.
+
+use http::Method;
+use residency_control::Command;
+use residency_policy::Role;
+use serde_json::Value;
+use tests::client::{Asking, Client};
+use tests::clinic;
+use tests::cluster::shared;
+use tests::faults::wait_until;
+use tests::operate;
+
+/// Operations that anybody may ask. Adding one is a decision that this list makes visible.
+const PUBLIC: &[&str] = &[
+    "read_health",
+    "read_readiness",
+    "read_metrics",
+    "read_openapi",
+    "enter_docs",
+    "read_docs",
+    "read_docs_file",
+    "list_problems",
+    "read_problem",
+];
+
+const PURPOSES: &[&str] = &["TREAT", "HOPERAT", "HMARKT", "ETREAT", "HPAYMT", "HSYSADMIN"];
+
+/// The access matrix as a person would say it: operation, role, purposes (empty where none is asked for).
+/// What is not here is refused.
+const MATRIX: &[(&str, &str, &[&str])] = &[
+    ("create_patient", "provider", &["TREAT", "HOPERAT"]),
+    ("create_patient", "provider_staff", &["TREAT", "HOPERAT"]),
+    ("list_patients", "provider", &["TREAT", "HOPERAT"]),
+    ("list_patients", "provider_staff", &["TREAT", "HOPERAT"]),
+    ("list_patients", "org_admin", &["HOPERAT"]),
+    ("list_patients", "auditor", &["HOPERAT"]),
+    ("search_patients", "provider", &["TREAT", "HOPERAT"]),
+    ("search_patients", "provider_staff", &["TREAT", "HOPERAT"]),
+    ("read_patient", "provider", &["TREAT", "HOPERAT"]),
+    ("read_patient", "provider_staff", &["TREAT", "HOPERAT"]),
+    ("read_patient", "auditor", &["HOPERAT"]),
+    ("update_patient", "provider", &["TREAT", "HOPERAT"]),
+    ("update_patient", "provider_staff", &["TREAT", "HOPERAT"]),
+    ("delete_patient", "provider", &["TREAT", "HOPERAT"]),
+    ("delete_patient", "org_admin", &["HOPERAT"]),
+    ("open_encounter", "provider", &["TREAT"]),
+    ("list_encounters", "provider", &["TREAT"]),
+    ("list_encounters", "provider_staff", &["TREAT"]),
+    ("list_encounters", "auditor", &["HOPERAT"]),
+    ("read_encounter", "provider", &["TREAT"]),
+    ("read_encounter", "provider_staff", &["TREAT"]),
+    ("read_encounter", "auditor", &["HOPERAT"]),
+    ("amend_encounter", "provider", &["TREAT"]),
+    ("sign_encounter", "provider", &["TREAT"]),
+    ("add_addendum", "provider", &["TREAT"]),
+];
+
+/// Everybody who is known may look at these; only an administrator adds an organisation.
+const KNOWN_CALLERS: &[&str] = &["list_regions", "list_organisations", "read_organisation"];
+const ADMINISTRATORS: &[&str] = &["create_organisation"];
+
+const ROLES: &[&str] =
+    &["provider", "provider_staff", "org_admin", "marketer", "pharmacist", "lab_tech", "auditor"];
+
+/// One operation of the document.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    pub(crate) id: String,
+    pub(crate) method: Method,
+    /// The path with random ids for its parameters and the required query.
+    pub(crate) path: String,
+    pub(crate) phi: bool,
+}
+
+/// Every operation of the document that the node serves, in order.
+pub(crate) async fn operations() -> Vec<Operation> {
+    let region = &shared().described().regions[0];
+    let document = shared().nobody().at(&region.url).get("/openapi.json").await.expect("the document").json();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for method in ["get", "post", "put", "patch", "delete", "head"] {
+            let operation = &item[method];
+            if operation.is_object() {
+                found.push(read(&document, path, method, operation, &region.jurisdiction));
+            }
+        }
+    }
+    found
+}
+
+fn read(document: &Value, path: &str, method: &str, operation: &Value, home: &str) -> Operation {
+    let mut filled = path.to_owned();
+    while let (Some(open), Some(close)) = (filled.find('{'), filled.find('}')) {
+        let value = match &filled[open..=close] {
+            "{slug}" => "not-found".to_owned(),
+            "{file}" => "swagger-ui.css".to_owned(),
+            _ => clinic::fresh().to_string(),
+        };
+        filled.replace_range(open..=close, &value);
+    }
+    let parameters: Vec<&Value> = operation["parameters"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|p| match p["$ref"].as_str() {
+            Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap_or(p),
+            None => p,
+        })
+        .collect();
+    let has = |name: &str| {
+        parameters.iter().any(|p| p["name"].as_str().is_some_and(|n| n.eq_ignore_ascii_case(name)))
+    };
+    if has("home") {
+        filled = format!("{filled}?home={home}");
+    } else if has("reason") {
+        filled = format!("{filled}?reason=entered-in-error");
+    }
+    Operation {
+        id: operation["operationId"].as_str().unwrap_or_default().to_owned(),
+        method: method.to_uppercase().parse().expect("a method"),
+        path: filled,
+        phi: has("purpose-of-use"),
+    }
+}
+
+fn is_public(operation: &Operation) -> bool {
+    PUBLIC.contains(&operation.id.as_str())
+}
+
+fn ask<'c>(client: &'c Client, operation: &Operation) -> Asking<'c> {
+    let asking = client.ask(operation.method.clone(), &operation.path);
+    if operation.method == Method::GET { asking } else { asking.json(&serde_json::json!({})) }
+}
+
+#[tokio::test]
+async fn every_operation_that_is_not_public_asks_who_calls() {
+    let operations = operations().await;
+    assert!(operations.len() >= 18, "{operations:?}");
+    let key = &shared().credential("provider", "US-TX").api_key;
+    // `dk_`, 32 digits, `_`, the secret.
+    let (id, secret) = (&key[..35], &key[36..]);
+    let other = &shared().credential("org_admin", "US-TX").api_key[36..];
+    let wrong = [
+        ("nothing", None),
+        ("garbage", Some("Bearer garbage".to_owned())),
+        ("another scheme", Some(format!("Basic {key}"))),
+        ("no scheme", Some(key.clone())),
+        ("a truncated secret", Some(format!("Bearer {id}_{}", &secret[..secret.len() - 1]))),
+        ("another key's secret", Some(format!("Bearer {id}_{other}"))),
+        ("a key that was never given out", Some(format!("Bearer dk_{:032x}_{secret}", 7))),
+        ("an empty secret", Some(format!("Bearer {id}_"))),
+    ];
+    let region = shared().described().regions[0].url.clone();
+    let mut asked = 0;
+    for operation in operations.iter().filter(|o| !is_public(o)) {
+        assert!(!operation.id.is_empty(), "{operation:?}");
+        for at in [shared().nobody().url().to_owned(), region.clone()] {
+            let client = shared().nobody().at(&at);
+            for (what, header) in &wrong {
+                let mut asking = ask(&client, operation).header("purpose-of-use", "TREAT");
+                if let Some(header) = header {
+                    asking = asking.header("authorization", header);
+                }
+                let answer = asking.send().await.expect("an answer");
+                let slug =
+                    answer.problem(401).unwrap_or_else(|e| panic!("{operation:?} with {what} at {at}: {e}"));
+                assert_eq!(slug, "unauthenticated");
+                assert!(answer.header("www-authenticate").starts_with("Bearer"), "{:?}", answer.headers);
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 150, "{asked}");
+}
+
+/// A key that was good and was revoked is as unknown as one that never was, at every door.
+#[tokio::test]
+async fn a_revoked_key_is_no_key() {
+    let clinic = &shared().credential("provider", "US-TX").org;
+    let (key, id) = operate::mint(shared(), clinic, Role::Provider).await.expect("a key");
+    let mut doors = vec![shared().nobody().url().to_owned()];
+    doors.extend(shared().described().regions.iter().map(|r| r.url.clone()));
+    let holder = |at: &String| shared().nobody().at(at).key(&key);
+    for at in &doors {
+        holder(at).get("/v1/regions").await.expect("an answer").expect(200).expect("the control: it is good");
+    }
+    operate::commands(shared(), "ny", &[Command::RevokeKey(id)]).await.expect("it is revoked");
+    for at in &doors {
+        wait_until("the key to be refused", async || {
+            holder(at).get("/v1/regions").await.ok().filter(|a| a.status == 401).map(|_| ())
+        })
+        .await
+        .unwrap_or_else(|e| panic!("{at}: {e}"));
+        for operation in operations().await.iter().filter(|o| !is_public(o)) {
+            let answer = ask(&holder(at), operation).send().await.expect("an answer");
+            assert_eq!(answer.problem(401).expect("a problem"), "unauthenticated", "{operation:?} at {at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_public_is_on_the_list_and_answers_anybody() {
+    let region = shared().described().regions[0].url.clone();
+    let client = shared().nobody().at(&region);
+    let operations = operations().await;
+    let public: Vec<&Operation> = operations.iter().filter(|o| is_public(o)).collect();
+    assert!(public.len() >= 3, "{public:?}");
+    for operation in public {
+        let answer = ask(&client, operation).send().await.expect("an answer");
+        let well = answer.status.is_success() || answer.status.is_redirection();
+        assert!(well, "{operation:?}: {} {}", answer.status, answer.text());
+        assert_eq!(answer.header("set-cookie"), "", "{operation:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_role_may_do_what_the_matrix_says_and_nothing_else() {
+    let region = shared().described().regions[0].clone();
+    let (mut allowed, mut refused) = (0, 0);
+    for operation in operations().await.iter().filter(|o| !is_public(o)) {
+        let named = MATRIX.iter().any(|(id, _, _)| *id == operation.id)
+            || KNOWN_CALLERS.contains(&operation.id.as_str())
+            || ADMINISTRATORS.contains(&operation.id.as_str());
+        assert!(named, "the matrix of this test does not name {operation:?}");
+        for role in ROLES {
+            let client = shared().client_at(&region.name, role, &region.jurisdiction);
+            let purposes: &[&str] = if operation.phi { PURPOSES } else { &[""] };
+            for purpose in purposes {
+                let may = KNOWN_CALLERS.contains(&operation.id.as_str())
+                    || (ADMINISTRATORS.contains(&operation.id.as_str()) && *role == "org_admin")
+                    || MATRIX
+                        .iter()
+                        .any(|(id, who, why)| *id == operation.id && who == role && why.contains(purpose));
+                let client = client.purpose(purpose);
+                let asking = ask(&client, operation);
+                let asking = if operation.phi { asking } else { asking.without("purpose-of-use") };
+                let answer = asking.send().await.expect("an answer");
+                let status = answer.status.as_u16();
+                let of = format!("{} as {role} for {purpose:?}: {}", operation.id, answer.text());
+                if may {
+                    assert!(!matches!(status, 401 | 403 | 500..), "{status} {of}");
+                    allowed += 1;
+                } else {
+                    assert_eq!(answer.problem(403).expect(&of), "forbidden", "{of}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(allowed > 40 && refused > 400, "{allowed} allowed, {refused} refused");
+}

@@ -1,0 +1,11 @@
+//! PHI is opened with proof of an access record.
+use tests::walls::storage::{Phi, Seen};
+
+pub fn value<'a>(name: &'a Phi<String>, seen: &Seen) -> &'a String {
+    #[cfg(not(wall))]
+    {
+        name.open(seen)
+    }
+    #[cfg(wall)]
+    { let _ = seen; name.open() } //~ E0061
+}
