@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, Parser, Subcommand};
-use residency_policy::{Jurisdiction, KeyId};
+use residency_policy::{Jurisdiction, KeyId, OrgId};
 
 use crate::exit::{Cause, Stop};
-use crate::{dev, doctor, lifecycle, operate, wiring};
+use crate::{cluster, dev, doctor, lifecycle, operate, wiring};
 
 /// A multi-region cluster for telehealth that keeps each patient's PHI in one home region.
 #[derive(Debug, Parser)]
@@ -23,7 +23,8 @@ use crate::{dev, doctor, lifecycle, operate, wiring};
                   Run a region:\n  \
                   domicile doctor  --config node.toml   is everything as it must be?\n  \
                   domicile migrate --config node.toml   stamp the database and bring its schema up to date\n  \
-                  domicile node    --config node.toml   serve"
+                  domicile node    --config node.toml   serve\n  \
+                  domicile cluster status --config node.toml   who is there, who leads, who lags"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -44,9 +45,19 @@ enum RoleCommand {
     #[command(
         after_help = "Uses the owner's credentials of the section [migrate]. Safe to run again, and from several\n\
                             machines at once: it waits for its turn under an advisory lock.\n\n\
-                            Example:\n  domicile migrate --config /etc/domicile/node.toml"
+                            Examples:\n  domicile migrate --config /etc/domicile/node.toml\n  \
+                            domicile migrate --config /etc/domicile/node.toml --to 2026112205   the way back"
     )]
-    Migrate(ConfigFile),
+    Migrate {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Go to this version of the schema instead, forward or back. Back needs the region's nodes to be stopped.
+        #[arg(long, value_name = "VERSION")]
+        to: Option<i64>,
+        /// Go back although tables or columns that hold something go with it.
+        #[arg(long, requires = "to")]
+        lose_data: bool,
+    },
     /// Check a configuration and what it names, and say in words what is wrong.
     #[command(
         after_help = "Changes nothing. The exit code is 0 when nothing failed, and 1 otherwise; warnings do not count.\n\n\
@@ -65,6 +76,16 @@ enum RoleCommand {
         #[command(subcommand)]
         act: KeysAct,
     },
+    /// Organisations.
+    Orgs {
+        #[command(subcommand)]
+        act: OrgsAct,
+    },
+    /// Who belongs to the cluster, who joins it, and who leaves it, while it serves.
+    Cluster {
+        #[command(subcommand)]
+        act: cluster::Act,
+    },
     /// Print the OpenAPI 3.1 document of the API.
     #[command(after_help = "Example:\n  domicile openapi > openapi.json")]
     Openapi,
@@ -82,6 +103,22 @@ enum KeysAct {
         /// The key's id: a UUID, or the part of the key between `dk_` and the second `_`. Never the whole key.
         #[arg(value_parser = operate::revoke::key_id, value_name = "KEY_ID")]
         key: KeyId,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+/// What to do with an organisation.
+#[derive(Debug, Subcommand)]
+enum OrgsAct {
+    /// Have the keys of an organisation accepted again that was set inactive. One that was closed stays closed.
+    #[command(
+        after_help = "Example:\n  domicile orgs resume 0f0e7a52-5f1c-4d0e-9b7e-2f4f3f0c9a11 --config /etc/domicile/node.toml"
+    )]
+    Resume {
+        /// The organisation's id.
+        #[arg(value_name = "ORG_ID")]
+        org: OrgId,
         #[command(flatten)]
         file: ConfigFile,
     },
@@ -165,6 +202,9 @@ pub struct Up {
     /// The first of a row of ports for everything else. Default: free ones, kept for the next time.
     #[arg(long, value_name = "PORT", value_parser = port())]
     pub port_base: Option<u16>,
+    /// Send OpenTelemetry spans of every request to this collector, such as `http://127.0.0.1:4318/v1/traces`.
+    #[arg(long, value_name = "URL")]
+    pub traces: Option<String>,
     /// Set by `--detach` on the process that stays.
     #[arg(long, hide = true)]
     pub in_background: bool,
@@ -209,9 +249,14 @@ pub fn run() -> ExitCode {
             }
         },
         RoleCommand::Node(file) => lifecycle::node(&file.config),
-        RoleCommand::Migrate(file) => wiring::migrate::run(&file.config),
+        RoleCommand::Migrate { file, to: Some(to), lose_data } => {
+            wiring::migrate::run_to(&file.config, to, lose_data)
+        }
+        RoleCommand::Migrate { file, to: None, .. } => wiring::migrate::run(&file.config),
         RoleCommand::Doctor { file, json } => doctor::run(&file.config, json),
         RoleCommand::Keys { act: KeysAct::Revoke { key, file } } => operate::revoke::run(&file.config, key),
+        RoleCommand::Orgs { act: OrgsAct::Resume { org, file } } => operate::resume::run(&file.config, org),
+        RoleCommand::Cluster { act } => cluster::run(&act),
         RoleCommand::Openapi => openapi(),
     };
     played.unwrap_or_else(|stop| {

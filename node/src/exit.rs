@@ -25,6 +25,8 @@ pub enum Cause {
     Listen,
     /// The control plane's store latched after a failed write: what is in memory is not on disk.
     Latched,
+    /// The node's id is not, or no longer, a member of the control plane.
+    NoMember,
 }
 
 impl Cause {
@@ -40,6 +42,7 @@ impl Cause {
         Self::Tls,
         Self::Listen,
         Self::Latched,
+        Self::NoMember,
     ];
 
     /// The process's exit code.
@@ -55,6 +58,7 @@ impl Cause {
             Self::Tls => 16,
             Self::Listen => 17,
             Self::Latched => 18,
+            Self::NoMember => 19,
         }
     }
 
@@ -71,6 +75,9 @@ impl Cause {
             Self::Tls => "a certificate or its key cannot be used",
             Self::Listen => "an address cannot be listened on",
             Self::Latched => "a write of the control plane's store failed; start again when the disk is well",
+            Self::NoMember => {
+                "the node was removed from the cluster, or its disk is not the one that it joined with"
+            }
         }
     }
 }

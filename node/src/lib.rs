@@ -8,6 +8,7 @@
 
 pub mod certificate;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod dev;
 pub mod doctor;

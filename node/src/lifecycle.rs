@@ -4,9 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use residency_control::FatalReason;
 use residency_control::system::{SystemClock, SystemEntropy};
 use residency_policy::{Clock, Entropy};
 use router::listen::{Drain, Drained};
+use router::traces::{Decides, Traces};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -41,12 +43,18 @@ pub fn node(file: &Path) -> Result<ExitCode, Stop> {
     hardening::never_dump()?;
     let config = load(file)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    telemetry::begin(&config.log.level, Arc::clone(&clock))
-        .map_err(|e| Stop::new(Cause::Config, e.to_string(), "see [log] level"))?;
     let runtime = runtime(config.limits.worker_threads)?;
+    let place = config.region.region().0.code();
+    let traces = Traces::begin(&config.traces, "domicile-node", place, Decides::Sender, runtime.handle())
+        .map_err(|e| Stop::new(Cause::Config, e.to_string(), "see [traces]"))?;
+    telemetry::begin(&config.log.level, Arc::clone(&clock), traces.as_ref())
+        .map_err(|e| Stop::new(Cause::Config, e.to_string(), "see [log] level"))?;
     let served = runtime.block_on(serve(config, clock, Arc::new(SystemEntropy::new())));
     if let Err(stop) = &served {
         tracing::error!(error = stop.what, mend = stop.mend, exit_code = stop.cause.code(), "the node ends");
+    }
+    if let Some(traces) = traces {
+        traces.end();
     }
     // What still blocks is either on disk already or was never acknowledged.
     runtime.shutdown_background();
@@ -71,16 +79,20 @@ async fn serve(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>)
     tracing::info!(%region, node = %id, public = %node.config.listen.public, "the node listens");
 
     let serving = doors.serve(&node, app, &drain);
+    tokio::pin!(serving);
     let ended = tokio::select! {
-        () = serving => Ok(()),
+        () = &mut serving => Ok(()),
         () = &mut stopped => Ok(()),
-        reason = node.control.fatal() => Err(Stop::new(
-            Cause::Latched,
-            reason.to_string(),
-            "see that the disk of [control] dir has room and is sound, then start the node again; it goes on from \
-             what it had on disk, and nothing that it acknowledged is lost",
-        )),
+        reason = node.control.fatal() => Err(no_member_any_more(&reason)),
     };
+    if ended.is_ok() {
+        // While another takes the lead, everybody is served as before.
+        let handed = tokio::select! {
+            handed = node.control.retire() => handed,
+            () = &mut serving => true,
+        };
+        tracing::info!(%region, node = %id, handed, "the node takes no lead in the control plane any more");
+    }
     tracing::info!(%region, node = %id, "the node finishes what is under way");
     match drain.finish(node.config.limits.drain()).await {
         Drained::Finished => {}
@@ -90,6 +102,22 @@ async fn serve(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>)
     node.control.shutdown().await;
     tracing::info!(%region, node = %id, "the node has ended");
     ended
+}
+
+fn no_member_any_more(reason: &FatalReason) -> Stop {
+    let (cause, mend) = match reason {
+        FatalReason::Stopped(_) => (
+            Cause::Latched,
+            "see that the disk of [control] dir has room and is sound, then start the node again; it goes on from \
+             what it had on disk, and nothing that it acknowledged is lost",
+        ),
+        FatalReason::Removed(_) | FatalReason::OtherDisk(_) => (
+            Cause::NoMember,
+            "give the node a new id in [region] node, an empty [control] dir and a certificate for that id, then \
+             add it with `domicile cluster add`; deploy/runbooks/membership.md shows each step",
+        ),
+    };
+    Stop::new(cause, reason.to_string(), mend)
 }
 
 /// Resolves on SIGTERM or SIGINT.

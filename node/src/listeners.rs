@@ -13,12 +13,14 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::service::TowerToHyperService;
 use node_access::Via;
-use residency_control::Control;
 use residency_control::peer::{NotAPeer, PeerId, PeerKind, peer_of};
+use residency_control::{Control, Reader};
 use residency_policy::{Entropy, Problem, ProblemKind, wire};
 use router::listen::{Drain, Limits, ListenError, Listener, TlsSource, no_certificate};
 use router::respond;
+use tokio::sync::watch;
 use tower::ServiceExt as _;
+use tracing::Instrument as _;
 
 use crate::operate;
 use crate::wiring::Node;
@@ -27,6 +29,9 @@ use crate::wiring::Node;
 const PEER_BODY_BYTES_MAX: u64 = 64 << 20;
 /// Members, routers and their spare connections.
 const PEER_CONNECTIONS_MAX: usize = 1_024;
+
+/// How long callers wait for a node that does not hear from a quorum.
+const HEAR_WITHIN: Duration = Duration::from_secs(2);
 
 /// Both sockets, bound and not served yet.
 pub struct Doors {
@@ -51,13 +56,26 @@ pub async fn bind(node: &Node) -> Result<Doors, ListenError> {
     };
     Ok(Doors {
         public: Listener::bind(node.config.listen.public, public).await?,
-        peer: Listener::bind(node.config.listen.peer, peer).await?,
+        peer: Listener::bind(node.config.listen.peer, peer).await?.follow_renewals(),
     })
 }
 
 impl Doors {
-    /// Serves both until the drain begins.
+    /// Serves both until the drain begins. Peers are served at once, callers when this node has heard from a quorum: one
+    /// that was away would else answer from a view that it is about to replace. Where there is no quorum it goes by the
+    /// view that it has, whose age bounds what may rest on it.
     pub async fn serve(self, node: &Node, app: axum::Router, drain: &Drain) {
+        let (open, opened) = watch::channel(false);
+        let reader = node.control.reader();
+        let settle = async {
+            // Heard or not, it is opened now.
+            let _ = reader.wait(Reader::has_heard, HEAR_WITHIN).await;
+            open.send_replace(true);
+        };
+        let app = match node.config.traces.endpoint {
+            Some(_) => app.layer(axum::middleware::from_fn(traced)),
+            None => app,
+        };
         let public = self.public.serve(
             node.public_tls.source(),
             no_certificate,
@@ -68,6 +86,7 @@ impl Doors {
         let door = PeerDoor {
             control: node.control.clone(),
             app,
+            opened: opened.clone(),
             own: node.peer_tls.own_id(),
             entropy: Arc::clone(&node.entropy),
         };
@@ -78,8 +97,27 @@ impl Doors {
             async move { Ok::<_, Infallible>(door.answer(request).await) }
         });
         let peer = self.peer.serve(source, identify, service, Arc::clone(&node.entropy), drain.clone());
-        tokio::join!(public, peer);
+        let public = async {
+            if are_served(opened, drain).await {
+                public.await;
+            }
+        };
+        tokio::join!(settle, public, peer);
     }
+}
+
+/// Waits until callers are served; false when the drain begins before.
+async fn are_served(mut opened: watch::Receiver<bool>, drain: &Drain) -> bool {
+    tokio::select! {
+        opened = opened.wait_for(|opened| *opened) => opened.is_ok(),
+        () = drain.begun() => false,
+    }
+}
+
+/// The span of one request, beneath the router's or the caller's.
+async fn traced(request: axum::extract::Request, next: axum::middleware::Next) -> Response<Body> {
+    let span = router::traces::server_span(request.method(), request.headers());
+    next.run(request).instrument(span).await
 }
 
 fn identify(connection: &rustls::ServerConnection) -> Result<PeerId, NotAPeer> {
@@ -90,6 +128,8 @@ fn identify(connection: &rustls::ServerConnection) -> Result<PeerId, NotAPeer> {
 struct PeerDoor {
     control: Control,
     app: axum::Router,
+    /// Whether callers are served.
+    opened: watch::Receiver<bool>,
     own: PeerId,
     entropy: Arc<dyn Entropy>,
 }
@@ -126,6 +166,10 @@ impl PeerDoor {
             Errand::Control => self.control.serve_peer(&peer, request).await.map(Body::new),
             Errand::Operate => operate::answer(&self.control, request).await,
             Errand::Forwarded(via) => {
+                if !*self.opened.borrow() {
+                    // Who forwards has chosen how long it waits for an answer.
+                    let _ = self.opened.clone().wait_for(|opened| *opened).await;
+                }
                 request.extensions_mut().insert(via);
                 // The certificate has said where the bytes entered; a header that says so too is only noise.
                 request.headers_mut().remove(wire::INGRESS);

@@ -12,6 +12,7 @@ use residency_policy::{Ingress, Jurisdiction, NodeId, Region};
 use serde::Deserialize;
 
 use crate::limits::Limits;
+use crate::traces::TracesSection;
 
 /// The file as it is written. [`Config::read`] gives the checked form.
 #[derive(Debug, Deserialize)]
@@ -29,6 +30,8 @@ struct File {
     timeouts: Timeouts,
     #[serde(default)]
     metrics: MetricsSection,
+    #[serde(default)]
+    traces: TracesSection,
     #[serde(default)]
     log: LogSection,
 }
@@ -121,12 +124,20 @@ struct Timeouts {
     headers_ms: u64,
     idle_ms: u64,
     answer_ms: u64,
+    hold_ms: u64,
     drain_ms: u64,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { handshake_ms: 5_000, headers_ms: 10_000, idle_ms: 60_000, answer_ms: 30_000, drain_ms: 30_000 }
+        Self {
+            handshake_ms: 5_000,
+            headers_ms: 10_000,
+            idle_ms: 60_000,
+            answer_ms: 30_000,
+            hold_ms: 10_000,
+            drain_ms: 30_000,
+        }
     }
 }
 
@@ -177,6 +188,8 @@ pub struct Bounds {
     pub in_flight_per_home: usize,
     /// How long a home has to begin its answer, and then for each next part of it.
     pub answer: Duration,
+    /// How long a home may be away until its requests are answered 503 and no longer held for it.
+    pub hold: Duration,
     /// The oldest view on which a statement that something does not exist may rest.
     pub view_age_max: Duration,
 }
@@ -210,6 +223,8 @@ pub struct Config {
     pub drain: Duration,
     /// Where metrics are served, when not on the public listener.
     pub metrics_listen: Option<SocketAddr>,
+    /// Where traces go.
+    pub traces: TracesSection,
     /// How much is logged.
     pub level: Level,
 }
@@ -265,7 +280,7 @@ impl Config {
 type Wrong = (&'static str, &'static str);
 
 fn checked(file: File, folder: &Path) -> Result<Config, Wrong> {
-    let File { listen, ingress, tls, peer, control, rules, limits, timeouts, metrics, log } = file;
+    let File { listen, ingress, tls, peer, control, rules, limits, timeouts, metrics, mut traces, log } = file;
     let at = |path: PathBuf| folder.join(path);
     let ms = |key, value: u64| match value {
         1..=86_400_000 => Ok(Duration::from_millis(value)),
@@ -283,6 +298,7 @@ fn checked(file: File, folder: &Path) -> Result<Config, Wrong> {
             "must be a loopback address such as 127.0.0.1:9464, because it has no TLS",
         ));
     }
+    traces.ca = traces.ca.map(at);
     let mut peers = BTreeMap::new();
     for voter in control.peers {
         let endpoint: Endpoint = voter.at.parse().map_err(|_| ("control.peers.at", "must be host:port"))?;
@@ -320,6 +336,15 @@ fn checked(file: File, folder: &Path) -> Result<Config, Wrong> {
         in_flight: more_than_none("limits.in_flight", limits.in_flight)?,
         in_flight_per_home: more_than_none("limits.in_flight_per_home", limits.in_flight_per_home)?,
         answer: ms("timeouts.answer_ms", timeouts.answer_ms)?,
+        hold: match timeouts.hold_ms {
+            held if held <= timeouts.answer_ms => Duration::from_millis(held),
+            _ => {
+                return Err((
+                    "timeouts.hold_ms",
+                    "must not be longer than timeouts.answer_ms; 0 holds nothing",
+                ));
+            }
+        },
         view_age_max: ms("control.view_age_max_ms", control.view_age_max_ms)?,
     };
     Ok(Config {
@@ -336,6 +361,7 @@ fn checked(file: File, folder: &Path) -> Result<Config, Wrong> {
         bounds,
         drain: ms("timeouts.drain_ms", timeouts.drain_ms)?,
         metrics_listen: metrics.listen,
+        traces,
         level: log.level,
     })
 }

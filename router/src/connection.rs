@@ -58,6 +58,7 @@ impl Http {
         Self { h1, h2 }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what a connection is made of, said once")]
     pub(crate) async fn serve<T, S, B, P>(
         &self,
         stream: T,
@@ -66,6 +67,7 @@ impl Http {
         peer: P,
         limits: &Limits,
         drain: &Drain,
+        outlived: impl Fn() -> bool,
     ) where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + Sync + 'static,
@@ -80,21 +82,23 @@ impl Http {
         let service = Attach { service, peer, in_doubt: in_doubt.clone(), activity: Arc::clone(&activity) };
         if speaks_h2 {
             let connection = self.h2.serve_connection(TokioIo::new(stream), service);
-            drive(connection, &activity, limits.idle, drain).await;
+            drive(connection, &activity, limits.idle, drain, outlived).await;
         } else {
             let watched = Watched::new(stream, in_doubt);
             let connection = self.h1.serve_connection(TokioIo::new(watched), service);
-            drive(connection, &activity, limits.idle, drain).await;
+            drive(connection, &activity, limits.idle, drain, outlived).await;
         }
     }
 }
 
-/// Runs a connection to its end: told once when it should finish, dropped when it then stays idle all the same.
+/// Runs a connection to its end: told once when it should finish, which is at the drain, when it was idle, or when
+/// its certificates are others by now; dropped when it then stays idle all the same.
 async fn drive<I, S, B>(
     connection: hyper_util::server::conn::auto::Connection<'_, I, S, TokioExecutor>,
     activity: &Activity,
     idle: Duration,
     drain: &Drain,
+    outlived: impl Fn() -> bool,
 ) where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
@@ -115,10 +119,12 @@ async fn drive<I, S, B>(
                 told = true;
                 connection.as_mut().graceful_shutdown();
             }
-            _ = tick.tick() => match activity.idle_since(&mut seen) {
-                false => {}
-                true if told => return,
-                true => {
+            _ = tick.tick() => {
+                let idle = activity.idle_since(&mut seen);
+                if idle && told {
+                    return;
+                }
+                if !told && (idle || outlived()) {
                     told = true;
                     connection.as_mut().graceful_shutdown();
                 }

@@ -14,15 +14,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, V
 use http_body_util::{Either, Empty, Full};
 use hyper::body::Incoming;
 use residency_control::RegionEntry;
-use residency_control::peer::{PeerExpect, PeerPool};
+use residency_control::peer::{PeerError, PeerExpect, PeerPool};
 use residency_policy::{Epoch, Home, Ingress, Jurisdiction, Problem, ProblemKind, Region, RequestId, wire};
 use tokio::time::timeout;
 
-use crate::ask_around::Lent;
-use crate::limits::{Capped, Passage};
+use crate::lent::Lent;
+use crate::limits::Passage;
 use crate::metrics::Outcome;
 use crate::passing::{Answer, pass};
 use crate::respond;
+use crate::traces;
 
 /// When a caller may ask again after its home did not answer.
 const ASK_AGAIN_SECONDS: u32 = 2;
@@ -64,14 +65,16 @@ pub(crate) struct Head {
     headers: HeaderMap,
 }
 
-/// What is sent: the caller's body, for this home or lent to one after the other, or none.
-pub(crate) type Outgoing = Either<Capped<Incoming>, Either<Lent, Empty<Bytes>>>;
+/// What is sent: the caller's body, lent to one home after the other, or none.
+pub(crate) type Outgoing = Either<Lent, Empty<Bytes>>;
 
 /// Why a home gave no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unanswered {
     /// No byte of the request reached it.
     NotSent,
+    /// It was ending, and did nothing of the request.
+    NotTaken,
     /// The request may have reached it.
     Lost,
     /// The caller did not send its body in time.
@@ -92,7 +95,7 @@ impl Unanswered {
     /// What the caller is told, when `unreachable` is the name of what could not be reached.
     pub(crate) fn problem_of(self, unreachable: ProblemKind) -> Problem {
         match self {
-            Self::NotSent => Problem::new(unreachable).retry_after(ASK_AGAIN_SECONDS),
+            Self::NotSent | Self::NotTaken => Problem::new(unreachable).retry_after(ASK_AGAIN_SECONDS),
             Self::Lost => Problem::new(unreachable)
                 .detail("a change may or may not have been made: repeat it with the same Idempotency-Key")
                 .retry_after(ASK_AGAIN_SECONDS),
@@ -105,7 +108,7 @@ impl Unanswered {
 
     pub(crate) fn outcome(self) -> Outcome {
         match self {
-            Self::NotSent | Self::Lost => Outcome::Unavailable,
+            Self::NotSent | Self::NotTaken | Self::Lost => Outcome::Unavailable,
             Self::BodySlow | Self::BodyBroken | Self::BodyTooLarge | Self::Busy => Outcome::Limited,
         }
     }
@@ -116,15 +119,16 @@ pub(crate) fn overloaded() -> Problem {
     Problem::new(ProblemKind::Overloaded).retry_after(1)
 }
 
-/// A caller's body on its way out, and what becomes of it.
-pub(crate) fn body_of(body: Incoming, most: u64) -> (Outgoing, Arc<Passage>) {
-    let (body, passage) = Capped::new(body, most);
-    (Either::Left(body), passage)
-}
-
 /// No body.
 pub(crate) fn no_body() -> (Outgoing, Arc<Passage>) {
-    (Either::Right(Either::Right(Empty::new())), Arc::new(Passage::of_no_body()))
+    (Either::Right(Empty::new()), Arc::new(Passage::of_no_body()))
+}
+
+impl Head {
+    /// Whether the request changes nothing (RFC 9110 section 9.2.1).
+    pub(crate) fn is_read(&self) -> bool {
+        self.method.is_safe()
+    }
 }
 
 impl Homes {
@@ -175,16 +179,18 @@ impl Homes {
             headers.insert(HeaderName::from_static(wire::EPOCH), HeaderValue::from(epoch.0));
         }
         respond::carry_id(&mut headers, id);
+        traces::pass_on(&mut headers);
         Head { method, path: uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")), headers }
     }
 
-    /// Sends one request to one region, once.
+    /// Sends one request to one region, once, and holds it for so long while the region cannot be reached.
     pub(crate) async fn send(
         &self,
         to: &RegionEntry,
         head: Head,
         body: Outgoing,
         passage: &Passage,
+        hold: Duration,
     ) -> Result<Response<Incoming>, Unanswered> {
         let mut request = Request::new(body);
         *request.method_mut() = head.method;
@@ -192,7 +198,8 @@ impl Homes {
         *request.version_mut() = Version::HTTP_2;
         *request.headers_mut() = head.headers;
 
-        let sent = timeout(self.answer, self.pool.send(&to.peer, PeerExpect::Region(to.region), request)).await;
+        let expect = PeerExpect::Region(to.region);
+        let sent = timeout(self.answer, self.pool.send_held(&to.peer, expect, request, hold)).await;
         let failed_ms = &self.place(to.region).failed_ms;
         match sent {
             Ok(Ok(response)) => {
@@ -203,6 +210,7 @@ impl Homes {
             }
             _ if passage.was_over() => Err(Unanswered::BodyTooLarge),
             _ if passage.was_broken() => Err(Unanswered::BodyBroken),
+            Ok(Err(PeerError::TurnedAway { .. })) => Err(Unanswered::NotTaken),
             Ok(Err(error)) => {
                 let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
                 // Said once: while a home is down, every request for it comes here.

@@ -4,13 +4,12 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
-use residency_policy::{Problem, ProblemKind, RequestId};
+use residency_policy::{Problem, ProblemKind, RequestId, exposition};
 
 use crate::respond;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const OPEN_METRICS: HeaderValue =
-    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+const EXPOSITION: HeaderValue = HeaderValue::from_static(exposition::CONTENT_TYPE);
 
 /// Why nothing should be sent here now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +59,7 @@ pub fn ready(unready: Option<Unready>, view_is_old: bool, request: RequestId) ->
 
 /// What it has counted.
 pub fn metrics(text: String, request: RequestId) -> Response<Full<Bytes>> {
-    page(OPEN_METRICS, Bytes::from(text), request)
+    page(EXPOSITION, Bytes::from(text), request)
 }
 
 /// Nothing of that name.

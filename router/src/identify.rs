@@ -123,16 +123,29 @@ fn versioned(path: &str, query: &str) -> Identified {
         (Some("regions"), None, None) => is("/v1/regions", Target::Anywhere),
         (Some("orgs"), None, None) => is("/v1/orgs", Target::Anywhere),
         (Some("orgs"), Some(_), None) => is("/v1/orgs/{org}", Target::Anywhere),
+        (Some("orgs"), Some(_), Some("users")) => is("/v1/orgs/{org}/users", Target::Anywhere),
+        (Some("users"), Some(_), None) => is("/v1/users/{user}", Target::Anywhere),
+        (Some("providers"), None, None) => is("/v1/providers", Target::Anywhere),
+        (Some("providers"), Some(_), None) => is("/v1/providers/{provider}", Target::Anywhere),
+        (Some("providers"), Some(_), Some(below)) => match below.split_once('/') {
+            None if below == "calendar" => is("/v1/providers/{provider}/calendar", Target::Anywhere),
+            None if below == "slots" => is("/v1/providers/{provider}/slots", Target::Anywhere),
+            None if below == "holds" => is("/v1/providers/{provider}/holds", Target::Anywhere),
+            Some(("holds", hold)) if !hold.contains('/') => {
+                is("/v1/providers/{provider}/holds/{hold}", Target::Anywhere)
+            }
+            _ => is("-", Target::Nothing),
+        },
         _ => is("-", Target::Nothing),
     }
 }
 
 /// The templates of the paths beneath a patient that are known by name here, and what they tell of the category.
 /// Others are routed just the same: the home knows what it has, and the strictest rule holds on the way there.
-/// Beneath `encounters` a home takes and gives only the general category; segregated ones get paths of their own.
+/// Beneath those a home takes and gives only the general category; segregated ones get paths of their own.
 fn beneath(below: &str) -> (&'static str, Sensitivity) {
     let mut parts = below.split('/');
-    let encounters = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+    let known = match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some("encounters"), None, ..) => "/v1/patients/{patient}/encounters",
         (Some("encounters"), Some(_), None, _) => "/v1/patients/{patient}/encounters/{encounter}",
         (Some("encounters"), Some(_), Some("sign"), None) => {
@@ -141,9 +154,19 @@ fn beneath(below: &str) -> (&'static str, Sensitivity) {
         (Some("encounters"), Some(_), Some("addenda"), None) => {
             "/v1/patients/{patient}/encounters/{encounter}/addenda"
         }
+        (Some("appointments"), None, ..) => "/v1/patients/{patient}/appointments",
+        (Some("appointments"), Some(_), None, _) => "/v1/patients/{patient}/appointments/{appointment}",
+        (Some("appointments"), Some(_), Some("reschedule"), None) => {
+            "/v1/patients/{patient}/appointments/{appointment}/reschedule"
+        }
+        (Some("appointments"), Some(_), Some("cancel"), None) => {
+            "/v1/patients/{patient}/appointments/{appointment}/cancel"
+        }
+        (Some("waitlist"), None, ..) => "/v1/patients/{patient}/waitlist",
+        (Some("waitlist"), Some(_), None, _) => "/v1/patients/{patient}/waitlist/{wish}",
         _ => return ("/v1/patients/{patient}/...", Sensitivity::Any),
     };
-    (encounters, Sensitivity::Of(Category::General))
+    (known, Sensitivity::Of(Category::General))
 }
 
 fn region(query: &str) -> Target {

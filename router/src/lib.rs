@@ -9,6 +9,7 @@
 //! [`life_of_a_request`] reads from top to bottom. [`listen`] is used by nodes as well.
 
 mod ask_around;
+mod carry;
 pub mod config;
 mod connection;
 pub mod decide;
@@ -18,6 +19,7 @@ mod framing;
 pub mod health;
 pub mod identify;
 pub mod known;
+mod lent;
 pub mod life_of_a_request;
 pub mod limits;
 pub mod listen;
@@ -29,5 +31,6 @@ pub mod respond;
 mod run;
 pub mod telemetry;
 pub mod tls;
+pub mod traces;
 
 pub use run::{Read, RunError, Running, read_files, run, serve_callers, start};

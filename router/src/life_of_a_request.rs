@@ -19,18 +19,21 @@ use hyper::body::Incoming;
 use residency_control::JurisdictionSet;
 use residency_control::peer::PeerPool;
 use residency_policy::{Clock, Entropy, Epoch, Home, Ingress, Problem, ProblemKind, Region, RequestId};
+use tracing::Instrument as _;
 
 use crate::config::Bounds;
 use crate::decide::{Step, choose};
 use crate::drain::Drain;
-use crate::forward::{Head, Homes, Outgoing, Slot, Unanswered, body_of, location, no_body, overloaded};
+use crate::forward::{Head, Homes, Outgoing, Slot, Unanswered, location, overloaded};
 use crate::health::{self, Unready};
 use crate::identify::{Identified, Page, Target, identify};
 use crate::known::Known;
+use crate::lent::Lent;
 use crate::limits::{Passage, close_after, over};
 use crate::metrics::{Metrics, Now, Outcome};
 use crate::passing::Answer;
 use crate::respond;
+use crate::traces::{self, Went};
 
 /// How long a 421 waits for the view to learn what the home knows already.
 const CATCH_UP: std::time::Duration = std::time::Duration::from_millis(500);
@@ -56,11 +59,16 @@ pub(crate) struct Ended {
     pub(crate) response: Response<Answer>,
 }
 
-/// Takes one request from its head to the head of its answer, counts it and logs one line.
+/// Takes one request from its head to the head of its answer, counts it, logs one line, and traces it.
 pub async fn life_of_a_request<K: Known>(edge: &Edge<K>, request: Request<Incoming>) -> Response<Answer> {
+    let span = traces::server_span(request.method(), request.headers());
+    stages(edge, request).instrument(span).await
+}
+
+async fn stages<K: Known>(edge: &Edge<K>, request: Request<Incoming>) -> Response<Answer> {
     let (head, body) = request.into_parts();
     let id = respond::request_id(&head.headers, &*edge.entropy);
-    let line = edge.line(id);
+    let line = edge.line(&head.method, id);
     let (version, is_head, unread) = (head.version, head.method == Method::HEAD, !body.is_end_stream());
 
     let (route, mut ended) = match edge.limit(&head) {
@@ -165,16 +173,16 @@ impl<K: Known> Edge<K> {
     ) -> Ended {
         let method = head.method.clone();
         let head = self.homes.prepare(head, id, epoch);
-        let again = body.is_end_stream().then(|| head.clone());
-        let first = self.send(home, head, body_of(body, self.bounds.limits.body_bytes)).await;
+        let body = (!body.is_end_stream()).then(|| Lent::new(body, self.bounds.limits.body_bytes));
+        let first = self.carry(home, &head, body.as_ref()).await;
         let stale = matches!(&first, Ok((response, _)) if response.status() == StatusCode::MISDIRECTED_REQUEST);
 
-        let (home, sent) = match (again, about.target, epoch) {
-            (Some(head), Target::Patient(patient, _), Some(past))
+        let (home, sent) = match (body, about.target, epoch) {
+            (None, Target::Patient(patient, _), Some(past))
                 if stale && self.known.advanced(patient, past, CATCH_UP).await =>
             {
                 match self.choose(&method, about, caller) {
-                    Step::Forward(now, _) => (now, self.send(now, head, no_body()).await),
+                    Step::Forward(now, _) => (now, self.carry(now, &head, None).await),
                     _ => (home, first),
                 }
             }
@@ -191,10 +199,11 @@ impl<K: Known> Edge<K> {
         home: Home,
         head: Head,
         (body, passage): (Outgoing, Arc<Passage>),
+        hold: std::time::Duration,
     ) -> Result<(Response<Incoming>, Slot), Unanswered> {
         let entry = self.known.region(home.0).ok_or(Unanswered::NotSent)?;
         let slot = self.homes.slot(home.0).ok_or(Unanswered::Busy)?;
-        let response = self.homes.send(&entry, head, body, &passage).await?;
+        let response = self.homes.send(&entry, head, body, &passage, hold).await?;
         Ok((response, slot))
     }
 
@@ -249,8 +258,9 @@ impl<K: Known> Edge<K> {
         })
     }
 
-    fn line(&self, id: RequestId) -> Line<'_> {
-        Line { metrics: &self.metrics, ingress: self.ingress, id, begun: Instant::now(), ended: false }
+    fn line(&self, method: &Method, id: RequestId) -> Line<'_> {
+        let (method, begun) = (method.clone(), Instant::now());
+        Line { metrics: &self.metrics, ingress: self.ingress, method, id, begun, ended: false }
     }
 }
 
@@ -259,6 +269,7 @@ impl<K: Known> Edge<K> {
 struct Line<'e> {
     metrics: &'e Metrics,
     ingress: Ingress,
+    method: Method,
     id: RequestId,
     begun: Instant,
     ended: bool,
@@ -273,12 +284,14 @@ impl Line<'_> {
         self.ended = true;
         let took = self.begun.elapsed();
         self.metrics.ended(outcome, home, status, took);
+        let home = home.map_or("-", |region| region.0.code());
+        traces::ended(&self.method, &Went { route, status, id: self.id, home, outcome: outcome.as_str() });
         tracing::info!(
             target: "request",
             request_id = %self.id,
             route,
             outcome = outcome.as_str(),
-            home = home.map_or("-", |region| region.0.code()),
+            home,
             status,
             micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             ingress = self.ingress.0.code(),

@@ -89,6 +89,7 @@ pub struct Listener {
     socket: TcpListener,
     limits: Limits,
     counters: Arc<Counters>,
+    follows_renewals: bool,
 }
 
 /// For listeners whose callers show no certificate.
@@ -103,12 +104,19 @@ impl Listener {
     /// Binds. Port 0 takes a free one.
     pub async fn bind(at: SocketAddr, limits: Limits) -> Result<Self, ListenError> {
         let socket = TcpListener::bind(at).await.map_err(|source| ListenError { at, source })?;
-        Ok(Self { socket, limits, counters: Arc::default() })
+        Ok(Self::from_socket(socket, limits))
     }
 
     /// Takes a socket that is bound already.
     pub fn from_socket(socket: TcpListener, limits: Limits) -> Self {
-        Self { socket, limits, counters: Arc::default() }
+        Self { socket, limits, counters: Arc::default(), follows_renewals: false }
+    }
+
+    /// Ends connections in good order, within [`Limits::idle`], once the certificates that they were made with were
+    /// replaced: whose authority is no longer believed is then let in no more, however long it was connected.
+    #[must_use]
+    pub fn follow_renewals(self) -> Self {
+        Self { follows_renewals: true, ..self }
     }
 
     /// The address that was bound.
@@ -169,11 +177,13 @@ impl Listener {
         P: Clone + Send + Sync + 'static,
         E: Display + Send,
     {
-        let limits = self.limits;
+        let (limits, follows_renewals) = (self.limits, self.follows_renewals);
         let http = Arc::new(Http::new(&limits));
         let peer = Arc::new(peer);
         self.accept(drain.clone(), move |tcp, counters| {
-            let (acceptor, http, peer) = (TlsAcceptor::from(tls()), Arc::clone(&http), Arc::clone(&peer));
+            let (config, http, peer) = (tls(), Arc::clone(&http), Arc::clone(&peer));
+            let (acceptor, now) = (TlsAcceptor::from(Arc::clone(&config)), Arc::clone(&tls));
+            let outlived = move || follows_renewals && !Arc::ptr_eq(&config, &now());
             let (service, drain) = (service.clone(), drain.clone());
             async move {
                 let handshake = acceptor.accept(tcp).into_fallible();
@@ -198,7 +208,7 @@ impl Listener {
                         return tracing::warn!(%error, "a connection was refused for its certificate");
                     }
                 };
-                http.serve(stream, speaks_h2, service, peer, &limits, &drain).await;
+                http.serve(stream, speaks_h2, service, peer, &limits, &drain, outlived).await;
             }
         })
         .await;
@@ -221,7 +231,7 @@ impl Listener {
         let http = Arc::new(Http::new(&limits));
         self.accept(drain.clone(), move |tcp, _| {
             let (http, service, drain) = (Arc::clone(&http), service.clone(), drain.clone());
-            async move { http.serve(tcp, false, service, (), &limits, &drain).await }
+            async move { http.serve(tcp, false, service, (), &limits, &drain, || false).await }
         })
         .await;
     }

@@ -10,6 +10,7 @@ use residency_control::system::{SystemClock, SystemEntropy};
 use residency_policy::{Clock, Entropy};
 use router::config::{Config, Level};
 use router::telemetry;
+use router::traces::{Decides, Traces};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -67,8 +68,12 @@ fn act(asked: &Asked) -> Result<()> {
         return Ok(());
     }
 
-    let _flush = telemetry::start(filter(config.level), Arc::clone(&clock), std::io::stdout())?;
-    tokio::runtime::Runtime::new().context("cannot start the runtime")?.block_on(async {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let place = config.ingress.0.code();
+    let traces = Traces::begin(&config.traces, "domicile-router", place, Decides::Here, runtime.handle())?;
+    let _flush =
+        telemetry::start(filter(config.level), Arc::clone(&clock), traces.as_ref(), std::io::stdout())?;
+    let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let told = async {
@@ -78,7 +83,11 @@ fn act(asked: &Asked) -> Result<()> {
             }
         };
         Ok(router::run(config, read, clock, entropy, told).await?)
-    })
+    });
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    ended
 }
 
 fn filter(level: Level) -> LevelFilter {

@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use residency_policy::Region;
+use residency_policy::{Region, exposition};
 
 use crate::listen::Counters;
 
@@ -110,9 +110,9 @@ pub struct Now {
 impl Metrics {
     /// Nothing counted yet, besides what the listener counts.
     pub fn new(listener: &Counters) -> Self {
-        // From a quarter of a millisecond to about eight seconds.
+        // 0.2, 0.3 and 0.5 are what the objectives promise: a ratio is exact only at a bucket's edge.
         let buckets =
-            [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 8.0];
+            [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 8.0];
         let mut metrics = Self {
             registry: Registry::with_prefix("domicile_router"),
             requests: Family::default(),
@@ -148,7 +148,7 @@ impl Metrics {
         self.seconds.observe(took.as_secs_f64());
     }
 
-    /// The page, in the text format of OpenMetrics 1.0.
+    /// The page, in Prometheus' text format.
     pub fn page(&self, now: Now) -> String {
         let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         self.in_flight.set(count(now.in_flight as u64));
@@ -157,7 +157,7 @@ impl Metrics {
         let mut page = String::new();
         // Writing to a String does not fail.
         let _ = text::encode(&mut page, &self.registry);
-        page
+        exposition::classic(&page)
     }
 }
 
@@ -182,6 +182,5 @@ mod tests {
         ] {
             assert!(page.contains(line), "{page} has no line {line}");
         }
-        assert!(page.ends_with("# EOF\n"));
     }
 }

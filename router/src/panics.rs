@@ -48,7 +48,7 @@ mod tests {
                 say_only_where();
                 let clock = std::sync::Arc::new(residency_control::system::SystemClock);
                 let level = tracing_subscriber::filter::LevelFilter::INFO;
-                let _flush = crate::telemetry::start(level, clock, std::io::stdout()).expect("starts");
+                let _flush = crate::telemetry::start(level, clock, None, std::io::stdout()).expect("starts");
                 let ended = std::thread::spawn(|| panic!("{CANARY}")).join();
                 assert!(ended.is_err(), "it has panicked");
                 return;

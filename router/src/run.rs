@@ -145,7 +145,8 @@ pub async fn start(
     let limits = config.bounds.limits;
     let public = Listener::bind(config.listen, limits).await?;
     // Members send log entries and snapshots, which are larger than what a caller may send.
-    let peers = Listener::bind(config.peer_listen, Limits { body_bytes: 1 << 30, ..limits }).await?;
+    let peers =
+        Listener::bind(config.peer_listen, Limits { body_bytes: 1 << 30, ..limits }).await?.follow_renewals();
     let scraped = match config.metrics_listen {
         Some(at) => Some(Listener::bind(at, limits).await?),
         None => None,
@@ -161,6 +162,7 @@ pub async fn start(
         peers: config.peers,
         learners: std::collections::BTreeMap::new(),
         timings: config.timings,
+        clock: Arc::clone(&clock),
     })
     .await?;
     let rules = Arc::new(RulesInForce::new(read.rules, read.verify_key));

@@ -15,14 +15,17 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+use crate::traces::{self, Traces};
+
 /// The most bytes that wait to be written. Past that, lines are dropped and counted: a stuck pipe must not take the
 /// memory that requests need.
 const WAITING_MAX: usize = 8 << 20;
 
-/// Starts logging to `out`. What is given back writes the rest when it is dropped.
+/// Starts logging to `out`, and collecting traces if there are any. What is given back writes the rest when it is dropped.
 pub fn start(
     level: LevelFilter,
     clock: Arc<dyn Clock>,
+    traces: Option<&Traces>,
     out: impl Write + Send + 'static,
 ) -> Result<Flush, TryInitError> {
     let lines = Arc::new(Lines::default());
@@ -30,11 +33,13 @@ pub fn start(
     let quiet = level.min(LevelFilter::WARN);
     let targets = Targets::new()
         .with_default(quiet)
+        .with_target(traces::TARGET, LevelFilter::OFF)
         .with_targets([("router", level), ("domicile_router", level), ("residency_control", level)])
         .with_targets([("request", level), ("openraft", level.min(LevelFilter::INFO))])
         .with_targets([("hyper", LevelFilter::OFF), ("h2", LevelFilter::OFF), ("rustls", LevelFilter::ERROR)]);
     tracing_subscriber::registry()
         .with(JsonLines { clock, lines: Arc::clone(&lines) }.with_filter(targets))
+        .with(traces.map(Traces::layer))
         .try_init()?;
     std::thread::spawn(move || lines.write_to(out));
     Ok(flush)

@@ -1,11 +1,12 @@
-//! The access log: who did what to whose record, written in the transaction that did it.
+//! The access log: who did what to whose record, written in the transaction that did it, or, of what was only looked
+//! at, before it is disclosed.
 
-use residency_policy::{PatientId, RecordId};
+use jiff::Timestamp;
+use residency_policy::{Epoch, PatientId, RecordId, UserId};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
-use crate::RegionTx;
+use crate::{Error, RegionPool, RegionTx, Scope};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +87,11 @@ impl Access {
         Self { entity_id: Some(RecordId::from(id)), patient: Some(patient), ..Self::of(action, entity) }
     }
 
+    /// Something done to one record that is no patient's.
+    pub fn about(action: AccessAction, entity: &'static str, id: Uuid) -> Self {
+        Self { entity_id: Some(RecordId::from(id)), ..Self::of(action, entity) }
+    }
+
     /// The same with another ending.
     #[must_use]
     pub const fn ended(self, outcome: AccessOutcome) -> Self {
@@ -93,22 +99,26 @@ impl Access {
     }
 }
 
-pub(crate) const INSERT_ACCESS: &str = "INSERT INTO access_log (id, at, org_id, key_id, role, purpose, act, request_id,
+pub(crate) const INSERT_ACCESS: &str = "INSERT INTO access_log (id, at, org_id, key_id, user_id, role, purpose, act, request_id,
         accessor, ingress, home_epoch, action, entity, entity_id, patient_id, outcome)
-    SELECT a.id, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, a.action, a.entity, a.entity_id, a.patient_id, a.outcome
+    SELECT a.id, $1, $2, $3, $17, $4, $5, $6, $7, $8, $9, $10, a.action, a.entity, a.entity_id, a.patient_id, a.outcome
     FROM unnest($11::uuid[], $12::text[], $13::text[], $14::uuid[], $15::uuid[], $16::text[])
         AS a (id, action, entity, entity_id, patient_id, outcome)";
 
-/// The statements of this file.
-pub(crate) const STATEMENTS: &[(&str, &str)] = &[("access_log.insert", INSERT_ACCESS)];
+/// Inserts records of several requests, which may be of several organisations.
+pub(crate) const RECORD: &str =
+    "SELECT record_accesses($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 
-/// Sends all records of a transaction as one statement.
-pub(crate) async fn insert(
+/// The statements of this file.
+pub(crate) const STATEMENTS: &[(&str, &str)] =
+    &[("access_log.insert", INSERT_ACCESS), ("access_log.record", RECORD)];
+
+/// Puts all records of a transaction on their way, as one statement.
+pub(crate) fn put(
     tx: &RegionTx,
-    client: &Client,
-    statement: &Statement,
     accesses: &[Access],
-) -> Result<u64, tokio_postgres::Error> {
+    put: impl FnOnce(&'static str, &[&(dyn ToSql + Sync)]) -> Result<(), Error>,
+) -> Result<(), Error> {
     let scope = tx.scope();
     let id = |_: &Access| RecordId::random(tx.pool.0.entropy.as_ref()).uuid();
     let ids: Vec<_> = accesses.iter().map(id).collect();
@@ -121,7 +131,8 @@ pub(crate) async fn insert(
     let accessor = scope.accessor.map(|accessor| accessor.0.code());
     let ingress = scope.via.map(|ingress| ingress.0.code());
     let epoch = tx.epoch().map(|epoch| i64::from(epoch.0));
-    let params: [&(dyn ToSql + Sync); 16] = [
+    let user = scope.user.map(UserId::uuid);
+    let params: [&(dyn ToSql + Sync); 17] = [
         &tx.now(),
         &org,
         &key,
@@ -138,6 +149,122 @@ pub(crate) async fn insert(
         &entity_ids,
         &patients,
         &outcomes,
+        &user,
     ];
-    client.execute(statement, &params).await
+    put(INSERT_ACCESS, &params)
+}
+
+/// One row of the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Record {
+    id: Uuid,
+    at: Timestamp,
+    org: Uuid,
+    key: Uuid,
+    user: Option<Uuid>,
+    role: &'static str,
+    purpose: &'static str,
+    act: &'static str,
+    request: Uuid,
+    accessor: Option<&'static str>,
+    ingress: Option<&'static str>,
+    epoch: Option<i64>,
+    access: Access,
+}
+
+/// The rows of one read.
+pub(crate) fn records(
+    pool: &RegionPool,
+    scope: &Scope,
+    act: &'static str,
+    at: Timestamp,
+    home: Option<(PatientId, Epoch)>,
+    accesses: &[Access],
+) -> Vec<Record> {
+    let record = |access: &Access| Record {
+        id: RecordId::random(pool.0.entropy.as_ref()).uuid(),
+        at,
+        org: scope.org.uuid(),
+        key: scope.key.uuid(),
+        user: scope.user.map(UserId::uuid),
+        role: scope.role.as_str(),
+        purpose: scope.purpose.as_str(),
+        act,
+        request: scope.request.uuid(),
+        accessor: scope.accessor.map(|accessor| accessor.0.code()),
+        ingress: scope.via.map(|ingress| ingress.0.code()),
+        epoch: home.map(|(_, epoch)| i64::from(epoch.0)),
+        access: *access,
+    };
+    accesses.iter().map(record).collect()
+}
+
+/// The rows of many reads, column by column: the parameters of [`RECORD`].
+#[derive(Default)]
+pub(crate) struct Columns {
+    ids: Vec<Uuid>,
+    ats: Vec<Timestamp>,
+    orgs: Vec<Uuid>,
+    keys: Vec<Uuid>,
+    users: Vec<Option<Uuid>>,
+    roles: Vec<&'static str>,
+    purposes: Vec<&'static str>,
+    acts: Vec<&'static str>,
+    requests: Vec<Uuid>,
+    accessors: Vec<Option<&'static str>>,
+    ingresses: Vec<Option<&'static str>>,
+    epochs: Vec<Option<i64>>,
+    actions: Vec<&'static str>,
+    entities: Vec<&'static str>,
+    entity_ids: Vec<Option<Uuid>>,
+    patients: Vec<Option<Uuid>>,
+    outcomes: Vec<&'static str>,
+}
+
+impl Columns {
+    pub(crate) fn of<'a>(records: impl Iterator<Item = &'a Record>) -> Self {
+        let mut all = Self::default();
+        for record in records {
+            all.ids.push(record.id);
+            all.ats.push(record.at);
+            all.orgs.push(record.org);
+            all.keys.push(record.key);
+            all.users.push(record.user);
+            all.roles.push(record.role);
+            all.purposes.push(record.purpose);
+            all.acts.push(record.act);
+            all.requests.push(record.request);
+            all.accessors.push(record.accessor);
+            all.ingresses.push(record.ingress);
+            all.epochs.push(record.epoch);
+            all.actions.push(record.access.action.as_str());
+            all.entities.push(record.access.entity);
+            all.entity_ids.push(record.access.entity_id.map(RecordId::uuid));
+            all.patients.push(record.access.patient.map(PatientId::uuid));
+            all.outcomes.push(record.access.outcome.as_str());
+        }
+        all
+    }
+
+    pub(crate) fn params(&self) -> [&(dyn ToSql + Sync); 17] {
+        [
+            &self.ids,
+            &self.ats,
+            &self.orgs,
+            &self.keys,
+            &self.users,
+            &self.roles,
+            &self.purposes,
+            &self.acts,
+            &self.requests,
+            &self.accessors,
+            &self.ingresses,
+            &self.epochs,
+            &self.actions,
+            &self.entities,
+            &self.entity_ids,
+            &self.patients,
+            &self.outcomes,
+        ]
+    }
 }

@@ -11,6 +11,8 @@ use storage_keys::connect::ConnectError;
 use storage_keys::{DataKeyId, EnvelopeError};
 use tokio_postgres::error::SqlState;
 
+use crate::wire::Fault;
+
 /// Why a transaction did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -154,8 +156,22 @@ impl Error {
                 Self::Sql { act, code: "driver".into() }
             };
         };
-        let constraint = || db.constraint().unwrap_or("unnamed").to_owned();
-        match *db.code() {
+        Self::of_code(db.code(), db.constraint(), act)
+    }
+
+    /// What went wrong on a connection.
+    pub(crate) fn from_fault(fault: &Fault, act: &'static str) -> Self {
+        match fault {
+            Fault::Server { code, constraint } => Self::of_code(code, constraint.as_deref(), act),
+            Fault::Lost => Self::Unavailable(Unavailable::Lost),
+            // A parameter of another type than the statement's.
+            Fault::Misuse => Self::Sql { act, code: "driver".into() },
+        }
+    }
+
+    fn of_code(code: &SqlState, constraint: Option<&str>, act: &'static str) -> Self {
+        let constraint = || constraint.unwrap_or("unnamed").to_owned();
+        match *code {
             SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => Self::GaveWay,
             SqlState::UNIQUE_VIOLATION => Self::Exists { constraint: constraint() },
             SqlState::INSUFFICIENT_PRIVILEGE => {
@@ -175,20 +191,6 @@ impl Error {
                 _ => Self::Sql { act, code: code.code().to_owned() },
             },
         }
-    }
-
-    pub(crate) fn from_pool(error: &deadpool_postgres::PoolError) -> Self {
-        use deadpool_postgres::{PoolError, TimeoutType};
-        Self::Unavailable(match error {
-            PoolError::Timeout(TimeoutType::Wait) => Unavailable::Busy,
-            PoolError::Timeout(_) => Unavailable::Slow,
-            PoolError::Closed => Unavailable::NotServing,
-            PoolError::Backend(error) => match Self::from_driver(error, "connect") {
-                Self::Unavailable(why) => why,
-                _ => Unavailable::Connect,
-            },
-            _ => Unavailable::Connect,
-        })
     }
 
     pub(crate) fn from_envelope(error: Arc<EnvelopeError>) -> Self {

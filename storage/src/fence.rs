@@ -7,6 +7,7 @@
 //! taken before the row: its queue is fair, and whoever raises the fence takes it alone.
 
 use residency_policy::{Epoch, PatientId, PlacementState};
+use tokio_postgres::types::ToSql;
 
 use crate::{Error, RegionPool, Row};
 
@@ -45,15 +46,7 @@ impl RegionPool {
                 PlacementState::Retired => "retired",
             },
         );
-        self.run("fence.raise", async |client| {
-            client
-                .execute(
-                    &client.prepare_cached(RAISE).await?,
-                    &[&patient.uuid(), &epoch, &state, &gate(patient)],
-                )
-                .await
-        })
-        .await
-        .map(|changed| changed > 0)
+        let params: [&(dyn ToSql + Sync); 4] = [&patient.uuid(), &epoch, &state, &gate(patient)];
+        Ok(self.ask("fence.raise", RAISE, &params).await?.changed > 0)
     }
 }

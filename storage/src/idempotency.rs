@@ -8,10 +8,10 @@ use residency_policy::{Category, PatientId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
-use crate::{Cell, Error, Phi, RegionPool, RegionTx, Sealed, seal};
+use crate::read::Inside as _;
+use crate::{Cell, Error, Phi, Reading, RegionPool, RegionRead, RegionTx, Row, Scope, Sealed, row, seal};
 
 const TRY_LOCK: &str = "SELECT pg_try_advisory_xact_lock($1)";
 // The last line is for an answer that was stored while the record was being removed, and so escaped FORGET: a
@@ -59,10 +59,17 @@ pub struct Attempt<'a> {
 pub enum Begun {
     /// It is the first: do it, then [`Fresh::finish`].
     Fresh(Fresh),
-    /// It was done: answer with this.
-    Replay(Stored),
     /// Another transaction is doing it now.
     InFlight,
+    /// There was one with its key before.
+    Before(Before),
+}
+
+/// An earlier attempt with the same key.
+#[derive(Debug)]
+pub enum Before {
+    /// It was done: answer with this.
+    Stored(Stored),
     /// The key was used for another request.
     Mismatch,
     /// It was done for a patient whose record was removed, or is no longer served here.
@@ -90,30 +97,46 @@ pub struct Stored {
 
 /// Looks an attempt up, in the transaction that would have the effect.
 pub async fn begin(tx: &RegionTx, attempt: &Attempt<'_>) -> Result<Begun, Error> {
-    let key = tx.scope().key.to_bytes();
-    let mac = tx.pool.mac("idempotency", &[&key, attempt.route.as_bytes(), attempt.key.as_bytes()]);
+    let mac = mac_of(&tx.pool, tx.scope(), attempt);
     let (first, _) = mac.split_at(8);
     let lock = i64::from_be_bytes(first.try_into().map_err(|_| Error::NotOneRow)?);
     let (org, wanted) = (tx.scope().org.uuid(), mac.as_slice());
     let lock_params: [&(dyn ToSql + Sync); 1] = [&lock];
     let find_params: [&(dyn ToSql + Sync); 2] = [&org, &wanted];
     // One round trip. The lock comes first: under READ COMMITTED the look-up then sees what its last holder committed.
-    let (locked, found) =
-        futures::future::try_join(tx.query_one(TRY_LOCK, &lock_params), tx.query_opt(FIND, &find_params))
-            .await?;
+    let mut both = tx.query_all(&[(TRY_LOCK, &lock_params), (FIND, &find_params)]).await?;
+    let found = row::at_most_one(both.pop().unwrap_or_default())?;
+    let locked = row::at_most_one(both.pop().unwrap_or_default())?.ok_or(Error::NotOneRow)?;
     let Some(found) = found else {
         let locked: bool = locked.get("pg_try_advisory_xact_lock")?;
         let fresh = Fresh { mac, fingerprint: attempt.fingerprint };
         return Ok(if locked { Begun::Fresh(fresh) } else { Begun::InFlight });
     };
+    read(&found, attempt).map(Begun::Before)
+}
+
+/// Looks whether an attempt was done before, so that the work for a repeated one can be spared. `None` says no more
+/// than that it was not: whoever has the effect asks again with [`begin`].
+pub async fn look(read_only: &RegionRead, attempt: &Attempt<'_>) -> Result<Option<Before>, Error> {
+    let mac = mac_of(read_only.pool(), read_only.scope(), attempt);
+    let found = read_only.query_opt(FIND, &[&read_only.scope().org.uuid(), &mac.as_slice()]).await?;
+    found.map(|found| read(&found, attempt)).transpose()
+}
+
+fn mac_of(pool: &RegionPool, scope: &Scope, attempt: &Attempt<'_>) -> [u8; 32] {
+    pool.mac("idempotency", &[&scope.key.to_bytes(), attempt.route.as_bytes(), attempt.key.as_bytes()])
+}
+
+/// What a record says of an attempt with its key.
+fn read(found: &Row, attempt: &Attempt<'_>) -> Result<Before, Error> {
     if found.get::<&[u8]>("fingerprint")? != attempt.fingerprint {
-        return Ok(Begun::Mismatch);
+        return Ok(Before::Mismatch);
     }
     if !found.get::<bool>("served")? {
-        return Ok(Begun::Gone);
+        return Ok(Before::Gone);
     }
     let (names, values): (Vec<String>, Vec<String>) = (found.get("header_names")?, found.get("header_values")?);
-    Ok(Begun::Replay(Stored {
+    Ok(Before::Stored(Stored {
         id: found.get("id")?,
         patient: found.get::<Option<Uuid>>("patient_id")?.map(PatientId::from),
         category: found.get::<&str>("category")?.parse().map_err(|_| Error::Row { column: "category" })?,
@@ -137,10 +160,8 @@ impl RegionPool {
     pub async fn purge_answers(&self, before: Timestamp) -> Result<u64, Error> {
         let mut purged = 0;
         loop {
-            let row = self.run("idempotency.purge", async |client| {
-                client.query_one(&client.prepare_cached(PURGE).await?, &[&before, &PURGED_TOGETHER]).await
-            });
-            let now: i64 = row.await?.try_get(0).map_err(|_| Error::Row { column: "purge_answers" })?;
+            let asked = self.ask("idempotency.purge", PURGE, &[&before, &PURGED_TOGETHER]).await?;
+            let now: i64 = asked.rows.first().ok_or(Error::NotOneRow)?.get("purge_answers")?;
             purged += now.unsigned_abs();
             if now < PURGED_TOGETHER {
                 return Ok(purged);
@@ -190,12 +211,11 @@ impl Fresh {
 }
 
 impl Answer {
-    pub(crate) async fn insert(
+    pub(crate) fn put(
         &self,
         tx: &RegionTx,
-        client: &Client,
-        statement: &Statement,
-    ) -> Result<u64, tokio_postgres::Error> {
+        put: impl FnOnce(&'static str, &[&(dyn ToSql + Sync)]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let (org, patient) = (tx.scope().org.uuid(), tx.patient().map(PatientId::uuid));
         let params: [&(dyn ToSql + Sync); 11] = [
             &org,
@@ -210,7 +230,7 @@ impl Answer {
             &self.body,
             &tx.now(),
         ];
-        client.execute(statement, &params).await
+        put(INSERT_ANSWER, &params)
     }
 }
 
@@ -232,8 +252,9 @@ impl Stored {
 
     /// The body that was sealed. Of another patient than the transaction's when a registration is repeated: the first
     /// attempt's id is the patient, this attempt's id is not used.
-    pub async fn body<T: DeserializeOwned>(&self, tx: &RegionTx) -> Result<Phi<T>, Error> {
-        seal::unseal(&tx.pool, self.patient, body_cell(self.id, self.category), &self.body).await
+    pub async fn body<T: DeserializeOwned>(&self, tx: &impl Reading) -> Result<Phi<T>, Error> {
+        let cell = body_cell(self.id, self.category);
+        seal::unseal(tx.pool(), self.patient, cell, &self.body).await
     }
 }
 

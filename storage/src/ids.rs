@@ -9,7 +9,6 @@ use residency_policy::{Entropy, Epoch, PatientId};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::error::Unavailable;
 use crate::{Error, RegionPool};
 
 const REFILL: &str = "INSERT INTO id_pool (patient_id)
@@ -18,10 +17,10 @@ const REFILL: &str = "INSERT INTO id_pool (patient_id)
     ON CONFLICT DO NOTHING";
 /// An id whose home row is there already is not handed out, whoever put the row there.
 ///
-/// Ids are claimed and stored in their order. Taken at random, the order of two ids says nothing of who was registered
-/// first.
+/// Ids are claimed and stored in their order. Taken from a random place in the order of all ids, and shuffled, two ids
+/// do not say which of them was registered first. To draw each at random would mean to look at all of them each time.
 const TAKE: &str = "WITH chosen AS MATERIALIZED (
-        SELECT patient_id FROM id_pool ORDER BY random() LIMIT $1 FOR UPDATE SKIP LOCKED),
+        SELECT patient_id FROM id_pool WHERE patient_id >= $3 ORDER BY patient_id LIMIT $1 FOR UPDATE SKIP LOCKED),
     taken AS (
         DELETE FROM id_pool USING chosen WHERE id_pool.patient_id = chosen.patient_id
         RETURNING id_pool.patient_id)
@@ -34,7 +33,7 @@ pub(crate) const STATEMENTS: &[(&str, &str)] =
     &[("ids.refill", REFILL), ("ids.take", TAKE), ("ids.left", LEFT)];
 
 /// Taken together, so that a registration does not pay for a commit to get its id.
-const TAKEN_TOGETHER: i64 = 32;
+const TAKEN_TOGETHER: i64 = 128;
 
 /// Ids that this process has taken and not handed out yet. Lost when it ends, which is fine.
 #[derive(Clone, Default)]
@@ -54,8 +53,7 @@ pub enum TakeError {
 /// Adds claimed ids and returns how many were news.
 pub async fn refill(pool: &RegionPool, ids: &[PatientId]) -> Result<u64, Error> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
-    pool.run("ids.refill", async |client| client.execute(&client.prepare_cached(REFILL).await?, &[&ids]).await)
-        .await
+    Ok(pool.ask("ids.refill", REFILL, &[&ids]).await?.changed)
 }
 
 impl RegionPool {
@@ -65,14 +63,14 @@ impl RegionPool {
         let mut taken = self.0.taken.0.lock().await;
         if taken.is_empty() {
             let first = i64::from(Epoch::FIRST.0);
-            let rows = self
-                .run("ids.take", async |client| {
-                    client.query(&client.prepare_cached(TAKE).await?, &[&TAKEN_TOGETHER, &first]).await
-                })
-                .await?;
-            for row in rows {
-                let id: Uuid = row.try_get(0).map_err(|_| Error::Row { column: "patient_id" })?;
-                taken.push(PatientId::from(id));
+            // Beyond the last id there may be none; before the first there are all that are left.
+            for from in [PatientId::random(&*self.0.entropy).uuid(), Uuid::nil()] {
+                for row in self.ask("ids.take", TAKE, &[&TAKEN_TOGETHER, &first, &from]).await?.rows {
+                    taken.push(PatientId::from(row.get::<Uuid>("patient_id")?));
+                }
+                if !taken.is_empty() {
+                    break;
+                }
             }
             shuffle(&mut taken, &*self.0.entropy);
         }
@@ -86,10 +84,8 @@ impl RegionPool {
 
     /// How many ids are left in the database.
     pub async fn ids_left(&self) -> Result<u64, Error> {
-        let row = self
-            .run("ids.left", async |client| client.query_one(&client.prepare_cached(LEFT).await?, &[]).await)
-            .await?;
-        let left: i64 = row.try_get(0).map_err(|_| Error::Unavailable(Unavailable::NotServing))?;
+        let asked = self.ask("ids.left", LEFT, &[]).await?;
+        let left: i64 = asked.rows.first().ok_or(Error::NotOneRow)?.get("count")?;
         Ok(u64::try_from(left).unwrap_or(0))
     }
 }

@@ -2,10 +2,9 @@
 
 use residency_policy::{PatientId, RecordId};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
-use crate::RegionTx;
+use crate::{Error, RegionTx};
 
 /// The closed list of events, each with its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +23,18 @@ pub enum EventName {
     EncounterSigned,
     /// An addendum was added to a signed encounter.
     EncounterAddendumAdded,
+    /// An appointment was booked.
+    AppointmentBooked,
+    /// An appointment was moved to another time or provider.
+    AppointmentMoved,
+    /// An appointment was cancelled.
+    AppointmentCancelled,
+    /// A patient began to wait for an appointment.
+    WaitlistJoined,
+    /// A slot is held for a patient who waits.
+    WaitlistOffered,
+    /// A patient waits no more.
+    WaitlistEnded,
 }
 
 /// One event: a name, a version and an id. It has no payload, so that none can hold PHI.
@@ -44,7 +55,7 @@ impl Event {
 
 impl EventName {
     /// Every event.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::PatientCreated,
         Self::PatientUpdated,
         Self::PatientDeleted,
@@ -52,6 +63,12 @@ impl EventName {
         Self::EncounterAmended,
         Self::EncounterSigned,
         Self::EncounterAddendumAdded,
+        Self::AppointmentBooked,
+        Self::AppointmentMoved,
+        Self::AppointmentCancelled,
+        Self::WaitlistJoined,
+        Self::WaitlistOffered,
+        Self::WaitlistEnded,
     ];
 
     /// The name in the outbox.
@@ -64,6 +81,12 @@ impl EventName {
             Self::EncounterAmended => "encounter.amended",
             Self::EncounterSigned => "encounter.signed",
             Self::EncounterAddendumAdded => "encounter.addendum-added",
+            Self::AppointmentBooked => "appointment.booked",
+            Self::AppointmentMoved => "appointment.moved",
+            Self::AppointmentCancelled => "appointment.cancelled",
+            Self::WaitlistJoined => "waitlist.joined",
+            Self::WaitlistOffered => "waitlist.offered",
+            Self::WaitlistEnded => "waitlist.ended",
         }
     }
 
@@ -81,13 +104,12 @@ pub(crate) const INSERT_EVENTS: &str =
 /// The statements of this file.
 pub(crate) const STATEMENTS: &[(&str, &str)] = &[("outbox.insert", INSERT_EVENTS)];
 
-/// Sends all events of a transaction as one statement.
-pub(crate) async fn insert(
+/// Puts all events of a transaction on their way, as one statement.
+pub(crate) fn put(
     tx: &RegionTx,
-    client: &Client,
-    statement: &Statement,
     events: &[Event],
-) -> Result<u64, tokio_postgres::Error> {
+    put: impl FnOnce(&'static str, &[&(dyn ToSql + Sync)]) -> Result<(), Error>,
+) -> Result<(), Error> {
     let id = |_: &Event| RecordId::random(tx.pool.0.entropy.as_ref()).uuid();
     let ids: Vec<_> = events.iter().map(id).collect();
     let names: Vec<_> = events.iter().map(|e| e.name.as_str()).collect();
@@ -95,5 +117,5 @@ pub(crate) async fn insert(
     let entities: Vec<_> = events.iter().map(|e| e.entity.uuid()).collect();
     let (org, patient) = (tx.scope().org.uuid(), tx.patient().map(PatientId::uuid));
     let params: [&(dyn ToSql + Sync); 7] = [&org, &patient, &tx.now(), &ids, &names, &versions, &entities];
-    client.execute(statement, &params).await
+    put(INSERT_EVENTS, &params)
 }

@@ -77,8 +77,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Phi<T> {
     }
 }
 
-/// Proof that the access records of a transaction are durable. Made by [`crate::RegionTx::commit`] and by nothing
-/// else; not `Clone`, so that one commit opens what it recorded and no more.
+/// Proof that the access records of a transaction are durable. Made by [`crate::RegionTx::commit`] and
+/// [`crate::RegionRead::disclose`] and by nothing else; not `Clone`, so that one commit opens what it recorded and no more.
 #[derive(Debug)]
 pub struct Seen(());
 

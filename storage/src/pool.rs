@@ -3,15 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use residency_policy::{Clock, Entropy, Label, Region};
 use ring::hmac;
 use storage_keys::connect::Server;
 use storage_keys::{Envelope, OpenKey};
+use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
 use zeroize::Zeroizing;
 
+use crate::connections::{Connections, Maker};
 use crate::error::Unavailable;
-use crate::{Error, OpenError, ids, stamp, tx};
+use crate::lanes::Lanes;
+use crate::record::Recorder;
+use crate::wire::{Answered, Column, Shape, Shapes, Text};
+use crate::{Error, OpenError, access_log, fence, idempotency, ids, lanes, outbox, stamp, tx};
 
 /// What a pool needs.
 #[derive(Debug, Clone)]
@@ -22,7 +27,8 @@ pub struct PoolConfig {
     pub cluster: Label,
     /// The region: the database must be stamped with it.
     pub region: Region,
-    /// The most connections.
+    /// The most connections of transactions. Reads and the access log have a few of their own beside them: one for
+    /// the log, and one in eight of this number, but not more than eight, for reads.
     pub connections_max: usize,
     /// How long things may take.
     pub timeouts: Timeouts,
@@ -41,6 +47,8 @@ pub struct Timeouts {
     pub lock: Duration,
     /// A transaction in which nothing happens.
     pub idle_in_transaction: Duration,
+    /// All of a read, from its beginning to the proof that its access records are durable.
+    pub read: Duration,
 }
 
 impl Default for Timeouts {
@@ -51,6 +59,7 @@ impl Default for Timeouts {
             statement: Duration::from_secs(5),
             lock: Duration::from_millis(1500),
             idle_in_transaction: Duration::from_secs(30),
+            read: Duration::from_secs(8),
         }
     }
 }
@@ -64,14 +73,25 @@ pub struct PoolStatus {
     pub idle: usize,
     /// Callers waiting for one.
     pub waiting: usize,
+    /// Reads waiting for their turn to ask.
+    pub reads_waiting: usize,
+    /// Access records of reads waiting to be written.
+    pub records_waiting: usize,
 }
+
+/// As which the connections are known to the server.
+const APPLICATION: &str = "domicile-node";
 
 /// Connections to the database of one region. Cheap to clone.
 #[derive(Clone)]
 pub struct RegionPool(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) connections: Pool,
+    pub(crate) connections: Arc<Connections>,
+    /// What statements take and give.
+    pub(crate) shapes: Arc<Shapes>,
+    pub(crate) lanes: Arc<Lanes>,
+    pub(crate) recorder: Arc<Recorder>,
     pub(crate) config: PoolConfig,
     pub(crate) envelope: Arc<Envelope>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -93,15 +113,27 @@ impl RegionPool {
             return Err(OpenError::WrongKeys { keys: envelope.region(), region: config.region });
         }
         let options = options(&config.timeouts);
-        let first = config.server.connect("domicile-node", &options).await?;
-        let index = tokio::time::timeout(Duration::from_secs(20), async {
+        let first = config.server.connect(APPLICATION, &options).await?;
+        let shapes = Arc::new(Shapes::default());
+        let examined = tokio::time::timeout(Duration::from_secs(20), async {
             stamp::examine(&first, config.cluster, config.region).await?;
+            learn(&first, &shapes).await?;
             stamp::examine_keyring(&first, &envelope).await
         });
-        let index = index.await.map_err(|_| OpenError::Examine(Error::Unavailable(Unavailable::Slow)))??;
-        let connections = pool(&config, &options)?;
+        let index = examined.await.map_err(|_| OpenError::Examine(Error::Unavailable(Unavailable::Slow)))??;
+        let (timeouts, whose) = (config.timeouts, (config.cluster, config.region));
+        let maker =
+            |options: &str| Maker::new(&config.server, (APPLICATION, options), whose, timeouts.wait, &shapes);
+        let connections = Connections::new(maker(&options)?, config.connections_max, timeouts.wait);
+        let limit = timeouts.statement + timeouts.wait;
+        let (lanes, recorder) =
+            (Lanes::new((config.connections_max / 8).clamp(1, 8), limit), Recorder::new(limit));
+        lanes.open(&Arc::new(maker(&format!("{options} {}", lanes::OPTIONS))?));
+        recorder.open(&Arc::new(maker(&options)?));
         let taken = ids::Taken::default();
-        Ok(Self(Arc::new(Inner { connections, config, envelope, clock, entropy, index, taken })))
+        let inner =
+            Inner { connections, shapes, lanes, recorder, config, envelope, clock, entropy, index, taken };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Which region's database it is.
@@ -116,21 +148,19 @@ impl RegionPool {
 
     /// Whether the database answers, and is still this region's.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.run("ping", async |client| {
-            let stamp = client.query_opt(&client.prepare_cached(stamp::STAMP).await?, &[]).await?;
-            let stamp = stamp
-                .map(|row| Ok::<_, tokio_postgres::Error>((row.try_get(0)?, row.try_get(1)?)))
-                .transpose()?;
-            Ok(stamp.is_some_and(|stamp| stamp::matches(&stamp, self.0.config.cluster, self.0.config.region)))
-        })
-        .await
-        .and_then(|ours| if ours { Ok(()) } else { Err(Error::Unavailable(Unavailable::NotServing)) })
+        let asked = self.ask("ping", stamp::STAMP, &[]).await?;
+        let stamp = asked.rows.first().map(|row| Ok::<_, Error>((row.get("cluster")?, row.get("region")?)));
+        let stamp = stamp.transpose()?;
+        let ours =
+            stamp.is_some_and(|stamp| stamp::matches(&stamp, self.0.config.cluster, self.0.config.region));
+        if ours { Ok(()) } else { Err(Error::Unavailable(Unavailable::NotServing)) }
     }
 
     /// How the pool is doing.
     pub fn status(&self) -> PoolStatus {
-        let status = self.0.connections.status();
-        PoolStatus { open: status.size, idle: status.available, waiting: status.waiting }
+        let (open, idle, waiting) = self.0.connections.status();
+        let (reads_waiting, records_waiting) = (self.0.lanes.waiting(), self.0.recorder.waiting());
+        PoolStatus { open, idle, waiting, reads_waiting, records_waiting }
     }
 
     /// The keyed fingerprint of a request's bytes. Keyed, because an unkeyed hash of a short body can be guessed.
@@ -140,7 +170,7 @@ impl RegionPool {
 
     /// Lets go of all connections. Transactions in progress end as they would.
     pub fn close(&self) {
-        self.0.connections.close();
+        self.0.close();
     }
 
     /// A keyed hash of the parts, for one purpose.
@@ -154,24 +184,47 @@ impl RegionPool {
         hmac::Key::new(hmac::HMAC_SHA256, self.0.index.key.bytes())
     }
 
-    /// A connection.
-    pub(crate) async fn connection(&self) -> Result<Object, Error> {
-        self.0.connections.get().await.map_err(|error| Error::from_pool(&error))
+    /// What a statement takes and gives.
+    pub(crate) async fn shape(&self, act: &'static str, sql: &'static str) -> Result<Shape, Error> {
+        if let Some(shape) = self.0.shapes.get(Text(sql)) {
+            return Ok(shape);
+        }
+        let described = tokio::time::timeout(self.0.config.timeouts.begin, async {
+            let mut lease = self.0.connections.lease().await?;
+            lease.wire().describe(Text(sql)).await.map_err(|fault| Error::from_fault(&fault, act))
+        });
+        let shape = described.await.unwrap_or(Err(Error::Unavailable(Unavailable::Slow)))?;
+        self.0.shapes.put(Text(sql), shape.clone());
+        Ok(shape)
     }
 
     /// One statement of this crate's own, about no patient's PHI, outside a [`crate::RegionTx`].
-    pub(crate) async fn run<T>(
+    pub(crate) async fn ask(
         &self,
         act: &'static str,
-        ask: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
-    ) -> Result<T, Error> {
-        let client = self.connection().await?;
-        let Ok(answer) = tokio::time::timeout(self.0.config.timeouts.begin, ask(&client)).await else {
-            // The statement may still be running there: the next one must not wait behind it.
-            drop(Object::take(client));
-            return Err(Error::Unavailable(Unavailable::Slow));
-        };
-        answer.map_err(|error| Error::from_driver(&error, act))
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Answered, Error> {
+        let mut lease = self.0.connections.lease().await?;
+        // A statement that may still be running there goes with its connection: the next one must not wait behind it.
+        let asked = tokio::time::timeout(self.0.config.timeouts.begin, lease.ask(Text(sql), params)).await;
+        let asked = asked.map_err(|_| Error::Unavailable(Unavailable::Slow))?;
+        asked.map_err(|fault| Error::from_fault(&fault, act))
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        self.connections.close();
+        self.lanes.close();
+        self.recorder.close();
+    }
+}
+
+/// What waits on lanes and for the log ends with the pool.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -202,32 +255,35 @@ fn options(timeouts: &Timeouts) -> String {
     )
 }
 
-fn pool(config: &PoolConfig, options: &str) -> Result<Pool, OpenError> {
-    let manager = Manager::from_config(
-        config.server.config("domicile-node", options),
-        config.server.tls()?,
-        ManagerConfig { recycling_method: RecyclingMethod::Fast },
-    );
-    let (cluster, region) = (config.cluster, config.region);
-    Pool::builder(manager)
-        .max_size(config.connections_max)
-        .runtime(Runtime::Tokio1)
-        .wait_timeout(Some(config.timeouts.wait))
-        .create_timeout(Some(config.timeouts.wait))
-        .recycle_timeout(Some(config.timeouts.wait))
-        .post_create(Hook::async_fn(move |client, _| {
-            Box::pin(async move {
-                // A name may lead to another server after a failover: each connection is looked at, not only the first.
-                let stamp = stamp::read_stamp(client).await.map_err(HookError::Backend)?;
-                if !stamp.is_some_and(|stamp| stamp::matches(&stamp, cluster, region)) {
-                    return Err(HookError::message("the database is not stamped as this region's"));
-                }
-                for sql in tx::PREPARED_AHEAD {
-                    client.prepare_cached(sql).await.map_err(HookError::Backend)?;
-                }
-                Ok(())
-            })
-        }))
-        .build()
-        .map_err(|error| OpenError::Settings(error.to_string()))
+/// Asks once what the statements of every transaction take and give, so that none waits for it.
+async fn learn(client: &Client, shapes: &Shapes) -> Result<(), OpenError> {
+    for sql in [
+        stamp::STAMP,
+        tx::SETTINGS,
+        fence::FENCE,
+        access_log::INSERT_ACCESS,
+        access_log::RECORD,
+        outbox::INSERT_EVENTS,
+        idempotency::INSERT_ANSWER,
+        lanes::SETTINGS,
+    ] {
+        let statement = client.prepare(sql).await;
+        let statement = statement.map_err(|e| OpenError::Examine(Error::from_driver(&e, "open")))?;
+        let column =
+            |column: &tokio_postgres::Column| Column { name: column.name().into(), ty: column.type_().clone() };
+        let columns = statement.columns().iter().map(column).collect();
+        shapes.put(Text(sql), Shape { params: statement.params().into(), columns });
+    }
+    Ok(())
+}
+
+/// What a transaction or a read is in a trace, from its beginning to its end. Nothing, if nobody collects traces.
+pub(crate) fn span_of(act: &'static str) -> tracing::Span {
+    tracing::info_span!(
+        target: "trace",
+        "database",
+        otel.kind = "client",
+        otel.name = %format_args!("database {act}"),
+        db.system.name = "postgresql",
+    )
 }

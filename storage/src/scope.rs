@@ -1,6 +1,6 @@
 //! Who acts, for whom and why: what row-level security and the access log need to know.
 
-use residency_policy::{Accessor, Ingress, KeyId, OrgId, Purpose, RequestId, Role};
+use residency_policy::{Accessor, Ingress, KeyId, OrgId, Purpose, RequestId, Role, UserId};
 
 /// The standing of one request. It is set for the transaction only, never for the connection.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub struct Scope {
     pub purpose: Purpose,
     /// The credential that was used.
     pub key: KeyId,
+    /// Whose credential it is, if it is a person's.
+    pub user: Option<UserId>,
     /// The request.
     pub request: RequestId,
     /// Where the caller is, if they said so.

@@ -18,12 +18,12 @@ use residency_policy::{Category, PatientId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use storage_keys::cipher::{self, NonceBytes, TAG_LEN};
-use storage_keys::{DataKeyId, KeyOwner};
+use storage_keys::{DataKeyId, EnvelopeError, KeyOwner};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{Error, Phi, RegionPool, RegionTx};
+use crate::{Error, Phi, Reading, RegionPool, RegionTx};
 
 const LAYOUT: u8 = 1;
 const NAMED_LEN: usize = 1 + 16;
@@ -104,11 +104,21 @@ impl RegionTx {
         patient: PatientId,
         sealed: &Sealed,
     ) -> Result<Phi<T>, Error> {
-        if self.patient().is_some_and(|own| own != patient) {
-            return Err(Error::NotPermitted("a cell of another patient than the permit's"));
-        }
-        unseal(&self.pool, Some(patient), cell, sealed).await
+        unseal_of(self, cell, patient, sealed).await
     }
+}
+
+/// Opens a sealed cell of a patient, if it is the one whom the transaction is about.
+pub(crate) async fn unseal_of<T: DeserializeOwned>(
+    tx: &impl Reading,
+    cell: Cell,
+    patient: PatientId,
+    sealed: &Sealed,
+) -> Result<Phi<T>, Error> {
+    if tx.patient().is_some_and(|own| own != patient) {
+        return Err(Error::NotPermitted("a cell of another patient than the permit's"));
+    }
+    unseal(tx.pool(), Some(patient), cell, sealed).await
 }
 
 pub(crate) async fn seal<T: Serialize>(
@@ -149,7 +159,7 @@ pub(crate) async fn unseal<T: DeserializeOwned>(
         Err(error) => {
             return Err(match &*error {
                 // Another patient's or category's key: said like any other cell that does not open.
-                storage_keys::EnvelopeError::NotTheirs(_) => refused(),
+                EnvelopeError::NotTheirs(_) => refused(),
                 _ => Error::from_envelope(error),
             });
         }

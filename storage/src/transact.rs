@@ -6,7 +6,7 @@ use crate::{Error, RegionPool, RegionTx, Retriable, Scope};
 
 impl RegionPool {
     /// Runs `body`, which ends its transaction itself, and repeats it at most three times when it gave way to
-    /// another transaction (SQLSTATE 40001, 40P01).
+    /// another transaction (SQLSTATE 40001, 40P01). The fence speaks with the first statement.
     pub async fn transact<T, E, F, Fut>(
         &self,
         permit: &Permit,
@@ -21,7 +21,7 @@ impl RegionPool {
     {
         let mut again = 3;
         loop {
-            let tx = RegionTx::begin(self, permit, scope, act).await?;
+            let tx = RegionTx::start(self, permit, scope, act).await?;
             match body(tx).await {
                 Err(error) if error.is_retriable() && again > 0 => again -= 1,
                 ended => return ended,

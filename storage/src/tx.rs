@@ -1,40 +1,35 @@
-//! `RegionTx`: the only way to SQL.
+//! `RegionTx`: the only way to change anything.
 //!
-//! Beginning is one round trip and so is committing: BEGIN, the settings and the fence are sent together, and so are
-//! the access records, the events, the stored answer and COMMIT. As one round trip each they would take 70 % of the
-//! throughput.
+//! What needs no answer waits for what does, and travels with it: BEGIN, the settings and the fence go with the first
+//! statement; what was put on its way with [`RegionTx::put`] goes with the next one; the access records, the events,
+//! the stored answer and COMMIT go together ([`end`]). As one round trip each they would take 70 % of the throughput.
 
-use std::pin::pin;
+mod end;
+
 use std::sync::{Mutex, PoisonError};
-use std::task::Poll;
 
-use deadpool_postgres::Object;
-use futures::{future, poll};
 use jiff::Timestamp;
 use residency_policy::{Act, Epoch, PatientId, Permit, RegionPermit};
 use tokio_postgres::types::ToSql;
 
-use crate::access_log::{self, INSERT_ACCESS};
+use crate::connections::Lease;
 use crate::error::Unavailable;
 use crate::fence::{FENCE, epoch_of, gate};
-use crate::idempotency::{Answer, INSERT_ANSWER};
-use crate::outbox::{self, INSERT_EVENTS};
-use crate::{Access, Error, Event, RegionPool, Row, Scope, Seen};
+use crate::idempotency::Answer;
+use crate::wire::{Answered, Exchanged, Fault, Shape, Text};
+use crate::{Error, Event, RegionPool, Row, Scope, row};
 
 /// Local to the transaction: nothing of it is left on the connection afterwards. A null lock is none.
-const SETTINGS: &str = "SELECT set_config('app.org_id', $1, true), set_config('app.role', $2, true),
+pub(crate) const SETTINGS: &str = "SELECT set_config('app.org_id', $1, true), set_config('app.role', $2, true),
     set_config('app.purpose', $3, true), set_config('app.patient_id', $4, true), pg_advisory_xact_lock_shared($5)";
-
-/// What every transaction needs, prepared when a connection is made.
-pub(crate) const PREPARED_AHEAD: [&str; 5] = [SETTINGS, FENCE, INSERT_ACCESS, INSERT_EVENTS, INSERT_ANSWER];
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// The statements of this file.
 pub(crate) const STATEMENTS: &[(&str, &str)] = &[("tx.settings", SETTINGS)];
 
 /// One transaction. Dropped without [`RegionTx::commit`], it is rolled back.
 pub struct RegionTx {
-    // Always there until the end: commit, rollback or drop takes it.
-    client: Option<Object>,
+    line: tokio::sync::Mutex<Line>,
     pub(crate) pool: RegionPool,
     scope: Scope,
     act: &'static str,
@@ -42,6 +37,17 @@ pub struct RegionTx {
     may_write: bool,
     now: Timestamp,
     with_commit: Mutex<WithCommit>,
+    /// Ends with the transaction.
+    _span: tracing::Span,
+}
+
+/// The transaction's connection, and how far it is.
+struct Line {
+    // Always there until the end: commit, rollback or drop takes it.
+    lease: Option<Lease>,
+    /// How many statements have been put and not been sent. Their answers come first.
+    ahead: usize,
+    begun: bool,
 }
 
 /// What is sent with COMMIT.
@@ -51,6 +57,9 @@ pub(crate) struct WithCommit {
     pub(crate) answer: Option<Answer>,
 }
 
+/// A statement and its parameters.
+pub type Ask<'a> = (&'static str, &'a [&'a (dyn ToSql + Sync)]);
+
 impl RegionTx {
     /// Begins on one patient: takes the fence, and refuses when the home's epoch is not the permit's.
     pub async fn begin(
@@ -59,8 +68,7 @@ impl RegionTx {
         scope: &Scope,
         act: &'static str,
     ) -> Result<Self, Error> {
-        let home = (permit.patient(), permit.epoch());
-        Self::start(pool, permit.home().0, Some(home), permit.act() == Act::Write, scope, act).await
+        in_time_begun(pool, async { Self::prepare_on(pool, permit, scope, act).await?.under_way().await }).await
     }
 
     /// Begins on the region: lists and searches. It changes nothing; what is stored beside it goes with the commit.
@@ -70,10 +78,35 @@ impl RegionTx {
         scope: &Scope,
         act: &'static str,
     ) -> Result<Self, Error> {
-        Self::start(pool, permit.home().0, None, false, scope, act).await
+        let home = permit.home().0;
+        in_time_begun(pool, async {
+            Self::prepare(pool, home, None, false, scope, act).await?.under_way().await
+        })
+        .await
     }
 
-    async fn start(
+    /// Like [`RegionTx::begin`], but the beginning travels with the first statement, whose answer is then the fence's
+    /// refusal if there is one. Nothing is committed before the fence has spoken.
+    pub(crate) async fn start(
+        pool: &RegionPool,
+        permit: &Permit,
+        scope: &Scope,
+        act: &'static str,
+    ) -> Result<Self, Error> {
+        in_time_begun(pool, Self::prepare_on(pool, permit, scope, act)).await
+    }
+
+    async fn prepare_on(
+        pool: &RegionPool,
+        permit: &Permit,
+        scope: &Scope,
+        act: &'static str,
+    ) -> Result<Self, Error> {
+        let home = (permit.patient(), permit.epoch());
+        Self::prepare(pool, permit.home().0, Some(home), permit.act() == Act::Write, scope, act).await
+    }
+
+    async fn prepare(
         pool: &RegionPool,
         permitted: residency_policy::Region,
         home: Option<(PatientId, Epoch)>,
@@ -84,55 +117,44 @@ impl RegionTx {
         if permitted != pool.region() {
             return Err(Error::OtherRegion { permit: permitted, pool: pool.region() });
         }
-        let began = tokio::time::timeout(pool.0.config.timeouts.begin, async {
-            let client = pool.connection().await?;
-            let tx = Self {
-                client: Some(client),
-                pool: pool.clone(),
-                scope: scope.clone(),
-                act,
-                home,
-                may_write,
-                now: to_microseconds(pool.0.clock.now()),
-                with_commit: Mutex::default(),
-            };
-            tx.send_begin().await?;
-            Ok(tx)
-        });
-        // A transaction that did not begin in time was dropped half-way: its connection is rolled back and looked at.
-        began.await.unwrap_or(Err(Error::Unavailable(Unavailable::Slow)))
+        let lease = pool.0.connections.lease().await?;
+        let tx = Self {
+            line: tokio::sync::Mutex::new(Line { lease: Some(lease), ahead: 0, begun: false }),
+            pool: pool.clone(),
+            scope: scope.clone(),
+            act,
+            home,
+            may_write,
+            now: to_microseconds(pool.0.clock.now()),
+            with_commit: Mutex::default(),
+            _span: crate::pool::span_of(act),
+        };
+        tx.put_begin()?;
+        Ok(tx)
     }
 
-    async fn send_begin(&self) -> Result<(), Error> {
-        let client = self.client()?;
+    fn put_begin(&self) -> Result<(), Error> {
         let org = self.scope.org.to_string();
         let patient = self.home.map_or_else(|| String::from("any"), |(patient, _)| patient.to_string());
-        let prepared = future::try_join(client.prepare_cached(SETTINGS), client.prepare_cached(FENCE)).await;
-        let (settings, fence) = prepared.map_err(|error| self.said(&error))?;
         let gate = self.home.map(|(patient, _)| gate(patient));
         let (role, purpose) = (self.scope.role.as_str(), self.scope.purpose.as_str());
-        let settings_params: [&(dyn ToSql + Sync); 5] = [&org, &role, &purpose, &patient, &gate];
-        let begin = client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED");
-        let set = client.query_one(&settings, &settings_params);
-        let Some((patient, permit)) = self.home else {
-            let both = future::try_join(begin, set).await;
-            return both.map(|_| ()).map_err(|error| self.said(&error));
-        };
-        let id = patient.uuid();
-        let fence_params: [&(dyn ToSql + Sync); 1] = [&id];
-        let all = future::try_join3(begin, set, client.query_opt(&fence, &fence_params)).await;
-        let ((), _, row) = all.map_err(|error| self.said(&error))?;
-        let home = row.map(|row| epoch_of(&Row(row))).transpose()?.flatten();
-        if home == Some(permit) { Ok(()) } else { Err(Error::Fenced { patient, permit, home }) }
+        let line = &mut self.line.try_lock().map_err(|_| Error::Unavailable(Unavailable::Lost))?;
+        self.put_in(line, Text(BEGIN), &Shape::nothing(), &[])?;
+        self.put_known(line, SETTINGS, &[&org, &role, &purpose, &patient, &gate])?;
+        if let Some((patient, _)) = self.home {
+            self.put_known(line, FENCE, &[&patient.uuid()])?;
+        }
+        Ok(())
+    }
+
+    async fn under_way(self) -> Result<Self, Error> {
+        self.send(&mut *self.line.lock().await).await?;
+        Ok(self)
     }
 
     /// All rows. Anything but a SELECT is refused under a permit to read.
     pub async fn query(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
-        self.check_may(sql)?;
-        let client = self.client()?;
-        let rows =
-            self.in_time(async { client.query(&client.prepare_cached(sql).await?, params).await }).await?;
-        Ok(rows.into_iter().map(Row).collect())
+        Ok(self.ask(sql, params).await?.rows)
     }
 
     /// At most one row.
@@ -141,9 +163,7 @@ impl RegionTx {
         sql: &'static str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Option<Row>, Error> {
-        let mut rows = self.query(sql, params).await?;
-        let row = rows.pop();
-        if rows.is_empty() { Ok(row) } else { Err(Error::NotOneRow) }
+        row::at_most_one(self.query(sql, params).await?)
     }
 
     /// Exactly one row.
@@ -151,11 +171,109 @@ impl RegionTx {
         self.query_opt(sql, params).await?.ok_or(Error::NotOneRow)
     }
 
+    /// The rows of several statements, which travel together and are done in their order.
+    pub async fn query_all(&self, asks: &[Ask<'_>]) -> Result<Vec<Vec<Row>>, Error> {
+        Ok(self.ask_all(asks).await?.into_iter().map(|answered| answered.rows).collect())
+    }
+
     /// Changes rows and returns how many. Anything but a SELECT is refused under a permit to read.
     pub async fn execute(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
+        Ok(self.ask(sql, params).await?.changed)
+    }
+
+    /// Puts a change on its way, of which nobody needs to know how many rows it concerns. It travels with the next
+    /// statement, or with the commit, and if it fails then that does.
+    pub async fn put(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<(), Error> {
         self.check_may(sql)?;
-        let client = self.client()?;
-        self.in_time(async { client.execute(&client.prepare_cached(sql).await?, params).await }).await
+        let mut line = self.line.lock().await;
+        let shape = self.shape(&mut line, sql).await?;
+        self.put_in(&mut line, Text(sql), &shape, params)
+    }
+
+    async fn ask(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Answered, Error> {
+        self.ask_all(&[(sql, params)]).await?.pop().ok_or(Error::NotOneRow)
+    }
+
+    async fn ask_all(&self, asks: &[Ask<'_>]) -> Result<Vec<Answered>, Error> {
+        self.in_time(async {
+            let mut line = self.line.lock().await;
+            let mut shapes = Vec::with_capacity(asks.len());
+            for (sql, _) in asks {
+                self.check_may(sql)?;
+                // Before anything is put: to ask for a shape is an exchange of its own.
+                shapes.push(self.shape(&mut line, sql).await?);
+            }
+            for ((sql, params), shape) in asks.iter().zip(&shapes) {
+                self.put_in(&mut line, Text(sql), shape, params)?;
+            }
+            let mut answers = self.send(&mut line).await?;
+            Ok(answers.split_off(answers.len().saturating_sub(asks.len())))
+        })
+        .await
+        .unwrap_or(Err(Error::Unavailable(Unavailable::Slow)))
+    }
+
+    /// What a statement takes and gives. Asking for it, once in the life of the program, sends what was put.
+    async fn shape(&self, line: &mut Line, sql: &'static str) -> Result<Shape, Error> {
+        let shapes = &self.pool.0.shapes;
+        if let Some(shape) = shapes.get(Text(sql)) {
+            return Ok(shape);
+        }
+        if line.ahead > 0 {
+            self.send(line).await?;
+        }
+        let shape = line.wire()?.describe(Text(sql)).await.map_err(|fault| self.said(&fault))?;
+        shapes.put(Text(sql), shape.clone());
+        Ok(shape)
+    }
+
+    fn put_known(
+        &self,
+        line: &mut Line,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<(), Error> {
+        // The pool asked for it when it was opened.
+        let shape = self.pool.0.shapes.get(Text(sql)).ok_or(Error::NotOneRow)?;
+        self.put_in(line, Text(sql), &shape, params)
+    }
+
+    fn put_in(
+        &self,
+        line: &mut Line,
+        text: Text,
+        shape: &Shape,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<(), Error> {
+        line.wire()?.put(text, shape, params).map_err(|fault| self.said(&fault))?;
+        line.ahead += 1;
+        Ok(())
+    }
+
+    /// Sends what was put. The first time the fence speaks.
+    async fn send(&self, line: &mut Line) -> Result<Vec<Answered>, Error> {
+        let exchanged = self.exchange(line).await.map_err(|fault| self.said(&fault))?;
+        let answers = exchanged.all().map_err(|fault| self.said(&fault))?;
+        self.check_fence(line, &answers)?;
+        Ok(answers)
+    }
+
+    async fn exchange(&self, line: &mut Line) -> Result<Exchanged, Fault> {
+        line.ahead = 0;
+        line.wire().map_err(|_| Fault::Lost)?.exchange().await
+    }
+
+    fn check_fence(&self, line: &mut Line, answers: &[Answered]) -> Result<(), Error> {
+        if let (false, Some((patient, permit))) = (line.begun, self.home) {
+            // BEGIN, the settings, the fence.
+            let row = answers.get(2).and_then(|answered| answered.rows.first());
+            let home = row.map(epoch_of).transpose()?.flatten();
+            if home != Some(permit) {
+                return Err(Error::Fenced { patient, permit, home });
+            }
+        }
+        line.begun = true;
+        Ok(())
     }
 
     fn check_may(&self, sql: &str) -> Result<(), Error> {
@@ -167,76 +285,12 @@ impl RegionTx {
     }
 
     /// Puts an event into the outbox. It is written with the commit, so the future is ready at once.
-    pub fn emit(&self, event: &Event) -> future::Ready<Result<(), Error>> {
+    pub fn emit(&self, event: &Event) -> futures::future::Ready<Result<(), Error>> {
         if !self.may_write {
-            return future::ready(Err(Error::NotPermitted("an event under a permit to read")));
+            return futures::future::ready(Err(Error::NotPermitted("an event under a permit to read")));
         }
         self.with_commit(|with| with.events.push(*event));
-        future::ready(Ok(()))
-    }
-
-    /// Writes the access records and commits. The only way to end a transaction that succeeded.
-    pub async fn commit(mut self, accesses: &[Access]) -> Result<Seen, Error> {
-        if accesses.is_empty() {
-            return Err(Error::NoAccessRecorded);
-        }
-        let sent = Box::pin(self.in_time_committing(self.send_commit(accesses))).await;
-        if sent.is_ok() {
-            // Given back in good order; whatever failed goes through drop, which rolls back.
-            drop(self.client.take());
-        }
-        sent
-    }
-
-    async fn send_commit(&self, accesses: &[Access]) -> Result<Seen, Error> {
-        let client = self.client()?;
-        let with = self.with_commit(std::mem::take);
-        let prepared = future::try_join3(
-            client.prepare_cached(INSERT_EVENTS),
-            client.prepare_cached(INSERT_ANSWER),
-            client.prepare_cached(INSERT_ACCESS),
-        );
-        let (events, answers, access) = prepared.await.map_err(|error| self.said(&error))?;
-        let events = async {
-            if with.events.is_empty() {
-                Ok(0)
-            } else {
-                outbox::insert(self, client, &events, &with.events).await
-            }
-        };
-        let answers = async {
-            match &with.answer {
-                None => Ok(0),
-                Some(answer) => answer.insert(self, client, &answers).await,
-            }
-        };
-        let access = access_log::insert(self, client, &access, accesses);
-        let mut inserts = pin!(future::try_join3(events, answers, access));
-        // The first poll sends. What cannot even be sent must keep COMMIT from being sent: Postgres would not know
-        // that a record is missing. COMMIT then follows in the same go. If an insert fails there, Postgres makes a
-        // ROLLBACK of it, and the failure is seen here before the COMMIT's answer is believed.
-        let commit = client.batch_execute("COMMIT");
-        let (inserted, commit) = match poll!(&mut inserts) {
-            Poll::Ready(Err(error)) => return Err(self.said(&error)),
-            Poll::Ready(Ok(_)) => (Ok(()), commit.await),
-            Poll::Pending => {
-                let (inserted, commit) = future::join(inserts, commit).await;
-                (inserted.map(|_| ()), commit)
-            }
-        };
-        inserted.map_err(|error| self.said(&error))?;
-        match commit.map_err(|error| self.said(&error)) {
-            Ok(()) => Ok(Seen::recorded()),
-            Err(Error::Unavailable(Unavailable::Lost | Unavailable::NotServing)) => Err(Error::CommitUncertain),
-            Err(other) => Err(other),
-        }
-    }
-
-    /// Undoes everything. Dropping does the same without waiting for it.
-    pub async fn rollback(mut self) {
-        if let Some(client) = self.client.take() {
-            roll_back(client, self.pool.0.config.timeouts.wait).await;
-        }
+        futures::future::ready(Ok(()))
     }
 
     /// The instant at which the transaction began, to the microsecond. One for all rows it writes.
@@ -268,41 +322,20 @@ impl RegionTx {
         change(&mut self.with_commit.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn client(&self) -> Result<&Object, Error> {
-        self.client.as_ref().ok_or(Error::Unavailable(Unavailable::Lost))
-    }
-
-    pub(crate) fn said(&self, error: &tokio_postgres::Error) -> Error {
-        Error::from_driver(error, self.act)
+    fn said(&self, fault: &Fault) -> Error {
+        Error::from_fault(fault, self.act)
     }
 
     /// The server ends a statement that takes too long; this ends the waiting when the server itself stands still.
-    pub(crate) async fn in_time<T>(
-        &self,
-        ask: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T, Error> {
+    async fn in_time<T>(&self, ask: impl Future<Output = T>) -> Option<T> {
         let limit = self.pool.0.config.timeouts.statement + self.pool.0.config.timeouts.wait;
-        let answer = tokio::time::timeout(limit, ask).await;
-        answer.map_err(|_| Error::Unavailable(Unavailable::Slow))?.map_err(|error| self.said(&error))
-    }
-
-    async fn in_time_committing(
-        &self,
-        commit: impl Future<Output = Result<Seen, Error>>,
-    ) -> Result<Seen, Error> {
-        let limit = self.pool.0.config.timeouts.statement + self.pool.0.config.timeouts.wait;
-        tokio::time::timeout(limit, commit).await.unwrap_or(Err(Error::CommitUncertain))
+        tokio::time::timeout(limit, ask).await.ok()
     }
 }
 
-impl Drop for RegionTx {
-    fn drop(&mut self) {
-        let Some(client) = self.client.take() else { return };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(roll_back(client, self.pool.0.config.timeouts.wait))),
-            // Closing the connection rolls back too.
-            Err(_) => drop(Object::take(client)),
-        }
+impl Line {
+    fn wire(&mut self) -> Result<&mut crate::wire::Wire, Error> {
+        self.lease.as_mut().map(Lease::wire).ok_or(Error::Unavailable(Unavailable::Lost))
     }
 }
 
@@ -312,21 +345,22 @@ impl std::fmt::Debug for RegionTx {
     }
 }
 
-/// Rolls back and gives the connection to the next one, or closes it when it does not answer.
-async fn roll_back(client: Object, limit: std::time::Duration) {
-    match tokio::time::timeout(limit, client.batch_execute("ROLLBACK")).await {
-        Ok(Ok(())) => drop(client),
-        _ => drop(Object::take(client)),
-    }
+/// A transaction that did not begin in time is dropped half-way: its connection is rolled back and looked at.
+async fn in_time_begun(
+    pool: &RegionPool,
+    beginning: impl Future<Output = Result<RegionTx, Error>>,
+) -> Result<RegionTx, Error> {
+    let tx = tokio::time::timeout(pool.0.config.timeouts.begin, beginning).await;
+    tx.unwrap_or(Err(Error::Unavailable(Unavailable::Slow)))
 }
 
 /// Postgres keeps microseconds: what is answered must be what is read later.
-fn to_microseconds(at: Timestamp) -> Timestamp {
+pub(crate) fn to_microseconds(at: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
 
 /// By its first word. A WITH may hide a change behind a SELECT, so it counts as one.
-fn only_reads(sql: &str) -> bool {
+pub(crate) fn only_reads(sql: &str) -> bool {
     sql.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("select"))
 }
 

@@ -2,8 +2,11 @@
 
 mod control;
 mod dev;
+mod faults;
+mod histories;
 mod house;
 mod journeys;
+mod operations;
 mod residency;
 mod schemathesis;
 mod security;

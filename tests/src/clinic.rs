@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use http::Method;
 use jiff::civil::{Date, date};
 use loadtest_people::Person;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};
@@ -19,6 +19,15 @@ pub const TODAY: Date = date(2026, 11, 22);
 #[expect(clippy::disallowed_methods, reason = "two runs against one cluster must not meet, so no seed will do")]
 pub fn fresh() -> uuid::Uuid {
     uuid::Uuid::new_v4()
+}
+
+/// A clinician of the directory.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Clinician {
+    /// The id.
+    pub id: String,
+    /// The NPI.
+    pub npi: String,
 }
 
 /// Something that was made or read: where it is and which version it was.

@@ -4,7 +4,6 @@
 //! is gone, which is when this test process ends, in whatever way. The shell passes the signal on, waits until
 //! nothing runs, and removes the folder.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{OnceLock, mpsc};
@@ -90,6 +89,9 @@ pub struct Credential {
     pub jurisdictions: Vec<String>,
     /// The key.
     pub api_key: String,
+    /// Which clinician of the directory works with it.
+    #[serde(default)]
+    pub provider: Option<crate::clinic::Clinician>,
 }
 
 fn pid<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
@@ -144,11 +146,8 @@ pub fn domicile() -> Result<PathBuf> {
 
 /// A folder of this process that any user may pass through, which a Postgres that does not run as root needs.
 pub fn folder(name: &str) -> Result<PathBuf> {
-    let base = std::env::temp_dir();
-    sweep(&base);
-    let path = base.join(format!("domicile-it-{}-{name}", std::process::id()));
-    std::fs::DirBuilder::new().recursive(true).mode(0o711).create(&path)?;
-    Ok(path)
+    sweep(&std::env::temp_dir());
+    disks::folder(name)
 }
 
 /// Removes what a killed test run left, once none of its processes is there.
@@ -201,9 +200,16 @@ impl Cluster {
 
     /// Starts a cluster in this folder, where it may find an earlier one's data in `home`.
     pub fn start_at(folder: &Path, wish: &Wish) -> Result<Self> {
+        Self::start_under(folder, wish, None)
+    }
+
+    /// Starts a cluster with this in the environment of every process.
+    pub fn start_under(folder: &Path, wish: &Wish, environment: Option<(&str, &str)>) -> Result<Self> {
         // What an earlier cluster said of itself is not to be taken for this one's word.
         let _ = std::fs::remove_file(folder.join("home/supervisor.json"));
-        let shell = spawn(Self::command(folder, wish)?)?;
+        let mut command = Self::command(folder, wish)?;
+        command.envs(environment);
+        let shell = spawn(command)?;
         let mut cluster =
             Self { folder: folder.to_owned(), home: folder.join("home"), shell, described: Described::none() };
         cluster.until_ready().with_context(|| format!("the cluster said:\n{}", cluster.said()))?;

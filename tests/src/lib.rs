@@ -4,9 +4,11 @@
 //! - [`cluster`] starts and stops clusters; nothing survives the test process, however it ends.
 //! - [`client`] speaks HTTPS, [`postgres`] reads a region's database, [`faults`] kills and pauses processes.
 //! - [`clinic`] does what clinicians do; [`operate`] asks a node what only its own key may ask.
+//! - [`steady`] is a clinic that goes on working and writes down every request that failed.
 //! - [`canaries`] are people whose every field is a marker; [`scan`] finds a marker in any coding.
 //! - [`rust_source`] and [`workspace`] let the house tests read the code they check.
 
+pub mod calendars;
 pub mod canaries;
 pub mod client;
 pub mod clinic;
@@ -16,6 +18,7 @@ pub mod operate;
 pub mod postgres;
 pub mod rust_source;
 pub mod scan;
+pub mod steady;
 pub mod tools;
 pub mod walls;
 pub mod workspace;

@@ -11,6 +11,7 @@ pub(crate) enum For {
     Roles,
     NearDuplicate,
     Encounter,
+    Provider,
 }
 
 /// A stream of draws. `rand`'s own distributions may change between its versions; these do not.
@@ -31,6 +32,13 @@ impl Draw {
     pub(crate) fn below(&mut self, end: u32) -> u32 {
         let scaled = (u64::from(self.0.next_u32()) * u64::from(end)) >> 32;
         u32::try_from(scaled).unwrap_or(0)
+    }
+
+    /// Sixteen bytes, for an id.
+    pub(crate) fn bytes(&mut self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        self.0.fill_bytes(&mut bytes);
+        bytes
     }
 
     /// A place in a list of `len` things.

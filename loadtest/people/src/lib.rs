@@ -6,7 +6,7 @@
 //!
 //! Nobody here can be rung up or written to: telephone numbers are `555-01XX`, which the North American Numbering
 //! Plan keeps for fiction, e-mail goes to `example.com` (RFC 2606), streets are called `SAMPLE`. Towns, ZIP Codes
-//! and time zones are real.
+//! and time zones are real. Clinicians have NPIs from before the register's first.
 //!
 //! Like every load tool this crate is a stranger to the system: it knows the wire form of a patient and the list of
 //! jurisdictions, and nothing else.
@@ -20,6 +20,7 @@ mod near_duplicate;
 mod person;
 mod place;
 mod population;
+mod provider;
 
 pub use canary::{canary, canary_encounter, canary_in, encounter_markers, markers};
 pub use edge::edge_cases;
@@ -27,3 +28,4 @@ pub use encounter::{EncounterText, encounter};
 pub use person::{Address, Note, Person};
 pub use place::{Place, places};
 pub use population::{people, person};
+pub use provider::{CAST, Cast, SyntheticProvider, cast, provider};

@@ -17,15 +17,41 @@ pub enum Entity {
     Organisation,
     /// A region. Not PHI.
     Region,
+    /// A member of an organisation's workforce. Not PHI.
+    User,
+    /// A clinician, with licences. Not PHI.
+    Provider,
+    /// A provider's hours and free slots. Not PHI.
+    Calendar,
+    /// A slot that is held under a random handle. Not PHI.
+    Hold,
+    /// A slot that is taken although somebody has it. Not PHI.
+    SlotOverride,
+    /// An appointment of a patient.
+    Appointment,
+    /// A patient's wish for an appointment.
+    Waitlist,
 }
 
 impl Entity {
     /// Every entity.
-    pub const ALL: [Self; 4] = [Self::Patient, Self::Encounter, Self::Organisation, Self::Region];
+    pub const ALL: &'static [Self] = &[
+        Self::Patient,
+        Self::Encounter,
+        Self::Organisation,
+        Self::Region,
+        Self::User,
+        Self::Provider,
+        Self::Calendar,
+        Self::Hold,
+        Self::SlotOverride,
+        Self::Appointment,
+        Self::Waitlist,
+    ];
 
     /// Whether a purpose must be named.
     pub const fn is_phi(self) -> bool {
-        matches!(self, Self::Patient | Self::Encounter)
+        matches!(self, Self::Patient | Self::Encounter | Self::Appointment | Self::Waitlist)
     }
 }
 
@@ -74,7 +100,8 @@ impl Action {
 pub enum Shape {
     /// Everything.
     Full,
-    /// Without what is clinical: names to work a list with, or an encounter without its note.
+    /// Without what is clinical: names to work a list with, or an encounter without its note. A clinician without the
+    /// numbers of licences.
     Listed,
     /// Ids, homes and times.
     Token,
@@ -114,7 +141,9 @@ const fn line(
 /// order, and there are none of those yet; a marketer never reads PHI. None of the three has a line on PHI.
 pub const TABLE: &[Line] = {
     use Action::{Annotate, Create, Delete, List, Read, Search, Sign, Update};
-    use Entity::{Encounter, Organisation, Patient, Region};
+    use Entity::{
+        Appointment, Calendar, Encounter, Hold, Organisation, Patient, Region, SlotOverride, User, Waitlist,
+    };
     use Shape::{Full, Listed, Token};
     &[
         line(Role::Provider, Patient, &[Create, Read, List, Search, Update, Delete], CARE, Full),
@@ -126,7 +155,8 @@ pub const TABLE: &[Line] = {
         line(Role::Auditor, Encounter, &[Read, List], OPERATIONS, Token),
         line(Role::Provider, Organisation, &[Read, List], NO_PURPOSE, Full),
         line(Role::ProviderStaff, Organisation, &[Read, List], NO_PURPOSE, Full),
-        line(Role::OrgAdmin, Organisation, &[Create, Read, List], NO_PURPOSE, Full),
+        line(Role::OrgAdmin, Organisation, &[Create, Read, List, Update, Delete], NO_PURPOSE, Full),
+        line(Role::OrgAdmin, User, &[Create, Read, List, Update, Delete], NO_PURPOSE, Full),
         line(Role::Marketer, Organisation, &[Read, List], NO_PURPOSE, Full),
         line(Role::Pharmacist, Organisation, &[Read, List], NO_PURPOSE, Full),
         line(Role::LabTech, Organisation, &[Read, List], NO_PURPOSE, Full),
@@ -138,6 +168,26 @@ pub const TABLE: &[Line] = {
         line(Role::Pharmacist, Region, &[List], NO_PURPOSE, Full),
         line(Role::LabTech, Region, &[List], NO_PURPOSE, Full),
         line(Role::Auditor, Region, &[List], NO_PURPOSE, Full),
+        line(Role::Provider, Entity::Provider, &[Read, List], NO_PURPOSE, Full),
+        line(Role::ProviderStaff, Entity::Provider, &[Read, List], NO_PURPOSE, Full),
+        line(Role::OrgAdmin, Entity::Provider, &[Create, Read, List, Update], NO_PURPOSE, Full),
+        line(Role::Marketer, Entity::Provider, &[Read, List], NO_PURPOSE, Listed),
+        line(Role::Pharmacist, Entity::Provider, &[Read, List], NO_PURPOSE, Full),
+        line(Role::LabTech, Entity::Provider, &[Read, List], NO_PURPOSE, Full),
+        line(Role::Auditor, Entity::Provider, &[Read, List], NO_PURPOSE, Full),
+        line(Role::Provider, Appointment, &[Create, Read, List, Update], CARE, Full),
+        line(Role::ProviderStaff, Appointment, &[Create, Read, List, Update], CARE, Full),
+        line(Role::Auditor, Appointment, &[Read, List], OPERATIONS, Token),
+        line(Role::Provider, Waitlist, &[Create, List, Delete], CARE, Full),
+        line(Role::ProviderStaff, Waitlist, &[Create, List, Delete], CARE, Full),
+        line(Role::Provider, Calendar, &[Read, List, Update], NO_PURPOSE, Full),
+        line(Role::ProviderStaff, Calendar, &[Read, List, Update], NO_PURPOSE, Full),
+        line(Role::OrgAdmin, Calendar, &[Read, List, Update], NO_PURPOSE, Full),
+        line(Role::Provider, Hold, &[Create, Read, Delete], NO_PURPOSE, Full),
+        line(Role::ProviderStaff, Hold, &[Create, Read, Delete], NO_PURPOSE, Full),
+        line(Role::OrgAdmin, Hold, &[Create, Read, Delete], NO_PURPOSE, Full),
+        line(Role::Provider, SlotOverride, &[Create], NO_PURPOSE, Full),
+        line(Role::OrgAdmin, SlotOverride, &[Create], NO_PURPOSE, Full),
     ]
 };
 
@@ -210,6 +260,16 @@ mod tests {
             (Role::ProviderStaff, Entity::Encounter) => {
                 (matches!(action, Read | List) && treat).then_some(Shape::Listed)
             }
+            (Role::Provider | Role::ProviderStaff, Entity::Appointment) => {
+                (matches!(action, Create | Read | List | Update) && (treat || operations))
+                    .then_some(Shape::Full)
+            }
+            (Role::Auditor, Entity::Appointment) => {
+                (matches!(action, Read | List) && operations).then_some(Shape::Token)
+            }
+            (Role::Provider | Role::ProviderStaff, Entity::Waitlist) => {
+                (matches!(action, Create | List | Delete) && (treat || operations)).then_some(Shape::Full)
+            }
             _ => None,
         }
     }
@@ -218,7 +278,7 @@ mod tests {
     fn every_cell_of_phi_is_as_the_matrix_says() {
         let mut allowed = 0;
         for &role in Role::ALL {
-            for entity in [Entity::Patient, Entity::Encounter] {
+            for entity in [Entity::Patient, Entity::Encounter, Entity::Appointment, Entity::Waitlist] {
                 for action in Action::ALL {
                     for &purpose in Purpose::ALL {
                         let cell = authorize(role, entity, action, Some(purpose)).ok();
@@ -232,7 +292,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(allowed, 12 + 10 + 2 + 2 + 6 + 2 + 2, "the positive cells");
+        assert_eq!(allowed, 12 + 10 + 2 + 2 + 6 + 2 + 2 + (8 + 8 + 2) + (6 + 6), "the positive cells");
     }
 
     #[test]
@@ -263,10 +323,17 @@ mod tests {
         for &role in Role::ALL {
             assert!(authorize(role, Entity::Organisation, Action::List, None).is_ok());
             assert!(authorize(role, Entity::Region, Action::List, None).is_ok());
-            assert_eq!(
-                authorize(role, Entity::Organisation, Action::Create, None).is_ok(),
-                role == Role::OrgAdmin
-            );
+            let administers = role == Role::OrgAdmin;
+            for action in [Action::Create, Action::Update, Action::Delete] {
+                assert_eq!(authorize(role, Entity::Organisation, action, None).is_ok(), administers, "{role}");
+                assert_eq!(authorize(role, Entity::User, action, None).is_ok(), administers, "{role}");
+            }
+            assert_eq!(authorize(role, Entity::User, Action::List, None).is_ok(), administers, "{role}");
+            for action in [Action::Create, Action::Update] {
+                assert_eq!(authorize(role, Entity::Provider, action, None).is_ok(), administers, "{role}");
+            }
+            let seen = if role == Role::Marketer { Shape::Listed } else { Shape::Full };
+            assert_eq!(authorize(role, Entity::Provider, Action::Read, None), Ok(seen), "{role}");
         }
     }
 }

@@ -97,11 +97,16 @@ impl Json {
     }
 }
 
+const MERGE_PATCH: &[&str] = &["application/merge-patch+json", "application/json"];
+
 /// A body of `application/json` that is an object and holds no PHI.
 pub struct PublicJson(pub Object);
 
 /// A body of `application/merge-patch+json` (RFC 7396) or `application/json` that is an object.
 pub struct MergePatch(pub Json);
+
+/// The same, of what holds no PHI.
+pub struct PublicMergePatch(pub Object);
 
 impl FromRequest<Here> for Json {
     type Rejection = Refused;
@@ -123,7 +128,15 @@ impl FromRequest<Here> for MergePatch {
     type Rejection = Refused;
 
     async fn from_request(request: Request, here: &Here) -> Result<Self, Refused> {
-        guarded(read(request, here, &["application/merge-patch+json", "application/json"]).await).map(Self)
+        guarded(read(request, here, MERGE_PATCH).await).map(Self)
+    }
+}
+
+impl FromRequest<Here> for PublicMergePatch {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, here: &Here) -> Result<Self, Refused> {
+        read(request, here, MERGE_PATCH).await.map(|(object, _)| Self(object))
     }
 }
 

@@ -16,7 +16,7 @@ use residency_policy::{
     Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind, Purpose,
     Reason, Region, RegionPermit, RequestId, Ruleset, Standing, View, decide, decide_region, wire,
 };
-use storage::{RegionTx, Scope};
+use storage::{Access, RegionRead, RegionTx, Scope, Seen};
 
 use crate::authorize::authorize;
 use crate::caller::recognise;
@@ -95,6 +95,23 @@ impl<A: Act> OpenCall<A> {
         self.here.clock.now().to_zoned(TimeZone::UTC).date()
     }
 
+    /// Records something that is no PHI in this region's own access log. It is durable when this returns.
+    pub async fn record(&self, accesses: &[Access]) -> Result<Seen, Refused> {
+        let rules = self.here.directory.rules();
+        let (here, view) = (Home(self.here.region), self.view(rules.as_deref()));
+        // It is this region's own record of its own work: no bytes of a patient came here for it.
+        let standing = Standing::Node { region: self.here.region, via: None };
+        let permit = match decide_region(standing, &view, here, Category::General, self.today()) {
+            RegionDecision::Serve(permit) => permit,
+            RegionDecision::Refuse(reason) => return Err(reason.into()),
+            RegionDecision::Forward(home) | RegionDecision::Redirect(home) => {
+                return Err(Reason::NotThisRegion(home).into());
+            }
+        };
+        let scope = self.scope(Purpose::Operations);
+        Ok(RegionRead::begin_region(&self.here.pool, &permit, &scope, A::NAME)?.disclose(accesses).await?)
+    }
+
     fn standing(&self) -> Standing {
         Standing::Node { region: self.here.region, via: self.via }
     }
@@ -109,6 +126,7 @@ impl<A: Act> OpenCall<A> {
             role: self.caller.role,
             purpose,
             key: self.caller.key,
+            user: self.caller.user,
             request: self.request,
             accessor: None,
             via: self.via,
@@ -177,6 +195,11 @@ impl<A: Act> PatientCall<A> {
         self.call.scope(self.purpose)
     }
 
+    /// Begins to look. This is where placement and rules are asked; the fence is, with the first question.
+    pub fn look(&self) -> Result<RegionRead, Refused> {
+        Ok(RegionRead::begin(&self.call.here.pool, &self.permit()?, &self.scope(), A::NAME)?)
+    }
+
     /// Begins the transaction of this act. This is where placement, rules and the fence are asked.
     pub async fn begin(&self) -> Result<RegionTx, Refused> {
         let permit = self.permit()?;
@@ -190,7 +213,7 @@ impl<A: Act> PatientCall<A> {
         Fut: Future<Output = Result<T, Refused>>,
     {
         let permit = self.permit()?;
-        self.call.here.pool.transact(&permit, &self.scope(), A::NAME, body).await
+        Box::pin(self.call.here.pool.transact(&permit, &self.scope(), A::NAME, body)).await
     }
 }
 
@@ -257,7 +280,12 @@ impl<A: Act> RegionCall<A> {
         Fut: Future<Output = Result<T, Refused>>,
     {
         let permit = self.permit_new(patient)?;
-        self.call.here.pool.transact(&permit, &self.scope(), A::NAME, body).await.map_err(behind)
+        Box::pin(self.call.here.pool.transact(&permit, &self.scope(), A::NAME, body)).await.map_err(behind)
+    }
+
+    /// Begins to look.
+    pub fn look(&self) -> Result<RegionRead, Refused> {
+        Ok(RegionRead::begin_region(&self.call.here.pool, &self.permit()?, &self.scope(), A::NAME)?)
     }
 
     /// Begins the transaction of this act.

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use residency_policy::{Jurisdiction, KeyId, OrgId, OrgType, Problem, ProblemKind, Role};
+use residency_policy::{Jurisdiction, KeyId, OrgId, OrgType, Problem, ProblemKind, Role, UserId};
 
 use crate::Here;
 
@@ -11,6 +11,8 @@ use crate::Here;
 pub struct Credential {
     /// The key, without its secret.
     pub key: KeyId,
+    /// Whose key it is, if it is a person's.
+    pub user: Option<UserId>,
     /// The tenant.
     pub org: OrgId,
     /// What kind of organisation that is.

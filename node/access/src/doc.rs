@@ -12,6 +12,7 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder};
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 
+use crate::change::CONSISTENCY;
 use crate::{etag, idempotency};
 
 /// A refusal (RFC 9457). It never repeats what was sent.
@@ -43,9 +44,39 @@ pub struct ProblemBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub epoch: Option<u32>,
+    /// Which slot it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<ProblemSlot>,
+    /// Which authority to practise is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licence: Option<ProblemLicence>,
     /// The request's id, to be named when asking for help.
     #[schema(format = Uuid)]
     pub request_id: String,
+}
+
+/// The slot that a refusal is about.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProblemSlot {
+    /// Whose.
+    #[schema(format = Uuid)]
+    pub provider: String,
+    /// When it begins.
+    #[schema(format = DateTime)]
+    pub start: String,
+}
+
+/// The authority to practise that is missing.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProblemLicence {
+    /// Where the patient is.
+    #[schema(pattern = "^US-[A-Z]{2}$", example = "US-TX")]
+    pub service_jurisdiction: String,
+    /// What is missing, as a stable word for programs.
+    #[schema(pattern = "^[a-z-]+$", example = "licence-expired")]
+    pub code: String,
 }
 
 /// One wrong field.
@@ -71,8 +102,12 @@ const KNOWN_CALLERS: &[u16] = &[401, 403];
 pub struct PublicProblems;
 /// The problems of a read that is not PHI.
 pub struct OpenProblems;
+/// The problems of a list that is not PHI, of a window of time.
+pub struct OpenWindowProblems;
 /// The problems of a change that is not PHI.
 pub struct OpenChangeProblems;
+/// The problems of changing what is not PHI with `If-Match`.
+pub struct OpenIfMatchProblems;
 /// The problems of a read of PHI.
 pub struct PhiProblems;
 /// The problems of a search for PHI, which has a body and changes nothing.
@@ -98,7 +133,9 @@ macro_rules! problems {
 problems! {
     PublicProblems: EVERYWHERE, &[404];
     OpenProblems: EVERYWHERE, KNOWN_CALLERS, &[404];
+    OpenWindowProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 422];
     OpenChangeProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 413, 415, 422];
+    OpenIfMatchProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 412, 413, 415, 422, 428];
     PhiProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 421, 451];
     PhiSearchProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 413, 415, 421, 422, 451];
     PhiCreateProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 413, 415, 421, 422, 451];
@@ -166,12 +203,24 @@ pub struct MaybeIdempotencyHeader;
 pub struct IfMatchHeader;
 /// A precondition that may be sent.
 pub struct MaybeIfMatchHeader;
+/// How fresh a read must be.
+pub struct ConsistencyParameter;
 /// The home in the query.
 pub struct HomeParameter;
 /// The page in the query.
 pub struct PageParameters;
 /// The patient in the path.
 pub struct PatientPath;
+/// The appointment in the path.
+pub struct AppointmentPath;
+/// The wish in the path.
+pub struct WaitlistPath;
+/// The provider in the path.
+pub struct ProviderPath;
+/// The hold in the path.
+pub struct HoldPath;
+/// The window in the query.
+pub struct WindowParameters;
 /// The encounter in the path.
 pub struct EncounterPath;
 
@@ -192,6 +241,11 @@ const IF_MATCH: &str = "The `ETag` of the version that was read. A stale one get
 fn id(name: &'static str, description: &'static str) -> Parameter {
     let schema = text(None).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
     parameter(name, ParameterIn::Path, Required::True, description, schema)
+}
+
+fn window(name: &'static str, description: &'static str, example: &'static str) -> Parameter {
+    let schema = text(None).max_length(Some(80));
+    with_example(parameter(name, ParameterIn::Query, Required::True, description, schema), example)
 }
 
 parameters! {
@@ -217,6 +271,12 @@ parameters! {
         "The home that is meant, as an ISO 3166-2 code. Required, because a router never reads a body to find it.",
         text(None).enum_values(Some(Jurisdiction::all().map(Jurisdiction::code))).examples([serde_json::json!("US-TX")])
     ), "US-TX");
+    ConsistencyParameter: parameter(
+        CONSISTENCY, ParameterIn::Query, Required::False,
+        "Left out, the answer is what this node has; `x-log-index` says how far that is. `linearizable`: it has \
+         everything that was acknowledged to anybody before, or is refused while there is no quorum.",
+        text(None).enum_values(Some(["linearizable"]))
+    );
     PageParameters:
         parameter(
             "limit", ParameterIn::Query, Required::False, "How many items a page has at most; 50 if not given.",
@@ -228,4 +288,17 @@ parameters! {
         );
     PatientPath: id("id", "The patient.");
     EncounterPath: id("id", "The patient."), id("encounter", "The encounter.");
+    AppointmentPath: id("id", "The patient."), id("appointment", "The appointment.");
+    WaitlistPath: id("id", "The patient."), id("wish", "The wish.");
+    ProviderPath: id("id", "The provider.");
+    HoldPath: id("id", "The provider."), id("hold", "The hold's handle.");
+    WindowParameters:
+        window("from", "Where the window begins: a date, or an instant.", "2027-01-04"),
+        window("to", "Where it ends, at most 31 days later: a date, or an instant.", "2027-01-09"),
+        parameter(
+            "zone", ParameterIn::Query, Required::False,
+            "The zone of `local_start` and of dates in this query, by its name in the IANA database; the calendar's \
+             own if not given.",
+            text(Some("^[A-Za-z][A-Za-z0-9_+/-]*$")).max_length(Some(40))
+        );
 }

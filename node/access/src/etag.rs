@@ -1,5 +1,7 @@
 //! Strong entity tags and `If-Match` (RFC 9110 sections 8.8.3 and 13.1.1).
 
+use std::fmt::Display;
+
 use axum::extract::FromRequestParts;
 use http::header::IF_MATCH;
 use http::request::Parts;
@@ -11,8 +13,8 @@ use crate::{Here, Refused};
 /// The grammar of the header, for the documentation: exactly one strong tag.
 pub const PATTERN: &str = r#"^"[!#-~]{1,32}"$"#;
 
-/// The entity tag of a version.
-pub fn of(version: i32) -> HeaderValue {
+/// The entity tag of a version, which is a number.
+pub fn of(version: impl Display) -> HeaderValue {
     // Digits and quotes are always a header value.
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"0\""))
 }
@@ -46,7 +48,7 @@ impl IfMatch {
     }
 
     /// Refuses with 412 unless this is the version now.
-    pub fn check(&self, version: i32) -> Result<(), Problem> {
+    pub fn check(&self, version: impl Display) -> Result<(), Problem> {
         if self.0 == version.to_string() {
             Ok(())
         } else {

@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use residency_policy::{Clock, Entropy, OrgId, OrgType, PatientId, Placement, Region, Ruleset};
+use residency_control::calendar::Ledger;
+use residency_control::{Command, ProposeError, Proposed, Provider, Providers, User};
+use residency_policy::{
+    Clock, Closure, Entropy, Npi, OrgId, OrgType, PatientId, Placement, ProviderId, Region, Ruleset, UserId,
+};
 use storage::RegionPool;
 
 use crate::{Credential, Jurisdictions, Metrics, Secret};
@@ -29,12 +33,34 @@ pub trait Directory: Send + Sync + 'static {
     fn organisation(&self, org: OrgId) -> Option<OrgView>;
     /// Every organisation.
     fn organisations(&self) -> Vec<OrgView>;
+    /// One user.
+    fn user(&self, user: UserId) -> Option<Arc<User>>;
+    /// At most so many users of an organisation after this one, ascending by id.
+    fn users_of(&self, org: OrgId, after: Option<UserId>, at_most: usize) -> Vec<Arc<User>>;
+    /// The index of the last entry of the replicated log that this view has.
+    fn applied(&self) -> u64;
+    /// Every clinician, and the index of the last entry of the replicated log in that. Nothing is copied.
+    fn providers(&self) -> (LogIndex, Arc<Providers>);
+    /// Every calendar and who waits, and the index of the last entry of the replicated log in that. Little is copied.
+    fn ledger(&self) -> (LogIndex, Ledger);
+    /// One clinician.
+    fn provider(&self, id: ProviderId) -> Option<Arc<Provider>> {
+        self.providers().1.get(id).cloned()
+    }
+    /// One clinician, by NPI.
+    fn provider_by_npi(&self, npi: Npi) -> Option<Arc<Provider>> {
+        self.providers().1.by_npi(npi).cloned()
+    }
 }
 
 /// Changes of the control plane. Each is answered when it is durable on a quorum.
 pub trait Changes: Send + Sync + 'static {
     /// Adds an organisation. Repeating the same one changes nothing.
     fn add_organisation(&self, new: NewOrganisation) -> BoxFuture<'_, Result<LogIndex, ChangeRefused>>;
+    /// Has one command done, and says what it did. What it changed can be read here as soon as this returns.
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Proposed, ProposeError>>;
+    /// Waits until this node's view has everything that was acknowledged to anybody before the call.
+    fn barrier(&self) -> BoxFuture<'_, Result<u64, ProposeError>>;
 }
 
 /// Whether this node can serve, and what is wrong if not.
@@ -112,6 +138,10 @@ pub struct OrgView {
     pub serves: Jurisdictions,
     /// Whether its keys are good.
     pub active: bool,
+    /// Raised by every change: the entity tag.
+    pub version: u64,
+    /// Why it was closed, if it was.
+    pub closed: Option<Closure>,
 }
 
 /// A region, as every caller may see it.

@@ -12,8 +12,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use residency_policy::{Category, Problem, ProblemKind, wire};
 use serde::Serialize;
-use storage::idempotency::{Attempt, Begun, Fresh};
-use storage::{Access, AccessAction, Phi, RegionTx, Seen};
+use storage::idempotency::{Attempt, Before, Begun, Fresh};
+use storage::{Access, AccessAction, Phi, Reading, RegionRead, RegionTx, Seen};
+use uuid::Uuid;
 
 use crate::etag::IfMatch;
 use crate::problem::not_found;
@@ -93,6 +94,8 @@ pub struct Change {
     key: Option<IdempotencyKey>,
     fingerprint: [u8; 32],
     route: &'static str,
+    name: [u8; 32],
+    request: [u8; 32],
 }
 
 impl Change {
@@ -112,48 +115,84 @@ impl Change {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part);
         }
-        Self { key: key.into().0, fingerprint: call.here.pool.fingerprint(&bytes), route: A::NAME }
+        let (key, pool) = (key.into().0, &call.here.pool);
+        let fingerprint = pool.fingerprint(&bytes);
+        let mut named = b"the name of a request, v1".to_vec();
+        named.extend_from_slice(&call.caller.org.to_bytes());
+        named.extend_from_slice(&call.caller.key.to_bytes());
+        named.extend_from_slice(A::NAME.as_bytes());
+        named.push(0);
+        named.extend_from_slice(key.as_ref().map_or("", IdempotencyKey::as_str).as_bytes());
+        let name = pool.fingerprint(&named);
+        let request = pool.fingerprint(&[name, fingerprint].concat());
+        Self { key, fingerprint, route: A::NAME, name, request }
+    }
+
+    /// An id that is the same whenever this request is sent again, and random to whoever does not have the region's
+    /// key. For what takes several transactions, each of which must find what the one before has made.
+    pub fn id(&self) -> Uuid {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&self.name[..16]);
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
+    }
+
+    /// A keyed hash of the request with its key: what was done for it can be told from what was done for another.
+    pub fn request(&self) -> [u8; 32] {
+        self.request
     }
 
     /// Asks whether this was done before. Without a key there is nothing to ask.
     pub async fn begin(&self, tx: RegionTx, entity: &'static str) -> Result<Step, Refused> {
-        let Some(key) = &self.key else { return Ok(Step::Do(tx, Doing(None))) };
-        let attempt = Attempt { key: key.as_str(), route: self.route, fingerprint: self.fingerprint };
-        let refuse = |problem: Problem| Err(problem.into());
+        let Some(attempt) = self.attempt() else { return Ok(Step::Do(tx, Doing(None))) };
         match storage::idempotency::begin(&tx, &attempt).await? {
             Begun::Fresh(fresh) => Ok(Step::Do(tx, Doing(Some(fresh)))),
-            Begun::Replay(stored) => {
-                let body: Phi<String> = stored.body(&tx).await?;
-                let access = Access { patient: stored.patient(), ..Access::of(AccessAction::Read, entity) };
-                let seen = tx.commit(&[access]).await?;
-                let status = StatusCode::from_u16(stored.status())
-                    .map_err(|_| Refused::internal("idempotency: a stored status"))?;
-                let mut headers = HeaderMap::new();
-                for (name, value) in stored.headers() {
-                    if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
-                        headers.insert(name, value);
-                    }
-                }
-                headers.insert(
-                    HeaderName::from_static(wire::IDEMPOTENT_REPLAYED),
-                    HeaderValue::from_static("true"),
-                );
-                Ok(Step::Done(answer(status, headers, body.into_open(&seen))))
-            }
             Begun::InFlight => {
                 tx.rollback().await;
-                refuse(Problem::new(ProblemKind::IdempotencyInFlight).retry_after(1))
+                Err(Problem::new(ProblemKind::IdempotencyInFlight).retry_after(1).into())
             }
-            Begun::Mismatch => {
-                tx.rollback().await;
-                refuse(Problem::new(ProblemKind::IdempotencyReused))
-            }
+            Begun::Before(before) => self.repeat(tx, before, entity).await.map(Step::Done),
+        }
+    }
+
+    /// Asks whether this was done before, for whoever would rather not begin in vain. That it was not is no promise.
+    pub async fn find(&self, read: &RegionRead) -> Result<Option<Before>, Refused> {
+        match self.attempt() {
+            Some(attempt) => Ok(storage::idempotency::look(read, &attempt).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// Answers as the first attempt was answered.
+    pub async fn repeat(
+        &self,
+        tx: impl Reading,
+        before: Before,
+        entity: &'static str,
+    ) -> Result<Response, Refused> {
+        let stored = match before {
+            Before::Stored(stored) => stored,
+            Before::Mismatch => return Err(Problem::new(ProblemKind::IdempotencyReused).into()),
             // What the answer was about is no longer there for anyone.
-            Begun::Gone => {
-                tx.rollback().await;
-                refuse(not_found())
+            Before::Gone => return Err(not_found().into()),
+        };
+        let body: Phi<String> = stored.body(&tx).await?;
+        let access = Access { patient: stored.patient(), ..Access::of(AccessAction::Read, entity) };
+        let seen = tx.record(&[access]).await?;
+        let status = StatusCode::from_u16(stored.status())
+            .map_err(|_| Refused::internal("idempotency: a stored status"))?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in stored.headers() {
+            if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+                headers.insert(name, value);
             }
         }
+        headers.insert(HeaderName::from_static(wire::IDEMPOTENT_REPLAYED), HeaderValue::from_static("true"));
+        Ok(answer(status, headers, body.into_open(&seen)))
+    }
+
+    fn attempt(&self) -> Option<Attempt<'_>> {
+        let key = self.key.as_ref()?;
+        Some(Attempt { key: key.as_str(), route: self.route, fingerprint: self.fingerprint })
     }
 }
 
@@ -180,6 +219,19 @@ impl Doing {
         headers: &[(&'static str, &str)],
         body: Option<Phi<T>>,
     ) -> Result<Response, Refused> {
+        self.commit_or(tx, accesses, status, headers, body, Refused::from).await
+    }
+
+    /// The same, where what travels with the commit may fail for a reason that `refuse` has a word for.
+    pub async fn commit_or<T: Serialize>(
+        self,
+        tx: RegionTx,
+        accesses: &[Access],
+        status: StatusCode,
+        headers: &[(&'static str, &str)],
+        body: Option<Phi<T>>,
+        refuse: impl FnOnce(storage::Error) -> Refused,
+    ) -> Result<Response, Refused> {
         let text = match body {
             Some(body) => json(body)?,
             None => Phi::new(String::new()),
@@ -187,7 +239,7 @@ impl Doing {
         if let Some(fresh) = self.0 {
             fresh.finish(&tx, status.as_u16(), headers, Category::General, &text).await?;
         }
-        let seen = tx.commit(accesses).await?;
+        let seen = tx.commit(accesses).await.map_err(refuse)?;
         let mut map = HeaderMap::new();
         for &(name, value) in headers {
             if let Ok(value) = HeaderValue::from_str(value) {

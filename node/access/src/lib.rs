@@ -14,6 +14,7 @@ pub mod authorize;
 pub mod body;
 pub mod call;
 pub mod caller;
+pub mod change;
 pub mod doc;
 pub mod etag;
 pub mod finish;
@@ -29,6 +30,7 @@ mod secret;
 pub use authorize::{Act, Action, Entity, Shape};
 pub use call::{OpenCall, PatientCall, RegionCall, Via};
 pub use caller::{Credential, Jurisdictions};
+pub use change::NotMade;
 pub use here::{
     ChangeRefused, Changes, Check, Checks, Directory, Here, Limits, LogIndex, NewOrganisation, OrgView, Parts,
     Readiness, RegionView,

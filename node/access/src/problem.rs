@@ -29,7 +29,8 @@ pub trait Disclosable {
 /// A refusal on its way out.
 #[derive(Debug, Clone)]
 pub struct Refused {
-    problem: Problem,
+    // In a box: every handler can return one, and hardly ever does.
+    problem: Box<Problem>,
     cause: Option<String>,
     headers: Vec<(HeaderName, HeaderValue)>,
     gave_way: bool,
@@ -56,7 +57,7 @@ impl Refused {
     /// A defect on this side. `what` is a constant that tells where to look.
     pub fn internal(what: &'static str) -> Self {
         Self {
-            problem: Problem::new(ProblemKind::Internal),
+            problem: Box::new(Problem::new(ProblemKind::Internal)),
             cause: Some(what.to_owned()),
             headers: Vec::new(),
             gave_way: false,
@@ -113,7 +114,7 @@ fn render(problem: &Problem, request: RequestId) -> Response {
 
 impl<E: Disclosable> From<E> for Refused {
     fn from(error: E) -> Self {
-        let (problem, cause, gave_way) = (error.problem(), error.cause(), error.gave_way());
+        let (problem, cause, gave_way) = (Box::new(error.problem()), error.cause(), error.gave_way());
         Self { problem, cause, headers: Vec::new(), gave_way }
     }
 }

@@ -1,6 +1,7 @@
 //! Every clinical feature. A feature may import only features listed above it, and only what their `mod.rs` makes
 //! public.
 
+pub mod appointments;
 pub mod encounters;
 mod merge_patch;
 pub mod patients;
@@ -10,7 +11,7 @@ use axum::Extension;
 use node_access::{Here, Refused, finish, problem};
 use node_console::Document;
 use residency_policy::{PatientId, Problem};
-use storage::{Access, AccessAction, AccessOutcome, Phi, RegionTx};
+use storage::{Access, AccessAction, AccessOutcome, Phi, Reading};
 use utoipa::OpenApi as _;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -23,12 +24,12 @@ pub struct Feature {
     /// Its routes, each with its documentation.
     pub routes: OpenApiRouter<Here>,
     /// Its SQL, by name, for the test that prepares every statement against the migrated schema.
-    pub statements: &'static [(&'static str, &'static str)],
+    pub statements: Vec<(&'static str, &'static str)>,
 }
 
 /// Every feature, in the order in which they may import one another.
 pub fn features() -> Vec<Feature> {
-    vec![patients::feature(), encounters::feature()]
+    vec![patients::feature(), encounters::feature(), appointments::feature()]
 }
 
 /// What the document says of the whole.
@@ -45,6 +46,8 @@ pub fn features() -> Vec<Feature> {
     tags(
         (name = "patients", description = "Who somebody is, at their home"),
         (name = "encounters", description = "Visits, and what was found"),
+        (name = "appointments", description = "Who comes when, and why: at the patient's home"),
+        (name = "calendars", description = "When providers can be seen, what is free, and what is held"),
         (name = "organisations", description = "The tenants"),
         (name = "regions", description = "The homes that there are"),
         (name = "operations", description = "For those who run a node"),
@@ -87,14 +90,14 @@ async fn nowhere() -> Refused {
 
 /// Records that something was asked for which is not there for this caller, and answers as if it never was.
 pub(crate) async fn nothing_found(
-    tx: RegionTx,
+    tx: impl Reading,
     action: AccessAction,
     entity: &'static str,
     id: Uuid,
     patient: PatientId,
 ) -> Refused {
     let access = Access::to(action, entity, id, patient).ended(AccessOutcome::NotFound);
-    match tx.commit(&[access]).await {
+    match tx.record(&[access]).await {
         Ok(_) => problem::not_found().into(),
         Err(error) => error.into(),
     }
@@ -102,7 +105,7 @@ pub(crate) async fn nothing_found(
 
 /// Records that something was refused to a caller who so learnt of its state, and refuses it.
 pub(crate) async fn refused(
-    tx: RegionTx,
+    tx: impl Reading,
     action: AccessAction,
     entity: &'static str,
     id: Uuid,
@@ -110,7 +113,7 @@ pub(crate) async fn refused(
     why: Problem,
 ) -> Refused {
     let access = Access::to(action, entity, id, patient).ended(AccessOutcome::Refused);
-    match tx.commit(&[access]).await {
+    match tx.record(&[access]).await {
         Ok(_) => why.into(),
         Err(error) => error.into(),
     }

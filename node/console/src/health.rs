@@ -7,6 +7,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use node_access::doc::PublicProblems;
 use node_access::{Check, Here};
+use residency_policy::exposition;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -110,13 +111,13 @@ async fn ready(State(here): State<Here>) -> (StatusCode, Json<Ready>) {
     get, path = "/metrics", operation_id = "read_metrics", tag = "operations",
     security(()),
     responses(
-        (status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"),
+        (status = 200, description = "Prometheus' text format, version 0.0.4", body = String, content_type = "text/plain"),
         PublicProblems
     )
 )]
 async fn metrics(State(here): State<Here>) -> Response {
     let mut response = Response::new(axum::body::Body::from(here.metrics.exposition()));
-    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let kind = HeaderValue::from_static(exposition::CONTENT_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }

@@ -1,13 +1,16 @@
-//! What belongs to no clinical feature: organisations, regions, health, metrics, and the documentation.
+//! What belongs to no clinical feature: organisations, users, regions, health, metrics, and the documentation.
 //!
 //! Nothing here is PHI, and nothing here begins a transaction.
 
+pub mod calendars;
 pub mod docs;
 pub mod health;
 mod html;
 pub mod organisations;
 pub mod problems;
+pub mod providers;
 pub mod regions;
+pub mod users;
 
 use node_access::Here;
 use utoipa_axum::router::OpenApiRouter;
@@ -18,6 +21,9 @@ pub use docs::Document;
 pub fn routes() -> OpenApiRouter<Here> {
     OpenApiRouter::new()
         .merge(organisations::routes())
+        .merge(users::routes())
+        .merge(calendars::routes())
+        .merge(providers::routes())
         .merge(regions::routes())
         .merge(health::routes())
         .merge(problems::routes())

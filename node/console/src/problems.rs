@@ -62,6 +62,7 @@ async fn one(Path(slug): Path<String>) -> Result<Response, Refused> {
 }
 
 /// What to do about it.
+#[expect(clippy::too_many_lines, reason = "one line for each kind of problem, and no kind may be forgotten")]
 const fn advice(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::Malformed => {
@@ -86,6 +87,34 @@ const fn advice(kind: ProblemKind) -> &'static str {
         ProblemKind::RequestTimeout => "The request did not arrive in time. Send it again.",
         ProblemKind::IllegalTransition => {
             "The thing is in a state that does not allow this: what is signed, for one, does not change. Read it again."
+        }
+        ProblemKind::SlotTaken => {
+            "Somebody else has the time that <code>slot</code> names. Ask for the free slots again, or wait for one on the waiting list."
+        }
+        ProblemKind::HoldExpired => {
+            "A hold lasts for a few minutes, and this one's are over. Nothing was booked. Hold the slot again, if it is still free."
+        }
+        ProblemKind::HoldUsed => {
+            "The hold was made an appointment before. A second appointment needs a hold of its own."
+        }
+        ProblemKind::NoAuthority => {
+            "<code>detail</code> says which licence the provider lacks where the patient is, on the day of the visit. Nothing was booked."
+        }
+        ProblemKind::SlotInPast => "The visit would have begun already. Ask for the free slots again.",
+        ProblemKind::SlotNotOffered => {
+            "The calendar has no slot that begins there, or it is too soon or too far ahead: <code>errors</code> says which. <code>/v1/providers/{id}/slots</code> lists what can be booked."
+        }
+        ProblemKind::UnknownZone => {
+            "Name a zone of the IANA database by its one name, such as <code>America/New_York</code>."
+        }
+        ProblemKind::NoSuchLocalTime => {
+            "On that day the clock was changed past this time. Send an instant, such as <code>2026-03-08T07:30:00Z</code>."
+        }
+        ProblemKind::AmbiguousLocalTime => {
+            "On that day the clock shows this time twice. Say which is meant by adding its offset, such as <code>2026-11-01T01:30:00-05:00[America/New_York]</code>."
+        }
+        ProblemKind::WindowTooWide => {
+            "Ask for less time at once: <code>errors</code> says how much is answered."
         }
         ProblemKind::IdempotencyInFlight => {
             "The same request is under way. Wait as long as <code>Retry-After</code> says and send it again with the same key."

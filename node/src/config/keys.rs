@@ -1,8 +1,10 @@
 //! Section `[keys]`: the region's KMS key, and where wrapped data keys are kept.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
+use storage_keys::EnvelopeLimits;
 
 use super::SecretFile;
 
@@ -14,6 +16,48 @@ pub struct KeysSection {
     pub kms: KmsSection,
     /// Where wrapped data keys are kept: never in the PHI's own Postgres, nor in its backups.
     pub keyring: KeyringSection,
+    /// How many data keys are open at once, and for how long.
+    #[serde(default)]
+    pub cache: CacheSection,
+}
+
+/// The open data keys. While the KMS is out of reach a patient whose key is open can be served, until its time is
+/// over; a key that was destroyed on another node of the region, or disabled at the KMS, works as long.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheSection {
+    /// The most open keys of each kind; the least used go first.
+    pub open_keys_max: u64,
+    /// The longest that a key stays open before it is fetched from the KMS again.
+    pub open_seconds_max: u64,
+}
+
+impl Default for CacheSection {
+    fn default() -> Self {
+        let EnvelopeLimits { open_keys_max, open_max } = EnvelopeLimits::default();
+        Self { open_keys_max, open_seconds_max: open_max.as_secs() }
+    }
+}
+
+impl CacheSection {
+    /// The same, as the keys' cache takes it.
+    pub fn limits(self) -> EnvelopeLimits {
+        EnvelopeLimits {
+            open_keys_max: self.open_keys_max,
+            open_max: Duration::from_secs(self.open_seconds_max),
+        }
+    }
+
+    pub(super) fn consistent(self) -> Result<(), String> {
+        if !(1..=10_000_000).contains(&self.open_keys_max) {
+            return Err("[keys.cache] open_keys_max must be between 1 and 10000000".into());
+        }
+        // Past an hour, a key that was disabled at the KMS would go on opening records for too long.
+        if !(1..=3_600).contains(&self.open_seconds_max) {
+            return Err("[keys.cache] open_seconds_max must be between 1 and 3600".into());
+        }
+        Ok(())
+    }
 }
 
 /// Which KMS wraps data keys.

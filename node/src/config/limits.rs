@@ -20,8 +20,7 @@ pub struct LimitsSection {
     /// its own patients while the control plane has no quorum: a patient cannot leave without this region's own
     /// database, whose fence is asked in every transaction. The price: a key that was revoked, or an organisation
     /// that was closed, is still accepted by a region that is cut off, until it hears from a quorum or this time is
-    /// over. Shorten it where that weighs more than to go on. A node that is started without a quorum has a view of
-    /// unknown age: it serves reads and refuses changes until it hears from one.
+    /// over. Shorten it where that weighs more than to go on. It counts on across a restart, by the wall clock.
     pub view_age_seconds_max: u64,
     /// How long a request may take in all.
     pub request_seconds_max: u64,
@@ -41,7 +40,7 @@ impl Default for LimitsSection {
             view_age_seconds_max: 86_400,
             request_seconds_max: 30,
             drain_seconds_max: 20,
-            ids_low: 1_024,
+            ids_low: 8_192,
         }
     }
 }

@@ -27,6 +27,7 @@ pub use limits::LimitsSection;
 pub use listen::ListenSection;
 pub use log::LogSection;
 pub use region::RegionSection;
+pub use router::traces::TracesSection;
 pub use rules::RulesSection;
 pub use secret_file::SecretFile;
 pub use tls::{PeerSection, TlsSection};
@@ -56,6 +57,9 @@ pub struct Config {
     /// What is accepted.
     #[serde(default)]
     pub limits: LimitsSection,
+    /// Where traces go.
+    #[serde(default)]
+    pub traces: TracesSection,
     /// What is said.
     #[serde(default)]
     pub log: LogSection,
@@ -121,12 +125,14 @@ impl Config {
         ];
         paths.extend(self.migrate.as_mut().map(|migrate| &mut migrate.password_file.0));
         paths.extend(self.keys.paths_mut());
+        paths.extend(&mut self.traces.ca);
         paths
     }
 
     fn consistent(&self) -> Result<(), String> {
         self.control.consistent(&self.region)?;
         self.database.consistent()?;
+        self.keys.cache.consistent()?;
         self.limits.consistent()
     }
 }

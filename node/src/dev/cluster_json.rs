@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use residency_policy::{Jurisdiction, Label, OrgId, OrgType, Role};
+use residency_policy::{Jurisdiction, Label, Npi, OrgId, OrgType, ProviderId, Role, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::keep::{self, Readers};
@@ -84,6 +84,30 @@ pub struct Credential {
     pub jurisdictions: Vec<Jurisdiction>,
     /// The bearer token.
     pub api_key: String,
+    /// Whose key it is. Homes that an earlier release made have keys of nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Staff>,
+    /// Which clinician of the directory works with it. Only a provider's has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Clinician>,
+}
+
+/// A synthetic clinician.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clinician {
+    /// The id in the directory.
+    pub id: ProviderId,
+    /// The NPI.
+    pub npi: Npi,
+}
+
+/// A synthetic member of the workforce.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staff {
+    /// Their id.
+    pub id: UserId,
+    /// The name on the badge.
+    pub name: String,
 }
 
 impl Cluster {
@@ -162,6 +186,8 @@ mod tests {
                 role: Role::Provider,
                 jurisdictions: vec!["US-TX".parse().expect("a jurisdiction")],
                 api_key: "dk_x".into(),
+                user: None,
+                provider: None,
             }],
         }
     }

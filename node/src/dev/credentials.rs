@@ -1,11 +1,14 @@
-//! Who may call a development cluster: one organisation of each kind, a second clinic, a key for each role.
+//! Who may call a development cluster: one organisation of each kind, a second clinic, and for each role somebody who
+//! works there and has a key.
 
 use anyhow::{Result, bail};
-use residency_control::{Command, JurisdictionSet, KeyVerifier, Organisation, keys};
-use residency_policy::{Entropy, Jurisdiction, KeyId, OrgId, OrgType, Role};
+use residency_control::{
+    Command, JurisdictionSet, KeyVerifier, Membership, Memberships, Organisation, User, keys,
+};
+use residency_policy::{Entropy, Jurisdiction, KeyId, OrgId, OrgType, Role, UserId};
 use ring::digest;
 
-use super::cluster_json::Credential;
+use super::cluster_json::{Credential, Staff};
 
 /// Name, kind, roles. The second clinic is there to see that one tenant knows nothing of another.
 const ORGANISATIONS: [(&str, OrgType, &[Role]); 6] = [
@@ -17,9 +20,22 @@ const ORGANISATIONS: [(&str, OrgType, &[Role]); 6] = [
     ("Plumb Line Assurance", OrgType::Auditor, &[Role::Auditor]),
 ];
 
+/// Who works there, in the order of the roles above. Nobody we know.
+const STAFF: [&str; 8] = [
+    "Dr. Robin Sample",
+    "Casey Placeholder",
+    "Morgan Testcase",
+    "Dr. Alex Specimen",
+    "Jamie Example",
+    "Taylor Mockup",
+    "Jordan Dummy",
+    "Sam Fixture",
+];
+
 /// New keys for all of them.
 pub fn mint(states: &[Jurisdiction], entropy: &dyn Entropy) -> Vec<Credential> {
     let mut credentials = Vec::new();
+    let mut staff = STAFF.iter().cycle();
     for (name, org_type, roles) in ORGANISATIONS {
         let org = OrgId::random(entropy);
         for role in roles {
@@ -30,6 +46,8 @@ pub fn mint(states: &[Jurisdiction], entropy: &dyn Entropy) -> Vec<Credential> {
                 role: *role,
                 jurisdictions: states.to_vec(),
                 api_key: keys::mint(entropy).text.reveal().to_owned(),
+                user: staff.next().map(|name| Staff { id: UserId::random(entropy), name: (*name).to_owned() }),
+                provider: None,
             });
         }
     }
@@ -44,7 +62,8 @@ pub fn commands(credentials: &[Credential]) -> Result<Vec<Command>> {
         let jurisdictions: JurisdictionSet = credential.jurisdictions.iter().copied().collect();
         if !known.contains(&credential.org) {
             known.push(credential.org);
-            commands.push(Command::PutOrganisation(Organisation {
+            // What was changed since then stays so.
+            commands.push(Command::AddOrganisation(Organisation {
                 id: credential.org,
                 name: credential.org_name.parse()?,
                 org_type: credential.org_type,
@@ -53,7 +72,7 @@ pub fn commands(credentials: &[Credential]) -> Result<Vec<Command>> {
             }));
         }
         let (key, secret_sha256) = recognise(&credential.api_key)?;
-        commands.push(Command::PutKey(KeyVerifier {
+        let verifier = KeyVerifier {
             key,
             org: credential.org,
             role: credential.role,
@@ -61,7 +80,20 @@ pub fn commands(credentials: &[Credential]) -> Result<Vec<Command>> {
             secret_sha256,
             revoked: false,
             expires: None,
+        };
+        let Some(staff) = &credential.user else {
+            commands.push(Command::PutKey(verifier));
+            continue;
+        };
+        let works = Membership { org: credential.org, roles: credential.role.into(), active: true };
+        commands.push(Command::AddUser(User {
+            id: staff.id,
+            name: staff.name.parse()?,
+            memberships: Memberships::new(vec![works])?,
+            active: true,
+            version: 1,
         }));
+        commands.push(Command::PutUserKey { verifier, user: staff.id });
     }
     Ok(commands)
 }
@@ -96,7 +128,13 @@ mod tests {
             assert!(credentials.iter().any(|c| c.org_type == *kind), "{kind}");
         }
         let commands = commands(&credentials).expect("all can be said");
-        assert_eq!(commands.len(), ORGANISATIONS.len() + credentials.len());
+        assert_eq!(credentials.len(), STAFF.len(), "everybody has a name of their own");
+        assert_eq!(commands.len(), ORGANISATIONS.len() + 2 * credentials.len());
+        let mut state = residency_control::machine::State::default();
+        for command in commands {
+            let outcome = residency_control::machine::apply(&mut state, command);
+            assert_eq!(outcome, residency_control::Outcome::Done);
+        }
     }
 
     #[test]

@@ -32,8 +32,11 @@ pub async fn put(operator: &Operator, commands: &[Command], within: Duration) ->
                 for (command, came) in left.into_iter().zip(came) {
                     match came {
                         Came::Of(proposed) => match proposed.outcome {
-                            // The same rules are in force already.
-                            Outcome::Done | Outcome::Refused(Refusal::OldVersion) => {}
+                            // The same rules are in force already; and what somebody changed since stays so.
+                            Outcome::Done
+                            | Outcome::Refused(
+                                Refusal::OldVersion | Refusal::AlreadyKnown | Refusal::NotAMember,
+                            ) => {}
                             Outcome::Refused(refusal) => bail!("the control plane refused: {refusal}"),
                         },
                         Came::NoQuorum => again.push(command),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use futures::future::try_join_all;
+use jiff::tz::TimeZone;
 use residency_control::system::{SystemClock, SystemEntropy};
 use residency_policy::Clock as _;
 use tokio::sync::watch;
@@ -23,7 +24,7 @@ use super::postgres::{self, Postgres, Server};
 use super::rulebook::Rulebook;
 use super::supervise::{Condition, Kept, Nursery, Program, StopWith};
 use super::visit::Visitor;
-use super::{credentials, govern, inspect, provision, sheets, stale_lock, supervise};
+use super::{clinicians, credentials, govern, inspect, provision, sheets, stale_lock, supervise};
 use crate::tell;
 
 /// How long one step of a start may take on a slow machine.
@@ -184,12 +185,13 @@ pub async fn start(
     keeper: &mut Keeper,
     clock: SystemClock,
     entropy: &Arc<SystemEntropy>,
+    collector: Option<&str>,
 ) -> Result<Started> {
     let router_program = beside_us("domicile-router")?;
     let postgres = Postgres::find()?;
     let rules = Rulebook::open_or_create(home)?;
     let leaves = lay_out(home, plan, clock)?;
-    sheets::write(home, plan, &rules)?;
+    sheets::write(home, plan, &rules, collector)?;
 
     let servers: Vec<Server> =
         plan.regions.iter().map(|planned| postgres.place(home, plan.cluster, planned)).collect();
@@ -220,16 +222,17 @@ pub async fn start(
     keeper.router = Some(keeper.keep(router_process(home, &router_program))?);
 
     // Kept before they are put anywhere: a key that is known to the cluster and to nobody else is lost.
-    let (credentials, new_credentials) = match Cluster::read(home)? {
+    let states: Vec<_> = plan.regions.iter().map(|r| r.region.0).collect();
+    let today = clock.now().to_zoned(TimeZone::UTC).date();
+    let (mut credentials, new_credentials) = match Cluster::read(home)? {
         Some(cluster) if !cluster.credentials.is_empty() => (cluster.credentials, false),
-        _ => {
-            let states: Vec<_> = plan.regions.iter().map(|r| r.region.0).collect();
-            (credentials::mint(&states, &**entropy), true)
-        }
+        _ => (credentials::mint(&states, &**entropy), true),
     };
+    clinicians::bind(&mut credentials, plan.seed, &states, today);
     let cluster = keeper.write_and_follow(&servers, credentials)?;
     let mut commands = vec![rules.command()?];
     commands.extend(credentials::commands(&cluster.credentials)?);
+    commands.extend(clinicians::commands(&cluster.credentials, plan.seed, &states, today)?);
 
     let visitor = Visitor::trusting(&home.ca_cert())?;
     let urls = cluster.regions.iter().map(|r| r.url.clone()).chain([cluster.router.url.clone()]);

@@ -22,12 +22,16 @@ pub fn router_identity(plan: &Plan) -> String {
 }
 
 /// Writes every file.
-pub fn write(home: &Home, plan: &Plan, rules: &Rulebook) -> Result<()> {
+pub fn write(home: &Home, plan: &Plan, rules: &Rulebook, collector: Option<&str>) -> Result<()> {
+    let traces = collector.map_or_else(String::new, |url| {
+        format!("\n[traces]\nendpoint = {}\nper_mille = 1000\n", toml::Value::String(url.to_owned()))
+    });
     for (i, planned) in plan.regions.iter().enumerate() {
-        let text = node_toml(home, plan, planned, i == 0, rules)?;
+        let text = node_toml(home, plan, planned, i == 0, rules)? + &traces;
         keep::write(&home.region(planned.region).node_toml(), Readers::Owner, text.as_bytes())?;
     }
-    keep::write(&home.router_toml(), Readers::Owner, router_toml(home, plan, rules)?.as_bytes())
+    let text = router_toml(home, plan, rules)? + &traces;
+    keep::write(&home.router_toml(), Readers::Owner, text.as_bytes())
 }
 
 fn quoted(path: &Path) -> Result<String> {
@@ -125,13 +129,14 @@ mod tests {
             keep::folder(home.region(planned.region).root(), Readers::All).expect("makes");
         }
         keep::folder(&home.router(), Readers::Owner).expect("makes");
-        write(&home, &plan, &rules).expect("writes");
+        write(&home, &plan, &rules, Some("http://127.0.0.1:4318/v1/traces")).expect("writes");
         let mut founders = 0;
         for planned in &plan.regions {
             let config = Config::load(&home.region(planned.region).node_toml()).expect("is accepted");
             assert_eq!(config.region.region(), planned.region);
             assert_eq!(config.control.voters().len(), 3);
             assert_eq!(config.rules.file, rules.file);
+            assert_eq!(config.traces.per_mille, 1000);
             founders += usize::from(config.control.found);
         }
         assert_eq!(founders, 1, "exactly one node makes the cluster");

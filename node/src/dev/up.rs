@@ -186,7 +186,8 @@ async fn bring_up(
     entropy: &Arc<SystemEntropy>,
     began: Instant,
 ) -> Result<Reached> {
-    let Started { cluster, new_credentials } = run::start(home, plan, keeper, clock, entropy).await?;
+    let Started { cluster, new_credentials } =
+        run::start(home, plan, keeper, clock, entropy, up.traces.as_deref()).await?;
     let seconds = began.elapsed().as_secs_f64();
     let regions = count(plan.regions.len(), "region", "regions");
     tell::line(&format!("{regions} and a router are ready after {seconds:.1} s\n"));

@@ -8,10 +8,13 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use residency_control::peer::{PeerExpect, PeerPaths, PeerPool, PeerTls};
-use residency_control::{Command, Endpoint, PolicyVersion};
+use residency_control::{
+    Command, Endpoint, MembershipError, Organisation, OrganisationMark, PolicyVersion, Roster, RosterChange,
+};
+use residency_policy::OrgId;
 use serde::Deserialize;
 
-use super::{COMMANDS, Came, POLICY, STATUS};
+use super::{COMMANDS, Came, ORGANISATIONS, POLICY, ROSTER, STATUS};
 
 /// What a node says of its member of the control plane, as far as it is shown.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,12 +51,37 @@ impl Operator {
         Ok(serde_json::from_slice(&body)?)
     }
 
+    /// An organisation and how often it was changed, if it is known.
+    pub async fn organisation(
+        &self,
+        org: OrgId,
+        within: Duration,
+    ) -> Result<Option<(Organisation, OrganisationMark)>> {
+        let body = self.ask(Method::GET, &format!("{ORGANISATIONS}{org}"), Bytes::new(), within).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
     /// Has commands done, in order.
     pub async fn commands(&self, commands: &[Command], within: Duration) -> Result<Vec<Came>> {
         let body = serde_json::to_vec(commands)?.into();
         let came: Vec<Came> = serde_json::from_slice(&self.ask(Method::POST, COMMANDS, body, within).await?)?;
         ensure!(came.len() == commands.len(), "{} commands got {} answers", commands.len(), came.len());
         Ok(came)
+    }
+
+    /// How every member is doing.
+    pub async fn roster(&self, within: Duration) -> Result<Roster> {
+        Ok(serde_json::from_slice(&self.ask(Method::GET, ROSTER, Bytes::new(), within).await?)?)
+    }
+
+    /// Has one change of the members done.
+    pub async fn change_roster(
+        &self,
+        change: &RosterChange,
+        within: Duration,
+    ) -> Result<Result<u64, MembershipError>> {
+        let body = serde_json::to_vec(change)?.into();
+        Ok(serde_json::from_slice(&self.ask(Method::POST, ROSTER, body, within).await?)?)
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes, within: Duration) -> Result<Bytes> {

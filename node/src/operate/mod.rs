@@ -5,6 +5,7 @@
 //! possession of a node's private key, not a password and not an address.
 
 pub mod client;
+pub mod resume;
 pub mod revoke;
 
 use axum::body::Body;
@@ -22,6 +23,12 @@ pub const STATUS: &str = "/operate/status";
 
 /// `GET`: which rules the control plane says are in force, or `null`.
 pub const POLICY: &str = "/operate/policy";
+
+/// `GET`, with an organisation's id after it: the organisation and its version, or `null`.
+pub const ORGANISATIONS: &str = "/operate/organisations/";
+
+/// `GET`: how every member is doing, asked of each. `POST`: one change of who is a member; answers with what came of it.
+pub const ROSTER: &str = "/operate/roster";
 
 const BODY_BYTES_MAX: usize = 4 << 20;
 
@@ -42,8 +49,25 @@ pub async fn answer(control: &Control, request: Request<Incoming>) -> Response<B
     match (request.method(), request.uri().path()) {
         (&Method::POST, COMMANDS) => commands(control, request.into_body()).await,
         (&Method::GET, STATUS) => json(&control.reader().status()),
+        (&Method::GET, ROSTER) => json(&control.roster().await),
+        (&Method::POST, ROSTER) => change_roster(control, request.into_body()).await,
         (&Method::GET, POLICY) => json(&control.reader().policy()),
+        (&Method::GET, path) if path.starts_with(ORGANISATIONS) => {
+            let org = path[ORGANISATIONS.len()..].parse().ok();
+            json(&org.and_then(|org| control.reader().marked_organisation(org)))
+        }
         _ => empty(StatusCode::NOT_FOUND),
+    }
+}
+
+async fn change_roster(control: &Control, body: Incoming) -> Response<Body> {
+    let Ok(bytes) = Limited::new(body, BODY_BYTES_MAX).collect().await.map(http_body_util::Collected::to_bytes)
+    else {
+        return empty(StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    match serde_json::from_slice(&bytes) {
+        Ok(change) => json(&control.change_roster(change).await),
+        Err(_) => empty(StatusCode::BAD_REQUEST),
     }
 }
 

@@ -44,6 +44,12 @@ impl Collector for Gauges {
             ("database_connections", "Open connections to the database", status.open as u64),
             ("database_connections_idle", "Connections to the database that are free", status.idle as u64),
             ("database_waiting", "Requests that wait for a connection", status.waiting as u64),
+            ("database_reads_waiting", "Reads that wait for their turn to ask", status.reads_waiting as u64),
+            (
+                "access_records_waiting",
+                "Access records of reads that wait to be written",
+                status.records_waiting as u64,
+            ),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;

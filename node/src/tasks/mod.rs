@@ -1,6 +1,7 @@
 //! What a node does besides answering.
 
 pub mod announce;
+pub mod bookings;
 pub mod fence;
 pub mod gauges;
 pub mod id_pool;
@@ -22,6 +23,7 @@ pub fn start(node: &Node, drain: &Drain) -> TaskTracker {
     };
     let all = [
         announce::announce(node).boxed(),
+        bookings::settle(node).boxed(),
         id_pool::keep_filled(node).boxed(),
         fence::follow(node).boxed(),
         purge::purge(node).boxed(),

@@ -9,12 +9,13 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use residency_policy::Clock;
+use router::traces::{self, Traces};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
@@ -24,13 +25,14 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 #[error("the log level `{0}` is not understood: expected one such as `info` or `info,residency_control=debug`")]
 pub struct NotALevel(String);
 
-/// Sends what is traced to standard output from now on. A second call changes nothing.
-pub fn begin(level: &str, clock: Arc<dyn Clock>) -> Result<(), NotALevel> {
-    let filter = filter(level)?;
+/// Sends events to standard output from now on, and spans to a collector if there is one. A second call changes
+/// nothing.
+pub fn begin(level: &str, clock: Arc<dyn Clock>, traces: Option<&Traces>) -> Result<(), NotALevel> {
+    let filter = filter(level)?.and(ceiling());
     let lines = Lines { clock, out: to_stdout };
     // Only a test that begins twice comes to the error.
     let _ = tracing::subscriber::set_global_default(
-        Registry::default().with(filter).with(lines.with_filter(ceiling())),
+        Registry::default().with(lines.with_filter(filter)).with(traces.map(Traces::layer)),
     );
     Ok(())
 }
@@ -48,6 +50,7 @@ const QUIET: &str = "openraft=error,openraft::replication=off,openraft::core::ra
 fn ceiling() -> Targets {
     Targets::new()
         .with_default(LevelFilter::TRACE)
+        .with_target(traces::TARGET, LevelFilter::OFF)
         .with_target("hyper", LevelFilter::OFF)
         .with_target("h2", LevelFilter::OFF)
         .with_target("tower", LevelFilter::WARN)
@@ -199,8 +202,8 @@ mod tests {
         let out = move |line: &[u8]| {
             sink.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(line);
         };
-        let lines = Lines { clock: Arc::new(Still), out }.with_filter(ceiling());
-        let subscriber = Registry::default().with(filter(level).expect("a level")).with(lines);
+        let filter = filter(level).expect("a level").and(ceiling());
+        let subscriber = Registry::default().with(Lines { clock: Arc::new(Still), out }.with_filter(filter));
         tracing::subscriber::with_default(subscriber, act);
         let bytes = written.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let text = String::from_utf8(bytes).expect("is text");

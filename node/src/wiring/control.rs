@@ -1,7 +1,10 @@
 //! Starts the node's member of the control plane.
 
+use std::sync::Arc;
+
 use residency_control::peer::{PeerPaths, PeerPool, PeerTls};
 use residency_control::{Control, MembershipError, StartError};
+use residency_policy::Clock;
 
 use crate::config::{Config, ControlSection};
 use crate::exit::{Cause, Stop, chain};
@@ -30,7 +33,7 @@ pub fn peer_tls(config: &Config) -> Result<PeerTls, Stop> {
 }
 
 /// Starts the member from its disk, and makes the cluster where that is this node's task.
-pub async fn start(config: &Config, tls: &PeerTls) -> Result<Control, Stop> {
+pub async fn start(config: &Config, tls: &PeerTls, clock: Arc<dyn Clock>) -> Result<Control, Stop> {
     let section = &config.control;
     let control = Control::start(residency_control::Config {
         id: config.region.node,
@@ -40,6 +43,7 @@ pub async fn start(config: &Config, tls: &PeerTls) -> Result<Control, Stop> {
         peers: section.peers(),
         learners: section.learners(),
         timings: section.timings,
+        clock,
     })
     .await
     .map_err(|e| start_stop(config, &e))?;

@@ -89,6 +89,7 @@ fn stop(config: &Config, error: &OpenError) -> Stop {
 pub(super) fn migrate_cause(error: &MigrateError) -> Cause {
     match error {
         MigrateError::Connect(error) if error.may_pass() => Cause::DatabaseAway,
+        MigrateError::NoSuchVersion(_) | MigrateError::WouldLose(_) | MigrateError::Served(_) => Cause::Other,
         _ => Cause::DatabaseWrong,
     }
 }

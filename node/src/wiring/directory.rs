@@ -9,9 +9,13 @@ use node_access::{
     ChangeRefused, Changes, Credential, Directory, Jurisdictions, LogIndex, NewOrganisation, OrgView,
     RegionView,
 };
+use residency_control::calendar::Ledger;
 use residency_control::rules::RulesInForce;
-use residency_control::{Command, Organisation, Outcome, Proposed, Reader, Refusal, RegionEntry, Writer, keys};
-use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset};
+use residency_control::{
+    Command, Organisation, OrganisationMark, Outcome, ProposeError, Proposed, Providers, Reader, Refusal,
+    RegionEntry, User, Writer, keys,
+};
+use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
 
 /// Reads at memory speed.
 pub struct ControlDirectory {
@@ -40,10 +44,11 @@ impl Directory for ControlDirectory {
     }
 
     fn authenticate(&self, bearer: &str, now: Timestamp) -> Option<Credential> {
-        let verified = keys::authenticate(&self.reader, bearer, now)?;
+        let (verified, user) = keys::recognise(&self.reader, bearer, now)?;
         let org = self.reader.organisation(verified.org).filter(|org| org.active)?;
         Some(Credential {
             key: verified.key,
+            user,
             org: verified.org,
             org_type: org.org_type,
             role: verified.role,
@@ -60,11 +65,33 @@ impl Directory for ControlDirectory {
     }
 
     fn organisation(&self, org: OrgId) -> Option<OrgView> {
-        self.reader.organisation(org).as_ref().map(org_view)
+        self.reader.marked_organisation(org).map(|(org, mark)| org_view(&org, mark))
     }
 
     fn organisations(&self) -> Vec<OrgView> {
-        self.reader.organisations().iter().map(org_view).collect()
+        self.reader.marked_organisations().iter().map(|(org, mark)| org_view(org, *mark)).collect()
+    }
+
+    fn user(&self, user: UserId) -> Option<Arc<User>> {
+        self.reader.user(user)
+    }
+
+    fn users_of(&self, org: OrgId, after: Option<UserId>, at_most: usize) -> Vec<Arc<User>> {
+        self.reader.users_of(org, after, at_most)
+    }
+
+    fn applied(&self) -> u64 {
+        self.reader.applied()
+    }
+
+    fn ledger(&self) -> (LogIndex, Ledger) {
+        let (index, ledger) = self.reader.at(|state| state.ledger().clone());
+        (LogIndex(index), ledger)
+    }
+
+    fn providers(&self) -> (LogIndex, Arc<Providers>) {
+        let (index, providers) = self.reader.at(|state| Arc::clone(state.providers()));
+        (LogIndex(index), providers)
     }
 }
 
@@ -72,13 +99,15 @@ fn region_view(entry: &RegionEntry) -> RegionView {
     RegionView { region: entry.region, url: format!("https://{}", entry.public) }
 }
 
-fn org_view(org: &Organisation) -> OrgView {
+fn org_view(org: &Organisation, mark: OrganisationMark) -> OrgView {
     OrgView {
         id: org.id,
         name: org.name.to_string(),
         org_type: org.org_type,
         serves: org.serves.iter().collect::<Jurisdictions>(),
         active: org.active,
+        version: mark.version,
+        closed: mark.closed,
     }
 }
 
@@ -127,6 +156,14 @@ fn added(Proposed { index, outcome }: Proposed) -> Result<LogIndex, ChangeRefuse
 impl Changes for ControlChanges {
     fn add_organisation(&self, new: NewOrganisation) -> BoxFuture<'_, Result<LogIndex, ChangeRefused>> {
         Box::pin(self.add(new))
+    }
+
+    fn propose(&self, command: Command) -> BoxFuture<'_, Result<Proposed, ProposeError>> {
+        Box::pin(self.writer.propose(command))
+    }
+
+    fn barrier(&self) -> BoxFuture<'_, Result<u64, ProposeError>> {
+        Box::pin(self.writer.barrier())
     }
 }
 

@@ -8,7 +8,7 @@ use storage::Server;
 use storage_keys::embedded::EmbeddedKeyring;
 use storage_keys::local::LocalKms;
 use storage_keys::postgres::PostgresKeyring;
-use storage_keys::{Envelope, EnvelopeLimits, Keyring, RegionKms};
+use storage_keys::{Envelope, Keyring, RegionKms};
 use storage_keys_aws::{AwsKms, AwsKmsConfig};
 
 use crate::config::Config;
@@ -23,7 +23,7 @@ pub async fn envelope(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Enve
     let keyring = keyring(config).await?;
     tracing::info!(kms = kms.describe(), keyring = keyring.describe(), "keys");
     let (cluster, region) = (config.region.cluster, config.region.region());
-    let envelope = Envelope::new(kms, keyring, cluster, region, entropy, EnvelopeLimits::default());
+    let envelope = Envelope::new(kms, keyring, cluster, region, entropy, config.keys.cache.limits());
     envelope.check_kms().await.map_err(|e| {
         Stop::new(
             Cause::Keys,

@@ -62,7 +62,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
     let rules = Arc::new(rules::load(&config.rules)?);
     let envelope = Arc::new(keys::envelope(&config, Arc::clone(&entropy)).await?);
     let pool = database::open(&config, &envelope, &clock, &entropy).await?;
-    let control = control::start(&config, &peer_tls).await?;
+    let control = control::start(&config, &peer_tls, Arc::clone(&clock)).await?;
 
     let metrics = Arc::new(Metrics::default());
     let view_age_max = limits(&config.limits).view_age_max;

@@ -8,7 +8,7 @@ use node_access::{Check, Checks, Readiness};
 use residency_control::Reader;
 use residency_control::rules::RulesInForce;
 use storage::RegionPool;
-use storage_keys::{Envelope, KeyOwner};
+use storage_keys::Envelope;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
@@ -16,6 +16,9 @@ use tokio::time::{Instant, timeout};
 const WITHIN: Duration = Duration::from_secs(2);
 /// A KMS bills its calls, and whoever probes must not set the bill.
 const KEYS_EVERY: Duration = Duration::from_secs(10);
+const NO_KEYRING: Check = Check::Wrong(
+    "the keyring keeps no new keys, so that no new patient can be registered; see that there is room on its disk",
+);
 
 /// Looks at everything that a request needs.
 pub struct NodeReadiness {
@@ -54,14 +57,15 @@ impl NodeReadiness {
         {
             return check;
         }
-        let asked = async {
-            // A new data key needs both: the KMS wraps it and the keyring keeps it.
-            self.envelope.check_kms().await.is_ok()
-                && self.envelope.keyring().newest(KeyOwner::BlindIndex).await.is_ok()
-        };
-        let check = match timeout(WITHIN, asked).await {
-            Ok(true) => Check::Right,
-            _ => Check::Wrong("the KMS or the keyring does not answer; `domicile doctor` says which"),
+        // A new data key needs both: the KMS wraps it and the keyring keeps it.
+        let (kms, keyring) = tokio::join!(
+            timeout(WITHIN, self.envelope.check_kms()),
+            timeout(WITHIN, self.envelope.keyring().check())
+        );
+        let check = match (kms, keyring) {
+            (Ok(Ok(())), Ok(Ok(()))) => Check::Right,
+            (Ok(Ok(())), _) => NO_KEYRING,
+            _ => Check::Wrong("the KMS does not wrap new keys; `domicile doctor` says why"),
         };
         *last = Some((Instant::now(), check));
         check

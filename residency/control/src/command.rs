@@ -11,11 +11,22 @@
 
 use std::fmt;
 
+use residency_policy::licensure::Licences;
 use residency_policy::ruleset::Digest;
-use residency_policy::{Epoch, KeyId, OrgId, OrgType, PatientId, Region, Role};
+use residency_policy::{
+    BookingHandle, Closure, DiskId, Epoch, KeyId, NodeId, Npi, OrgId, OrgType, PatientId, ProviderId, Region,
+    Role, UserId,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::{Endpoint, Host, IdBatch, JurisdictionSet, PublicName};
+use crate::calendar::{
+    Calendar, CalendarChange, Confirmation, Exceptions, Hold, Minute, Move, NotBooked, OverrideReason, Waiting,
+    Wanted, WeeklyRules, ZoneName,
+};
+use crate::{
+    Endpoint, Host, IdBatch, JurisdictionSet, Languages, Memberships, ProviderName, ProviderOrgs, PublicName,
+    StaffName, Taxonomies,
+};
 
 /// May be replicated. Sealed: the list of types is in this file.
 pub trait Replicated: sealed::Sealed {}
@@ -35,6 +46,21 @@ macro_rules! replicated {
 replicated!(PatientId, OrgId, KeyId, Region, Epoch, OrgType, Role, Host, PublicName, JurisdictionSet, IdBatch);
 replicated!(Digest, Signature64, bool, u16, u64, Option<i64>, [u8; 32]);
 replicated!(Endpoint, RegionEntry, Organisation, KeyVerifier, PolicyVersion);
+replicated!(NodeId, DiskId);
+replicated!(Closure, UserId, StaffName, Memberships, User);
+replicated!(
+    ProviderId,
+    Npi,
+    ProviderName,
+    Taxonomies,
+    Languages,
+    ProviderOrgs,
+    Licences,
+    Option<ProviderId>,
+    Provider
+);
+replicated!(BookingHandle, Minute, ZoneName, WeeklyRules, Exceptions, Option<OverrideReason>, Wanted);
+replicated!(Calendar, Hold, Confirmation, Move, Waiting, CalendarChange, u32, i64);
 
 /// Defines a record whose every field must be [`Replicated`].
 macro_rules! record {
@@ -58,7 +84,12 @@ macro_rules! commands {
     };
 }
 
-const fn must_be_replicated<T: Replicated>() {}
+pub(crate) const fn must_be_replicated<T: Replicated>() {}
+
+// A record whose field's types are its own may stand in its own file.
+pub(crate) use {commands, record};
+
+pub use crate::provider::Provider;
 
 record! {
     /// Where a region is reached.
@@ -119,6 +150,23 @@ impl fmt::Debug for KeyVerifier {
             .field("role", &self.role)
             .field("revoked", &self.revoked)
             .finish_non_exhaustive()
+    }
+}
+
+record! {
+    /// A member of the workforce of one organisation or several. Never a patient.
+    #[derive(Debug)]
+    pub struct User {
+        /// The id that keys and access records name.
+        pub id: UserId,
+        /// The name on the badge.
+        pub name: StaffName,
+        /// Where the user works, and as what.
+        pub memberships: Memberships,
+        /// Whether any of the user's keys are accepted.
+        pub active: bool,
+        /// 1 when added, and one more with every change. The state counts: what a command says is not looked at.
+        pub version: u64,
     }
 }
 
@@ -190,6 +238,54 @@ commands! {
         },
         /// Adds an organisation. One with the same id that is different stays as it is, and the command is refused.
         AddOrganisation(Organisation),
+        /// Changes an organisation's name, where it works, or whether its keys are accepted. Its kind stays.
+        ChangeOrganisation {
+            /// What it shall be.
+            organisation: Organisation,
+            /// The version that the proposer knew.
+            expected: u64,
+        },
+        /// Closes an organisation for good: its keys are not accepted any more, its id stays.
+        CloseOrganisation {
+            /// Which.
+            org: OrgId,
+            /// Why.
+            reason: Closure,
+            /// The version that the proposer knew.
+            expected: u64,
+        },
+        /// Adds a user. One with the same id that is different stays as it is, and the command is refused.
+        AddUser(User),
+        /// Replaces a user.
+        ChangeUser {
+            /// What the user shall be.
+            user: User,
+            /// The version that the proposer knew.
+            expected: u64,
+        },
+        /// Adds or replaces the verifier of a user's API key. Whose key it is never changes.
+        PutUserKey {
+            /// The verifier.
+            verifier: KeyVerifier,
+            /// Whose key it is.
+            user: UserId,
+        },
+        /// Adds or replaces a clinician. No two have the same NPI, and nobody's changes.
+        PutProvider {
+            /// What the clinician shall be.
+            provider: Provider,
+            /// The version that the proposer knew; 0 for a new one.
+            expected: u64,
+        },
+        /// Notes which disk a member has, for good. Only the leader says so, of the members that answer it.
+        Enlist {
+            /// Which member.
+            node: NodeId,
+            /// The disk that its log lies on.
+            disk: DiskId,
+        },
+        /// Changes a calendar, or what stands in one.
+        Calendar(CalendarChange),
     }
 }
 
@@ -236,6 +332,36 @@ pub enum Refusal {
     /// There are versions between the one in force and this one: a leap would use them all up.
     #[error("the version is not the one after the version in force")]
     SkippedVersion,
+    /// It was changed since it was read.
+    #[error("the version has moved on")]
+    StaleVersion,
+    /// The organisation is closed, and stays so.
+    #[error("the organisation is closed")]
+    Closed,
+    /// No such user.
+    #[error("the user is not known")]
+    UnknownUser,
+    /// The user has no such role in that organisation.
+    #[error("the user has no such role in that organisation")]
+    NotAMember,
+    /// No such clinician.
+    #[error("the clinician is not known")]
+    UnknownProvider,
+    /// Another clinician has this NPI.
+    #[error("another clinician has this NPI")]
+    NpiTaken,
+    /// What never changes about a clinician is another: the NPI, or whether they are made up.
+    #[error("the clinician's NPI is another")]
+    OtherProvider,
+    /// What a compact gives does not fit what the clinician is listed as.
+    #[error("a compact's licence is for another profession")]
+    NotTheirProfession,
+    /// The member has another disk, and another disk is another member.
+    #[error("the node's id belongs to another disk")]
+    OtherDisk,
+    /// It is about calendars.
+    #[error("{0}")]
+    Calendar(NotBooked),
 }
 
 /// What came of a proposal.

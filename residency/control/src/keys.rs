@@ -7,7 +7,7 @@ use std::fmt;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use jiff::Timestamp;
-use residency_policy::{Entropy, KeyId};
+use residency_policy::{Entropy, KeyId, UserId};
 use ring::digest::{SHA256, digest};
 
 use crate::{KeyVerifier, Reader};
@@ -51,18 +51,23 @@ pub fn mint(entropy: &dyn Entropy) -> Minted {
     Minted { text: ApiKeyText(text), key, secret_sha256: sha256(&secret) }
 }
 
-/// The verifier of the key that this text is, if the key is valid now and its organisation is active.
+/// The verifier of the key that this text is, if the key is valid now and its organisation is active; and so is its
+/// user, if it has one, with the key's role in that organisation.
 pub fn authenticate(reader: &Reader, text: &str, now: Timestamp) -> Option<KeyVerifier> {
+    recognise(reader, text, now).map(|(verifier, _)| verifier)
+}
+
+/// The same, and whose key it is.
+pub fn recognise(reader: &Reader, text: &str, now: Timestamp) -> Option<(KeyVerifier, Option<UserId>)> {
     let (key, secret) = parse(text)?;
     let shown = sha256(&secret);
-    let verifier = reader.key(key);
+    let held = reader.holder(key);
     // An unknown key costs the same as a wrong secret.
-    let expected = verifier.as_ref().map_or([0; 32], |v| v.secret_sha256);
+    let expected = held.as_ref().map_or([0; 32], |(verifier, ..)| verifier.secret_sha256);
     let same = equal(&shown, &expected);
-    let verifier = verifier.filter(|_| same)?;
+    let (verifier, user, may) = held.filter(|_| same)?;
     let expired = verifier.expires.is_some_and(|at| at <= now.as_second());
-    let active = reader.organisation(verifier.org).is_some_and(|organisation| organisation.active);
-    (!verifier.revoked && !expired && active).then_some(verifier)
+    (!verifier.revoked && !expired && may).then_some((verifier, user))
 }
 
 fn parse(text: &str) -> Option<(KeyId, [u8; 32])> {

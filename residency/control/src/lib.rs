@@ -6,7 +6,8 @@
 //!
 //! What must stay true:
 //! - **No PHI can get in** (R7). Every field of a command has a type from a sealed list. There is no text in it but
-//!   network names and the public names of organisations, and no bytes but digests and signatures.
+//!   network names, the public names of organisations, the names of their staff and of clinicians and the numbers of
+//!   their licences, and no bytes but digests and signatures.
 //! - **Nothing acknowledged is lost** (R10). Log and vote are fsynced, in one order, by one thread, before anything
 //!   is answered. The first failed fsync latches: the member never writes again, [`Control::fatal`] resolves, and
 //!   the process must end. Restarting it is safe, going on is not.
@@ -27,14 +28,19 @@
 //! - *One proposer task, many commands per entry.* openraft 0.9 fsyncs an entry per write; 64 writers reached
 //!   1,078 commands/s with one command per entry and more than 15,000 with sixteen.
 //! - *redb for the log.* A write-ahead log made for Raft was slower here and failed openraft's conformance suite.
-//! - *The state in memory, a snapshot as one file.* A clone shares the directory's shards with the live state, so
-//!   that building a snapshot stops nobody. A database for the state would have made every read a disk read.
+//! - *The state in memory, a snapshot as one file.* A clone shares with the living state what neither has changed, so
+//!   that building a snapshot stops nobody; the file is written, sent, received and read piece by piece, and synced as
+//!   it grows. A database for the state would have made every read a disk read.
+//! - *Linearizable reads share rounds to the quorum*, as changes share log entries. One round each is what openraft
+//!   does by itself.
 //! - *openraft behind this crate only.* Version 0.10 changes its traits, and nobody else should notice.
+//! - *A node id is used once, with one disk.* Every call says which disk it comes from and which it means, so that a
+//!   wiped disk is found out before it votes, and a member that was removed is told so.
 //!
-//! Limits: a snapshot is held in memory while it is sent or received; a disk that was wiped must get a new node id,
-//! which only the operator can know; a certificate that was revoked counts until it expires or its authority is
-//! replaced.
+//! Limits: a certificate that was revoked counts until it expires or its authority is replaced, and a disk that was
+//! copied is not told from its copy.
 
+pub mod calendar;
 pub mod command;
 mod directory;
 mod host;
@@ -42,29 +48,54 @@ mod id_batch;
 mod jurisdictions;
 pub mod keys;
 pub mod machine;
+mod membership;
+mod organisations;
 pub mod peer;
+mod provider;
+mod provider_changes;
+mod provider_index;
+mod provider_lists;
+mod provider_name;
 mod public_name;
 #[doc(hidden)]
 pub mod raft;
 mod reader;
 pub mod rules;
+mod seats;
 mod server;
+mod sheets;
 pub mod snapshot;
 mod snapshot_file;
+mod staff_name;
 pub mod system;
+mod users;
 mod writer;
 
 pub use command::{
     Command, KeyVerifier, Organisation, Outcome, PolicyVersion, Proposed, Refusal, RegionEntry, Signature64,
+    User,
 };
-pub use directory::Directory;
+pub use directory::{AlreadyKnown, Directory, Key};
 pub use host::{Endpoint, Host, NotAHost, NotAnEndpoint};
 pub use id_batch::{IdBatch, NotABatch};
 pub use jurisdictions::JurisdictionSet;
+pub use membership::{Membership, Memberships, NotMemberships, RoleSet};
+pub use organisations::OrganisationMark;
+pub use provider::Provider;
+pub use provider_index::{ProviderRank, Providers, Wanted};
+pub use provider_lists::{
+    Language, Languages, NotALanguage, NotLanguages, NotProviderOrgs, NotTaxonomies, ProviderOrgs, Taxonomies,
+};
+pub use provider_name::{NotAProviderName, ProviderName};
 pub use public_name::{NotAPublicName, PublicName};
 pub use raft::disk::OpenError;
 pub use raft::membership::MembershipError;
 pub use raft::types::Member;
 pub use reader::{Reader, StillNot};
-pub use server::{Config, Control, FatalReason, MemberStatus, Standing, StartError, Status, Timings};
+pub use server::{
+    CAUGHT_UP_WITHIN, Config, Control, FatalReason, MemberLine, MemberReport, MemberStatus, Roster,
+    RosterChange, Standing, StartError, Status, Timings,
+};
+pub use sheets::Sheets;
+pub use staff_name::{NotAStaffName, StaffName};
 pub use writer::{ProposeError, Writer};

@@ -6,20 +6,33 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use residency_policy::{Epoch, Home, KeyId, OrgId, PatientId, Placement, PlacementState, Region};
+use residency_policy::{
+    DiskId, Epoch, Home, KeyId, NodeId, OrgId, PatientId, Placement, PlacementState, Region, UserId,
+};
 
 use crate::IdBatch;
-use crate::command::{Command, KeyVerifier, Organisation, Outcome, PolicyVersion, Refusal, RegionEntry};
-use crate::directory::Directory;
+use crate::calendar::{self, Ledger};
+use crate::command::{Command, KeyVerifier, Organisation, Outcome, PolicyVersion, Refusal, RegionEntry, User};
+use crate::directory::{AlreadyKnown, Directory};
+use crate::organisations::{self, OrganisationMark};
+use crate::{Providers, Sheets, provider_changes, seats, users};
 
 /// Everything that is replicated. A clone is cheap and shares what neither side has changed since.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
     pub(crate) regions: Arc<BTreeMap<Region, RegionEntry>>,
-    pub(crate) organisations: Arc<BTreeMap<OrgId, Organisation>>,
-    pub(crate) keys: Arc<BTreeMap<KeyId, KeyVerifier>>,
+    pub(crate) organisations: Arc<Sheets<OrgId, Organisation>>,
+    pub(crate) keys: Arc<Sheets<KeyId, KeyVerifier>>,
     pub(crate) policy: Option<PolicyVersion>,
     pub(crate) directory: Directory,
+    pub(crate) marks: Arc<Sheets<OrgId, OrganisationMark>>,
+    pub(crate) users: Arc<Sheets<UserId, Arc<User>>>,
+    pub(crate) key_users: Arc<Sheets<KeyId, UserId>>,
+    pub(crate) providers: Arc<Providers>,
+    pub(crate) ledger: Ledger,
+    pub(crate) seats: Arc<BTreeMap<NodeId, Option<DiskId>>>,
+    /// Follows from `users`.
+    pub(crate) members: Arc<Sheets<(OrgId, UserId), ()>>,
 }
 
 impl State {
@@ -27,6 +40,10 @@ impl State {
     pub const ORGANISATIONS_MAX: usize = 100_000;
     /// The most API keys.
     pub const KEYS_MAX: usize = 1_000_000;
+    /// The most clinicians.
+    pub const PROVIDERS_MAX: usize = 1_000_000;
+    /// The most users.
+    pub const USERS_MAX: usize = 1_000_000;
 
     /// Where a patient lives.
     pub fn placement(&self, patient: PatientId) -> Option<Placement> {
@@ -44,13 +61,28 @@ impl State {
     }
 
     /// The organisations.
-    pub fn organisations(&self) -> &BTreeMap<OrgId, Organisation> {
+    pub fn organisations(&self) -> &Sheets<OrgId, Organisation> {
         &self.organisations
     }
 
+    /// How often an organisation was changed, and whether it is closed.
+    pub fn mark(&self, org: OrgId) -> OrganisationMark {
+        self.marks.get(&org).copied().unwrap_or(OrganisationMark::FIRST)
+    }
+
     /// The API keys' verifiers.
-    pub fn keys(&self) -> &BTreeMap<KeyId, KeyVerifier> {
+    pub fn keys(&self) -> &Sheets<KeyId, KeyVerifier> {
         &self.keys
+    }
+
+    /// The clinicians.
+    pub fn providers(&self) -> &Arc<Providers> {
+        &self.providers
+    }
+
+    /// The calendars.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// The rules in force.
@@ -67,8 +99,20 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
             Ok(())
         }
         Command::ClaimIds { region, ids } => claim_ids(state, region, &ids),
-        Command::PutOrganisation(organisation) => put_organisation(state, organisation),
-        Command::AddOrganisation(organisation) => add_organisation(state, organisation),
+        Command::PutOrganisation(organisation) => organisations::put(state, organisation),
+        Command::AddOrganisation(organisation) => organisations::add(state, organisation),
+        Command::ChangeOrganisation { organisation, expected } => {
+            organisations::change(state, organisation, expected)
+        }
+        Command::CloseOrganisation { org, reason, expected } => {
+            organisations::close(state, org, reason, expected)
+        }
+        Command::AddUser(user) => users::add(state, user),
+        Command::ChangeUser { user, expected } => users::change(state, user, expected),
+        Command::PutUserKey { verifier, user } => users::put_key(state, verifier, user),
+        Command::PutProvider { provider, expected } => provider_changes::put(state, provider, expected),
+        Command::Enlist { node, disk } => seats::enlist(state, node, disk),
+        Command::Calendar(change) => calendar::change::apply(state, change),
         Command::PutKey(verifier) => put_key(state, verifier),
         Command::RevokeKey(key) => revoke_key(state, key),
         Command::PutPolicy(policy) => put_policy(state, policy),
@@ -85,40 +129,10 @@ fn claim_ids(state: &mut State, region: Region, ids: &IdBatch) -> Result<(), Ref
     if state.directory.len() + ids.len() > Directory::LEN_MAX {
         return Err(Refusal::Full);
     }
-    if ids.as_slice().iter().any(|id| state.directory.contains(*id)) {
-        return Err(Refusal::AlreadyKnown);
-    }
-    for patient in ids.as_slice() {
-        state.directory.set(Placement {
-            patient: *patient,
-            home: Home(region),
-            epoch: Epoch::FIRST,
-            state: PlacementState::Active,
-        });
-    }
-    Ok(())
+    state.directory.claim(ids.as_slice(), Home(region)).map_err(|AlreadyKnown| Refusal::AlreadyKnown)
 }
 
-fn put_organisation(state: &mut State, organisation: Organisation) -> Result<(), Refusal> {
-    let known = state.organisations.contains_key(&organisation.id);
-    if !known && state.organisations.len() >= State::ORGANISATIONS_MAX {
-        return Err(Refusal::Full);
-    }
-    Arc::make_mut(&mut state.organisations).insert(organisation.id, organisation);
-    Ok(())
-}
-
-/// Two requests that took the same id apart, such as one idempotency key used twice, are told apart here, where all
-/// changes have one order.
-fn add_organisation(state: &mut State, organisation: Organisation) -> Result<(), Refusal> {
-    match state.organisations.get(&organisation.id) {
-        Some(known) if *known == organisation => Ok(()),
-        Some(_) => Err(Refusal::AlreadyKnown),
-        None => put_organisation(state, organisation),
-    }
-}
-
-fn put_key(state: &mut State, mut verifier: KeyVerifier) -> Result<(), Refusal> {
+pub(crate) fn put_key(state: &mut State, mut verifier: KeyVerifier) -> Result<(), Refusal> {
     if !state.organisations.contains_key(&verifier.org) {
         return Err(Refusal::UnknownOrg);
     }

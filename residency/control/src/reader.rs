@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use residency_policy::{KeyId, OrgId, PatientId, Placement, Region};
+use residency_policy::{KeyId, Npi, OrgId, PatientId, Placement, ProviderId, Region, UserId};
 
+use crate::calendar::{Book, Ledger};
+use crate::machine::State;
 use crate::server::{Core, Status};
-use crate::{KeyVerifier, Organisation, PolicyVersion, RegionEntry};
+use crate::{
+    KeyVerifier, Organisation, OrganisationMark, PolicyVersion, Provider, Providers, RegionEntry, User,
+};
 
 /// Reads this member's view. Cheap to clone; never waits for the network.
 #[derive(Clone)]
@@ -54,6 +58,58 @@ impl Reader {
         self.core.view.read(|a| a.state.organisations().get(&id).cloned())
     }
 
+    /// One organisation, and how often it was changed.
+    pub fn marked_organisation(&self, id: OrgId) -> Option<(Organisation, OrganisationMark)> {
+        self.core.view.read(|a| Some((a.state.organisations().get(&id)?.clone(), a.state.mark(id))))
+    }
+
+    /// Every organisation, ascending by id, and how often each was changed.
+    pub fn marked_organisations(&self) -> Vec<(Organisation, OrganisationMark)> {
+        self.core
+            .view
+            .read(|a| a.state.organisations().values().map(|org| (org.clone(), a.state.mark(org.id))).collect())
+    }
+
+    /// One user.
+    pub fn user(&self, id: UserId) -> Option<Arc<User>> {
+        self.core.view.read(|a| a.state.user(id).cloned())
+    }
+
+    /// At most so many users of an organisation after this one, ascending by id.
+    pub fn users_of(&self, org: OrgId, after: Option<UserId>, at_most: usize) -> Vec<Arc<User>> {
+        self.core.view.read(|a| a.state.users_of(org, after).take(at_most).cloned().collect())
+    }
+
+    /// One clinician.
+    pub fn provider(&self, id: ProviderId) -> Option<Arc<Provider>> {
+        self.core.view.read(|a| a.state.providers().get(id).cloned())
+    }
+
+    /// One clinician, by NPI.
+    pub fn provider_by_npi(&self, npi: Npi) -> Option<Arc<Provider>> {
+        self.core.view.read(|a| a.state.providers().by_npi(npi).cloned())
+    }
+
+    /// Every clinician. Whoever holds it keeps no change from being made; a change copies what it touches.
+    pub fn providers(&self) -> Arc<Providers> {
+        self.core.view.read(|a| Arc::clone(a.state.providers()))
+    }
+
+    /// One provider's calendar with what stands in it.
+    pub fn book(&self, provider: ProviderId) -> Option<Arc<Book>> {
+        self.core.view.read(|a| a.state.ledger().book(provider).cloned())
+    }
+
+    /// Every calendar, and who waits. Whoever holds it keeps no change from being made.
+    pub fn ledger(&self) -> Ledger {
+        self.core.view.read(|a| a.state.ledger().clone())
+    }
+
+    /// Reads several things of one moment, and tells the index of the last log entry in them.
+    pub fn at<T>(&self, read: impl FnOnce(&State) -> T) -> (u64, T) {
+        self.core.view.read(|a| (a.last.map_or(0, |id| id.index), read(&a.state)))
+    }
+
     /// Every organisation, ascending by id.
     pub fn organisations(&self) -> Vec<Organisation> {
         self.core.view.read(|a| a.state.organisations().values().cloned().collect())
@@ -64,15 +120,32 @@ impl Reader {
         self.core.view.read(|a| a.state.keys().get(&key).cloned())
     }
 
+    /// One API key's verifier, whose it is, and whether its organisation and its user let it be used now.
+    pub(crate) fn holder(&self, key: KeyId) -> Option<(KeyVerifier, Option<UserId>, bool)> {
+        self.core.view.read(|a| {
+            let verifier = a.state.keys().get(&key)?.clone();
+            let user = a.state.key_users.get(&key).copied();
+            let active = a.state.organisations().get(&verifier.org).is_some_and(|org| org.active);
+            let may = active && user.is_none_or(|user| a.state.may(user, &verifier));
+            Some((verifier, user, may))
+        })
+    }
+
     /// Which rules the control plane says are in force.
     pub fn policy(&self) -> Option<PolicyVersion> {
         self.core.view.read(|a| a.state.policy().cloned())
     }
 
     /// How long ago this view was shown to be what a quorum holds: everything that was acknowledged to anybody
-    /// before that is in it. [`Duration::MAX`] before it was shown the first time.
+    /// before that is in it. A member that starts without a quorum goes by what its earlier run wrote down;
+    /// [`Duration::MAX`] where that cannot be known.
     pub fn age(&self) -> Duration {
         self.core.view.freshness.age().unwrap_or(Duration::MAX)
+    }
+
+    /// Whether this member has heard from a quorum since it was started.
+    pub fn has_heard(&self) -> bool {
+        self.core.view.freshness.shown().is_some()
     }
 
     /// The index of the last log entry in this view.

@@ -88,6 +88,18 @@ random_id! {
     KeyId;
     /// One request, from the edge to the database and the log.
     RequestId;
+    /// One clinician, in the directory that every region shares.
+    ProviderId;
+    /// One person who signs in.
+    UserId;
+    /// The disk of one member of the control plane. Another disk is another member.
+    DiskId;
+    /// One held or booked time, or one place on a waiting list. It says nothing of whoever comes.
+    BookingHandle;
+    /// One appointment, addressed beneath its patient.
+    AppointmentId;
+    /// One wish for an appointment, addressed beneath its patient.
+    WaitlistId;
 }
 
 /// The text is not a hyphenated UUID.

@@ -11,9 +11,12 @@
 mod category;
 mod clock;
 pub mod decide;
+pub mod exposition;
 mod ids;
 mod jurisdiction;
 mod label;
+pub mod licensure;
+mod npi;
 mod permit;
 mod placement;
 mod places;
@@ -25,12 +28,16 @@ mod workforce;
 pub use category::Category;
 pub use clock::{Clock, Entropy};
 pub use decide::{Act, Decision, Reason, Standing, View, decide, decide_region};
-pub use ids::{EncounterId, KeyId, NodeId, OrgId, PatientId, RecordId, RequestId};
+pub use ids::{
+    AppointmentId, BookingHandle, DiskId, EncounterId, KeyId, NodeId, OrgId, PatientId, ProviderId, RecordId,
+    RequestId, UserId, WaitlistId,
+};
 pub use jurisdiction::{Jurisdiction, NotAJurisdiction, Region};
 pub use label::{Label, NotALabel};
+pub use npi::{NotAnNpi, Npi, luhn_checks};
 pub use permit::{Permit, RegionPermit};
 pub use placement::{Epoch, Placement, PlacementState};
 pub use places::{Accessor, Home, Ingress, ServiceJurisdiction};
 pub use problem::{FieldError, Problem, ProblemKind};
 pub use ruleset::{Ruleset, TransitMode};
-pub use workforce::{OrgType, Purpose, Role};
+pub use workforce::{Closure, OrgType, Purpose, Role};

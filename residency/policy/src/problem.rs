@@ -4,10 +4,12 @@
 //! or a value of PHI, could travel. The router and the nodes share this list so that the same refusal reads the
 //! same wherever it is made.
 
+use jiff::Timestamp;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::{Epoch, Home, RequestId};
+use crate::licensure::NoAuthority;
+use crate::{Epoch, Home, Jurisdiction, ProviderId, RequestId};
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $variant:ident = $status:literal, $slug:literal, $title:literal;)+) => {
@@ -40,6 +42,8 @@ problems! {
     BadHeader = 400, "bad-header", "A header has a value that is not accepted";
     /// A query parameter is missing or wrong.
     BadParameter = 400, "bad-parameter", "A query parameter is missing or has a value that is not accepted";
+    /// More time is asked for than one answer covers.
+    WindowTooWide = 400, "window-too-wide", "The window is wider than is answered at once";
     /// Nobody known asks.
     Unauthenticated = 401, "unauthenticated", "A valid API key is required";
     /// The caller is known and may not do this.
@@ -52,6 +56,14 @@ problems! {
     RequestTimeout = 408, "request-timeout", "The request did not arrive in time";
     /// The thing is in a state that does not allow this.
     IllegalTransition = 409, "illegal-transition", "The current state does not allow this";
+    /// Somebody else has the time.
+    SlotTaken = 409, "slot-taken", "Somebody else has this time";
+    /// The hold has lapsed.
+    HoldExpired = 409, "hold-expired", "The hold's time is over";
+    /// The hold was made a booking before.
+    HoldUsed = 409, "hold-used", "The hold is booked already";
+    /// The provider has no authority to practise where the patient is.
+    NoAuthority = 409, "no-authority", "The provider may not practise there on that day";
     /// The same idempotency key is being worked on.
     IdempotencyInFlight = 409, "idempotency-in-flight", "A request with this idempotency key is in progress";
     /// Something with this identity is already there.
@@ -68,6 +80,16 @@ problems! {
     Misdirected = 421, "misdirected", "This region is not the patient's home";
     /// Fields are wrong.
     Invalid = 422, "invalid", "One or more fields are not valid";
+    /// The visit would have begun already.
+    SlotInPast = 422, "slot-in-past", "The slot is in the past";
+    /// The calendar has no slot there that can be booked now.
+    SlotNotOffered = 422, "slot-not-offered", "The calendar does not offer this time";
+    /// No such time zone.
+    UnknownZone = 422, "unknown-zone", "There is no such time zone";
+    /// The clock was changed past it.
+    NoSuchLocalTime = 422, "no-such-local-time", "The clock on the wall does not show this time on that day";
+    /// The clock was changed back to it.
+    AmbiguousLocalTime = 422, "ambiguous-local-time", "The clock on the wall shows this time twice on that day";
     /// The idempotency key was used for something else.
     IdempotencyReused = 422, "idempotency-reused", "This idempotency key was used with a different request";
     /// The route requires `If-Match`.
@@ -118,12 +140,20 @@ pub struct Problem {
     errors: Vec<FieldError>,
     home: Option<(Home, Option<Epoch>)>,
     retry_after_seconds: Option<u32>,
+    about: Option<Box<About>>,
+}
+
+/// What a few problems say besides. In a box: most problems have none, and all are passed around.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum About {
+    Slot(ProviderId, Timestamp),
+    Authority(NoAuthority),
 }
 
 impl Problem {
     /// A problem that its kind says enough about.
     pub fn new(kind: ProblemKind) -> Self {
-        Self { kind, detail: None, errors: Vec::new(), home: None, retry_after_seconds: None }
+        Self { kind, detail: None, errors: Vec::new(), home: None, retry_after_seconds: None, about: None }
     }
 
     /// Adds what to do about it.
@@ -161,6 +191,20 @@ impl Problem {
         self
     }
 
+    /// Adds which slot it is about: whose, and when it begins.
+    #[must_use]
+    pub fn slot(mut self, provider: ProviderId, start: Timestamp) -> Self {
+        self.about = Some(Box::new(About::Slot(provider, start)));
+        self
+    }
+
+    /// Adds which authority to practise is missing.
+    #[must_use]
+    pub fn authority(mut self, missing: NoAuthority) -> Self {
+        self.about = Some(Box::new(About::Authority(missing)));
+        self
+    }
+
     /// What is wrong.
     pub fn kind(&self) -> ProblemKind {
         self.kind
@@ -191,8 +235,12 @@ impl Serialize for ProblemDocument<'_> {
         map.serialize_entry("type", &problem.kind.type_uri())?;
         map.serialize_entry("title", problem.kind.title())?;
         map.serialize_entry("status", &problem.kind.status())?;
-        if let Some(detail) = problem.detail {
-            map.serialize_entry("detail", detail)?;
+        match (problem.detail, problem.about.as_deref()) {
+            (Some(detail), _) => map.serialize_entry("detail", detail)?,
+            (None, Some(About::Authority(missing))) => {
+                map.serialize_entry("detail", &missing.to_string())?;
+            }
+            (None, Some(About::Slot(..)) | None) => {}
         }
         if !problem.errors.is_empty() {
             map.serialize_entry("errors", &problem.errors)?;
@@ -203,7 +251,31 @@ impl Serialize for ProblemDocument<'_> {
                 map.serialize_entry("epoch", &epoch)?;
             }
         }
+        match problem.about.as_deref() {
+            Some(About::Slot(provider, start)) => {
+                map.serialize_entry("slot", &SlotDocument { provider: *provider, start: *start })?;
+            }
+            Some(About::Authority(NoAuthority { service, lack })) => {
+                let licence = LicenceDocument { service_jurisdiction: *service, code: lack.code() };
+                map.serialize_entry("licence", &licence)?;
+            }
+            None => {}
+        }
         map.serialize_entry("request_id", &self.request)?;
         map.end()
     }
+}
+
+/// Which slot a problem is about.
+#[derive(Serialize)]
+struct SlotDocument {
+    provider: ProviderId,
+    start: Timestamp,
+}
+
+/// Which authority to practise is missing.
+#[derive(Serialize)]
+struct LicenceDocument {
+    service_jurisdiction: Jurisdiction,
+    code: &'static str,
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Category, Home, Ingress, Jurisdiction};
 
 use written::{File, Written};
+pub(crate) use written::{toml_date, toml_date_perhaps};
 
 pub use signature::{Digest, NotSigned, signed_bytes, verify};
 

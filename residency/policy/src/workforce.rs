@@ -1,14 +1,9 @@
 //! Who asks, and why: the terms of the access matrix.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $wrong:ident, $expected:literal { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
         pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant,)+ }
 
         impl $name {
@@ -26,26 +21,28 @@ macro_rules! words {
         #[error("not {}", $expected)]
         pub struct $wrong;
 
-        impl FromStr for $name {
+        impl std::str::FromStr for $name {
             type Err = $wrong;
             fn from_str(text: &str) -> Result<Self, $wrong> {
                 Self::ALL.iter().copied().find(|v| v.as_str() == text).ok_or($wrong)
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
     };
 }
+
+pub(crate) use words;
 
 words! {
     /// What kind of organisation a tenant is.
@@ -60,6 +57,22 @@ words! {
         Marketing = "marketing",
         /// An outside auditor.
         Auditor = "auditor",
+    }
+}
+
+words! {
+    /// Why an organisation was closed.
+    Closure, NotAClosure, "a reason to close an organisation" {
+        /// It no longer works.
+        Ceased = "ceased",
+        /// It became part of another one.
+        Merged = "merged",
+        /// Its contract ended.
+        ContractEnded = "contract-ended",
+        /// It should never have been added.
+        EnteredInError = "entered-in-error",
+        /// Its keys are in wrong hands.
+        Compromised = "compromised",
     }
 }
 

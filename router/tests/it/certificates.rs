@@ -1,9 +1,11 @@
 //! TLS: which versions, whose certificates, and their replacement.
 
 use http::StatusCode;
-use residency_control::system::SystemClock;
-use residency_policy::Clock as _;
-use router::listen::{PublicTls, TlsError};
+use residency_control::Endpoint;
+use residency_control::peer::{PeerExpect, PeerPool, peer_of};
+use residency_control::system::{SystemClock, SystemEntropy};
+use residency_policy::{Clock as _, Region};
+use router::listen::{Listener, PublicTls, TlsError};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -139,4 +141,63 @@ async fn a_handshake_that_never_ends_is_not_waited_for() {
     let mut read = Vec::new();
     let _ = tcp.read_to_end(&mut read).await;
     until("the connection is gone", || rig.counters.open() == 0 && rig.counters.handshakes_failed() == 1).await;
+}
+
+/// A listener for peers, and who has called it.
+async fn peers(rig: &Rig, name: &str, follows: bool) -> (residency_control::peer::PeerTls, Endpoint) {
+    let tls = rig.authority.peer("spiffe://domicile/region/us-nv/node/4", name);
+    let limits = router::limits::Limits { idle: std::time::Duration::from_millis(100), ..Default::default() };
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), limits).await.unwrap();
+    let listener = if follows { listener.follow_renewals() } else { listener };
+    let endpoint = format!("localhost:{}", listener.local_addr().unwrap().port()).parse().unwrap();
+    let service = hyper::service::service_fn(async |request: http::Request<hyper::body::Incoming>| {
+        if request.uri().path() == "/never" {
+            std::future::pending::<()>().await;
+        }
+        Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Full::<bytes::Bytes>::default()))
+    });
+    let (source, entropy) = (tls.clone(), std::sync::Arc::new(SystemEntropy::new()));
+    let source = std::sync::Arc::new(move || source.server_config());
+    tokio::spawn(listener.serve(source, peer_of, service, entropy, rig.drain.clone()));
+    (tls, endpoint)
+}
+
+#[tokio::test]
+async fn a_peer_whose_authority_was_replaced_is_let_in_no_more_however_long_it_was_connected() {
+    let rig = Rig::start().await;
+    let caller = rig.authority.peer("spiffe://domicile/region/us-tx/node/3", "caller");
+    for follows in [true, false] {
+        let name = if follows { "follows" } else { "stays" };
+        let (tls, endpoint) = peers(&rig, name, follows).await;
+        let pool = PeerPool::new(caller.clone());
+        let expect = PeerExpect::Region(Region(crate::support::at("US-NV")));
+        let ask = async |path: &'static str| {
+            let request = http::Request::get(path).body(http_body_util::Empty::new()).unwrap();
+            pool.send(&endpoint, expect, request).await
+        };
+        // Both connections of the pool.
+        for _ in 0..2 {
+            ask("/").await.unwrap();
+        }
+
+        // The listener believes another authority from here on.
+        let other = crate::support::certificates::Authority::new();
+        let file = |end: &str| rig.authority.dir.path().join(format!("{name}-peer.{end}"));
+        let ca = rig.authority.dir.path().join("ca.pem");
+        let before = std::fs::read(&ca).unwrap();
+        std::fs::copy(other.dir.path().join("ca.pem"), &ca).unwrap();
+        assert!(file("pem").exists());
+        tls.reload().unwrap();
+        std::fs::write(&ca, before).unwrap();
+        let patience = std::time::Duration::from_millis(if follows { 10_000 } else { 1_000 });
+        // One request stays open on each connection, so that neither is ended for being idle.
+        let refused = async {
+            tokio::select! {
+                _ = async { tokio::join!(ask("/never"), ask("/never")) } => {}
+                () = async { while ask("/").await.is_ok() {} } => {}
+            }
+        };
+        let refused = tokio::time::timeout(patience, Box::pin(refused)).await;
+        assert_eq!(refused.is_ok(), follows, "{name}");
+    }
 }

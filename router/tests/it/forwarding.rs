@@ -223,7 +223,7 @@ async fn a_long_answer_arrives_whole() {
 async fn a_caller_who_does_not_read_holds_up_nobody() {
     use tokio::io::AsyncWriteExt as _;
     let bounds = router::config::Bounds {
-        answer: std::time::Duration::from_millis(300),
+        answer: std::time::Duration::from_millis(1_500),
         in_flight_per_home: 1,
         ..crate::support::bounds()
     };

@@ -12,7 +12,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use residency_control::peer::{PeerId, PeerKind, PeerPool, peer_of};
-use residency_control::system::SystemEntropy;
+use residency_control::system::{SystemClock, SystemEntropy};
 use residency_control::{
     Command, Control, Endpoint, IdBatch, JurisdictionSet, KeyVerifier, Member, Organisation, Outcome,
     PolicyVersion, RegionEntry, Signature64, Timings, keys,
@@ -53,6 +53,7 @@ impl Voter {
             peers: BTreeMap::from([(NodeId(1), me.clone())]),
             learners: BTreeMap::from([(NodeId(10), router)]),
             timings: Timings::default(),
+            clock: Arc::new(SystemClock),
         })
         .await
         .unwrap();

@@ -7,6 +7,7 @@ mod support;
 mod certificates;
 mod configuring;
 mod forwarding;
+mod holding;
 mod identifying;
 mod indistinct;
 mod joining;

@@ -92,6 +92,11 @@ impl AwsKms {
                         "no answer in time from {endpoint}: is it reachable from here, and is the region right?"
                     )
                 }
+                SdkError::DispatchFailure(failure)
+                    if failure.as_connector_error().is_some_and(|e| e.as_other().is_some()) =>
+                {
+                    format!("{endpoint} closed the connection without an answer: try again later")
+                }
                 SdkError::DispatchFailure(failure) if failure.is_other() => format!(
                     "{}: are there credentials for this process?",
                     DisplayErrorContext(

@@ -5,33 +5,37 @@
 //! the freed pages would keep the destroyed keys. That it is owed is written in the transaction that destroys, so a
 //! crash in between delays it to the next opening.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, mpsc};
 
 use futures::future::BoxFuture;
-use redb::backends::FileBackend;
-use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use residency_policy::PatientId;
 use tokio::sync::oneshot;
 
 use crate::{DataKeyId, KeyOwner, KeyRecord, Keyring, KeyringError, Wrapped};
 
+mod mend;
+mod open;
+#[cfg(test)]
+mod power_cut;
 mod record;
 mod scrub;
 
+use open::{Open, Opens, on_disk};
 use record::{decode, encode, owned, place, places_of, record};
 
 /// Name of a key -> the key.
 const KEYS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("data_keys_1");
 /// Owner and version -> name of the key. The last entry of an owner is the newest.
 const BY_OWNER: TableDefinition<'_, [u8; 22], [u8; 16]> = TableDefinition::new("by_owner_1");
-/// Holds [`SCRUB_OWED`] from a destruction until the file was written anew.
+/// Holds [`SCRUB_OWED`] from a destruction until the file was written anew, and [`CHECKED`] now and then.
 const MARKS: TableDefinition<'_, &str, ()> = TableDefinition::new("marks_1");
 const SCRUB_OWED: &str = "scrub-owed";
-/// Wrapped keys are small; Postgres and the envelope's cache need the memory more.
-const CACHE_BYTES: usize = 4 << 20;
+/// Written by every other check, and taken away by the one after it.
+const CHECKED: &str = "checked";
+const CLOSED: Fault = Fault::Unmended("it could not be opened again after an error");
 /// How many writes may share one fsync.
 const TOGETHER_MAX: usize = 256;
 
@@ -43,8 +47,13 @@ pub struct EmbeddedKeyring {
 
 struct Shared {
     path: PathBuf,
-    // Readers hold the lock for one look-up; only a scrub takes it alone.
-    database: RwLock<Database>,
+    opens: Opens,
+    // Readers hold the lock for one look-up; a scrub and an opening take it alone. `None` while it cannot be opened.
+    open: RwLock<Option<Open>>,
+    /// Whether the last write failed.
+    failed: AtomicBool,
+    /// Whether an fsync failed and the file was not written anew since.
+    distrusted: AtomicBool,
     /// Why nothing is written any more, once that is so.
     latched: OnceLock<String>,
 }
@@ -56,6 +65,8 @@ enum Fault {
     Store(redb::Error),
     /// What is in it is not what was put there.
     Damaged(String),
+    /// It was met by an earlier fault, and is not mended yet.
+    Unmended(&'static str),
 }
 
 impl<E: Into<redb::Error>> From<E> for Fault {
@@ -68,6 +79,8 @@ enum Write {
     Insert(KeyRecord, oneshot::Sender<Result<KeyRecord, KeyringError>>),
     Destroy(PatientId, oneshot::Sender<Result<Vec<DataKeyId>, KeyringError>>),
     Replace(DataKeyId, Wrapped, Wrapped, oneshot::Sender<Result<bool, KeyringError>>),
+    /// Changes nothing but a mark. From a reader who met a fault nobody waits: it is for what is mended before it.
+    Check(Option<oneshot::Sender<Result<(), KeyringError>>>),
 }
 
 impl EmbeddedKeyring {
@@ -81,9 +94,10 @@ impl EmbeddedKeyring {
                 folder.display()
             )));
         }
-        let shared = Shared::open(path).map_err(|fault| match fault {
+        let shared = Shared::open(path, Box::new(on_disk)).map_err(|fault| match fault {
             Fault::Store(error) => unusable(error.to_string()),
             Fault::Damaged(why) => unusable(why),
+            Fault::Unmended(why) => unusable(why.into()),
         })?;
         let shared = Arc::new(shared);
         let (writes, queue) = mpsc::channel();
@@ -112,9 +126,15 @@ impl EmbeddedKeyring {
         &self,
         read: impl FnOnce(&redb::ReadTransaction) -> Result<T, Fault>,
     ) -> Result<T, KeyringError> {
-        let database = self.shared.database.read().unwrap_or_else(PoisonError::into_inner);
-        let looked = database.begin_read().map_err(Fault::from).and_then(|txn| read(&txn));
-        looked.map_err(|fault| self.shared.refusal(&fault))
+        let open = self.shared.open.read().unwrap_or_else(PoisonError::into_inner);
+        let looked = open.as_ref().ok_or(CLOSED).and_then(|open| read(&open.database.begin_read()?));
+        looked.map_err(|fault| {
+            if !matches!(fault, Fault::Damaged(_)) {
+                // Whoever asks next finds it mended, or meets the fault as well.
+                let _ = self.writes.send(Write::Check(None));
+            }
+            self.shared.refusal(&fault)
+        })
     }
 }
 
@@ -122,6 +142,10 @@ impl Keyring for EmbeddedKeyring {
     fn newest(&self, owner: KeyOwner) -> BoxFuture<'_, Result<Option<KeyRecord>, KeyringError>> {
         Box::pin(async move {
             self.look(|txn| {
+                // Nothing new is sealed under a key that may not be on the disk. What is sealed opens all the same.
+                if self.shared.distrusted.load(Ordering::Acquire) {
+                    return Err(Fault::Unmended("an fsync failed, and the file could not be written anew yet"));
+                }
                 let by_owner = txn.open_table(BY_OWNER)?;
                 let range = by_owner.range(place(owner, 0)..=place(owner, u32::MAX))?;
                 let Some(last) = range.last().transpose()? else { return Ok(None) };
@@ -170,24 +194,33 @@ impl Keyring for EmbeddedKeyring {
         self.ask(|answer| Write::Replace(id, from, to, answer))
     }
 
+    fn check(&self) -> BoxFuture<'_, Result<(), KeyringError>> {
+        self.ask(|answer| Write::Check(Some(answer)))
+    }
+
     fn describe(&self) -> String {
         self.shared.path.display().to_string()
     }
 }
 
 impl Shared {
-    fn open(path: &Path) -> Result<Self, Fault> {
-        let shared =
-            Self { path: path.to_owned(), database: RwLock::new(open_file(path)?), latched: OnceLock::new() };
+    fn open(path: &Path, opens: Opens) -> Result<Self, Fault> {
+        let open = Open::or_make(path, &opens)?;
+        let owed = open.database.begin_read()?.open_table(MARKS)?.get(SCRUB_OWED)?.is_some();
+        let shared = Self {
+            path: path.to_owned(),
+            opens,
+            open: RwLock::new(Some(open)),
+            failed: AtomicBool::new(false),
+            distrusted: AtomicBool::new(mend::was_distrusted(path)),
+            latched: OnceLock::new(),
+        };
         // The file is ours from here on: what lies beside it is of a scrub that did not end.
         scrub::tidy(path)?;
-        let owed = {
-            let database = shared.database.read().unwrap_or_else(PoisonError::into_inner);
-            database.begin_read()?.open_table(MARKS)?.get(SCRUB_OWED)?.is_some()
-        };
         if owed {
             scrub::rewrite(&shared)?;
         }
+        mend::make_whole(&shared)?;
         Ok(shared)
     }
 
@@ -199,6 +232,7 @@ impl Shared {
     fn refusal(&self, fault: &Fault) -> KeyringError {
         match fault {
             Fault::Store(error) => self.unavailable(&error.to_string()),
+            Fault::Unmended(why) => self.unavailable(why),
             Fault::Damaged(why) => {
                 KeyringError::Unusable { keyring: self.path.display().to_string(), why: why.clone() }
             }
@@ -208,31 +242,6 @@ impl Shared {
     fn unavailable(&self, why: &str) -> KeyringError {
         KeyringError::Unavailable { keyring: self.path.display().to_string(), why: why.to_owned() }
     }
-}
-
-fn open_file(path: &Path) -> Result<Database, Fault> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
-    }
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    // Also of a file that was there, such as a restored one.
-    let mode = file.metadata()?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(Fault::Damaged(format!(
-            "others than its owner may use it (mode {mode:o}): run chmod 600 on it, and ask who has read it"
-        )));
-    }
-    let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?;
-    let txn = database.begin_write()?;
-    txn.open_table(KEYS)?;
-    txn.open_table(BY_OWNER)?;
-    txn.open_table(MARKS)?;
-    txn.commit()?;
-    // The file's name must be as durable as what is in it.
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(database)
 }
 
 fn write_all(shared: &Shared, queue: &mpsc::Receiver<Write>) {
@@ -246,39 +255,63 @@ fn write_all(shared: &Shared, queue: &mpsc::Receiver<Write>) {
                 (Write::Insert(_, to), Ok(Done::Kept(kept))) => drop(to.send(Ok(kept))),
                 (Write::Destroy(_, to), Ok(Done::Destroyed(ids))) => drop(to.send(Ok(ids))),
                 (Write::Replace(_, _, _, to), Ok(Done::Replaced(yes))) => drop(to.send(Ok(yes))),
+                (Write::Check(Some(to)), Ok(Done::Checked)) => drop(to.send(Ok(()))),
+                (Write::Check(None), _) => {}
                 (Write::Insert(_, to), done) => drop(to.send(Err(done.err().unwrap_or_else(mixed_up)))),
                 (Write::Destroy(_, to), done) => drop(to.send(Err(done.err().unwrap_or_else(mixed_up)))),
                 (Write::Replace(_, _, _, to), done) => drop(to.send(Err(done.err().unwrap_or_else(mixed_up)))),
+                (Write::Check(Some(to)), done) => drop(to.send(Err(done.err().unwrap_or_else(mixed_up)))),
             }
         }
     }
 }
 
-/// What each write came to, once that is durable. One transaction, one fsync. After a failed one redb refuses
-/// everything until the file is opened again.
+/// What each write came to, once that is durable. One transaction, one fsync. After a failed one the file is opened
+/// again; until that is possible, everything is refused.
 fn write_together(shared: &Shared, together: &[Write]) -> Vec<Result<Done, KeyringError>> {
     let refuse_all = |why: &dyn Fn() -> KeyringError| together.iter().map(|_| Err(why())).collect();
     if let Some(why) = shared.latched.get() {
         return refuse_all(&|| shared.unavailable(why));
     }
-    let written = commit_together(shared, together).and_then(|(done, scrub_owed)| {
-        // Also when an earlier destruction could not do it: whoever repeats it must not be told that all is well.
-        let asked = together.iter().any(|write| matches!(write, Write::Destroy(..)));
-        if scrub_owed && asked {
-            scrub::rewrite(shared)?;
-        }
-        Ok(done)
-    });
+    let mut written = write_once(shared, together);
+    if matches!(written, Err(Fault::Store(redb::Error::PreviousIo))) {
+        // A reader met the fault before: this batch has not been tried.
+        written = write_once(shared, together);
+    }
     match written {
         Ok(done) => done.into_iter().map(|done| done.map_err(|fault| shared.refusal(&fault))).collect(),
         Err(fault) => refuse_all(&|| shared.refusal(&fault)),
     }
 }
 
+fn write_once(shared: &Shared, together: &[Write]) -> Result<Vec<Result<Done, Fault>>, Fault> {
+    if shared.failed.load(Ordering::Acquire) {
+        // An opening reads the whole file, and readers wait for it: not for every write that a full disk refuses.
+        mend::room(&shared.path)?;
+    }
+    mend::make_whole(shared)?;
+    let (mut done, scrub_owed) = commit_together(shared, together).inspect_err(|_| {
+        shared.failed.store(true, Ordering::Release);
+        // Where this fails too, it is tried again before the next write.
+        let _ = mend::reopen(shared);
+    })?;
+    shared.failed.store(false, Ordering::Release);
+    // Also when an earlier destruction could not do it: whoever repeats it must not be told that all is well.
+    if scrub_owed && together.iter().any(|write| matches!(write, Write::Destroy(..))) {
+        scrub::rewrite(shared)?;
+    }
+    for done in &mut done {
+        if matches!(done, Ok(Done::Checked)) {
+            *done = mend::room(&shared.path).map(|()| Done::Checked).map_err(Fault::from);
+        }
+    }
+    Ok(done)
+}
+
 /// What each write came to, and whether the file must be written anew.
 fn commit_together(shared: &Shared, together: &[Write]) -> Result<(Vec<Result<Done, Fault>>, bool), Fault> {
-    let database = shared.database.read().unwrap_or_else(PoisonError::into_inner);
-    let mut txn = database.begin_write()?;
+    let open = shared.open.read().unwrap_or_else(PoisonError::into_inner);
+    let mut txn = open.as_ref().ok_or(CLOSED)?.database.begin_write()?;
     txn.set_durability(Durability::Immediate).map_err(redb::Error::from)?;
     let mut done = Vec::new();
     let scrub_owed = {
@@ -292,6 +325,12 @@ fn commit_together(shared: &Shared, together: &[Write]) -> Result<(Vec<Result<Do
                         marks.insert(SCRUB_OWED, ())?;
                     }
                     done.push(Ok(Done::Destroyed(ids)));
+                }
+                Ok(Done::Checked) => {
+                    if marks.remove(CHECKED)?.is_none() {
+                        marks.insert(CHECKED, ())?;
+                    }
+                    done.push(Ok(Done::Checked));
                 }
                 // A damaged record fails who asks for it, and nobody who is written beside.
                 Ok(other) => done.push(Ok(other)),
@@ -310,6 +349,7 @@ enum Done {
     Kept(KeyRecord),
     Destroyed(Vec<DataKeyId>),
     Replaced(bool),
+    Checked,
 }
 
 fn apply(
@@ -345,5 +385,6 @@ fn apply(
             keys.insert(id.0, encode(&KeyRecord { wrapped: to.clone(), ..present }).as_slice())?;
             Ok(Done::Replaced(true))
         }
+        Write::Check(_) => Ok(Done::Checked),
     }
 }

@@ -81,6 +81,9 @@ pub trait Keyring: Send + Sync + 'static {
     /// Replaces how a key is wrapped, if it is still wrapped as `from`.
     fn replace(&self, id: DataKeyId, from: Wrapped, to: Wrapped) -> BoxFuture<'_, Result<bool, KeyringError>>;
 
+    /// Whether a new key could be kept now: writes something small, durably.
+    fn check(&self) -> BoxFuture<'_, Result<(), KeyringError>>;
+
     /// The identity of the Postgres server that the keyring lives in, if it lives in one.
     fn server_identity(&self) -> Option<i64> {
         None

@@ -44,6 +44,8 @@ const DESTROY: &str = "DELETE FROM data_keys WHERE patient = $1 RETURNING id";
 const AFTER: &str = "SELECT id, use, patient, category, version, wrapped FROM data_keys
     WHERE id > $1 ORDER BY id LIMIT $2";
 const REPLACE: &str = "UPDATE data_keys SET wrapped = $3 WHERE id = $1 AND wrapped = $2 RETURNING id";
+/// Goes into the write-ahead log, and is as durable as a new key when it returns.
+const CHECK: &str = "SELECT pg_logical_emit_message(true, 'domicile-keyring', 'check')::text";
 
 /// A keyring table on a server of its own.
 pub struct PostgresKeyring {
@@ -185,6 +187,10 @@ impl Keyring for PostgresKeyring {
 
     fn replace(&self, id: DataKeyId, from: Wrapped, to: Wrapped) -> BoxFuture<'_, Result<bool, KeyringError>> {
         Box::pin(async move { Ok(!self.rows(REPLACE, &[&id.0.as_slice(), &from.0, &to.0]).await?.is_empty()) })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), KeyringError>> {
+        Box::pin(async move { self.rows(CHECK, &[]).await.map(drop) })
     }
 
     fn server_identity(&self) -> Option<i64> {

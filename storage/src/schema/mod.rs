@@ -13,35 +13,48 @@ pub struct Migration {
     pub name: &'static str,
     /// Its text.
     pub sql: &'static str,
+    /// The text of the way back. The first migration has none: it holds the stamp.
+    pub down: Option<&'static str>,
 }
 
 macro_rules! migrations {
-    ($($version:tt $name:literal,)+) => {
+    (first $first:tt $first_name:literal, $($version:tt $name:literal,)+) => {
         /// Every migration, in order. A list and not a folder read by a macro, so that cargo sees a new file.
         #[expect(clippy::unreadable_literal, reason = "a date and a number, as in the file's name")]
-        pub const MIGRATIONS: &[Migration] = &[$(Migration {
+        pub const MIGRATIONS: &[Migration] = &[Migration {
+            version: $first,
+            name: concat!("V", $first, "__", $first_name),
+            sql: include_str!(concat!("../../migrations/V", $first, "__", $first_name, ".sql")),
+            down: None,
+        }, $(Migration {
             version: $version,
             name: concat!("V", $version, "__", $name),
             sql: include_str!(concat!("../../migrations/V", $version, "__", $name, ".sql")),
+            down: Some(include_str!(concat!("../../migrations/down/V", $version, "__", $name, ".sql"))),
         },)+];
     };
 }
 
 migrations! {
-    2026112201 "region",
+    first 2026112201 "region",
     2026112202 "patients",
     2026112203 "encounters",
     2026112204 "records",
     2026112205 "row_security",
+    2026112301 "access_log_user",
+    2026112305 "records_together",
+    2026112310 "appointments",
 }
 
 /// Every statement that this crate sends, by name, so that a test can prepare each against the migrated schema.
 pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
         crate::access_log::STATEMENTS,
+        crate::bookings::STATEMENTS,
         crate::fence::STATEMENTS,
         crate::idempotency::STATEMENTS,
         crate::ids::STATEMENTS,
+        crate::lanes::STATEMENTS,
         crate::outbox::STATEMENTS,
         crate::stamp::STATEMENTS,
         crate::tx::STATEMENTS,

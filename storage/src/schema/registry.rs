@@ -75,6 +75,9 @@ const OTHER_CODE: Option<u8> = Some(18);
 /// Every table, except refinery's own history.
 pub const TABLES: &[Table] = &[
     Table { name: "access_log", tenant: true },
+    Table { name: "appointments", tenant: true },
+    Table { name: "booking_handles", tenant: true },
+    Table { name: "booking_work", tenant: true },
     Table { name: "encounter_addenda", tenant: true },
     Table { name: "encounters", tenant: true },
     Table { name: "id_pool", tenant: false },
@@ -86,6 +89,7 @@ pub const TABLES: &[Table] = &[
     Table { name: "patients_history", tenant: true },
     Table { name: "region_keyring", tenant: false },
     Table { name: "region_stamp", tenant: false },
+    Table { name: "waitlist", tenant: true },
 ];
 
 macro_rules! registry {
@@ -192,12 +196,79 @@ registry! {
         "at" Phi Clear CARE DATES;
         "by" Operational Clear CARE None;
     }
+    "appointments" {
+        "id" Pseudonym Clear VISIT OTHER_CODE;
+        "patient_id" Pseudonym Clear VISIT OTHER_CODE;
+        "org_id" Operational Clear CARE None;
+        "status" Operational Clear VISIT None;
+        "provider_id" Operational Clear CARE None;
+        "service_jurisdiction" Phi Clear CARE None;
+        "kind" Operational Clear CARE None;
+        "handle" Pseudonym Clear NOBODY OTHER_CODE;
+        "starts_at" Phi Clear VISIT DATES;
+        "ends_at" Phi Clear CARE DATES;
+        "to_provider_id" Operational Clear CARE None;
+        "to_handle" Pseudonym Clear NOBODY OTHER_CODE;
+        "to_starts_at" Phi Clear CARE DATES;
+        "to_ends_at" Phi Clear CARE DATES;
+        "reason_sealed" Phi Sealed CARE None;
+        "cancel_code" Operational Clear CARE None;
+        "cancel_note_sealed" Phi Sealed CARE None;
+        "failure" Operational Clear CARE None;
+        "request_mac" Pseudonym Clear NOBODY None;
+        "made_by" Operational Clear NOBODY None;
+        "created_at" Phi Clear VISIT DATES;
+        "updated_at" Phi Clear CARE DATES;
+        "version" Operational Clear CARE None;
+    }
+    "booking_handles" {
+        "handle" Pseudonym Clear NOBODY OTHER_CODE;
+        "org_id" Operational Clear NOBODY None;
+        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "appointment_id" Pseudonym Clear NOBODY OTHER_CODE;
+    }
+    "booking_work" {
+        "id" Pseudonym Clear NOBODY OTHER_CODE;
+        "org_id" Operational Clear NOBODY None;
+        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "subject" Operational Clear NOBODY None;
+        "handle" Pseudonym Clear NOBODY OTHER_CODE;
+        "key_id" Operational Clear NOBODY None;
+        "role" Operational Clear NOBODY None;
+        "fence" Operational Clear NOBODY None;
+        "resting" Operational Clear NOBODY None;
+        "due_at" Operational Clear NOBODY None;
+    }
+    "waitlist" {
+        "id" Pseudonym Clear CARE OTHER_CODE;
+        "patient_id" Pseudonym Clear CARE OTHER_CODE;
+        "org_id" Operational Clear CARE None;
+        "status" Operational Clear CARE None;
+        "handle" Pseudonym Clear NOBODY OTHER_CODE;
+        "provider_id" Operational Clear CARE None;
+        "specialty" Operational Clear CARE None;
+        "service_jurisdiction" Phi Clear CARE None;
+        "wanted_from" Phi Clear CARE DATES;
+        "wanted_to" Phi Clear CARE DATES;
+        "offer_provider_id" Operational Clear CARE None;
+        "offer_handle" Pseudonym Clear CARE OTHER_CODE;
+        "offer_starts_at" Phi Clear CARE DATES;
+        "offer_ends_at" Phi Clear CARE DATES;
+        "offer_until" Operational Clear CARE None;
+        "outcome" Operational Clear CARE None;
+        "request_mac" Pseudonym Clear NOBODY None;
+        "made_by" Operational Clear NOBODY None;
+        "created_at" Phi Clear CARE DATES;
+        "updated_at" Phi Clear CARE DATES;
+        "version" Operational Clear CARE None;
+    }
     "access_log" {
         "xid" Operational Clear NOBODY None;
         "id" Operational Clear NOBODY None;
         "at" Phi Clear NOBODY DATES;
         "org_id" Operational Clear NOBODY None;
         "key_id" Operational Clear NOBODY None;
+        "user_id" Operational Clear NOBODY None;
         "role" Operational Clear NOBODY None;
         "purpose" Operational Clear NOBODY None;
         "act" Operational Clear NOBODY None;

@@ -9,8 +9,8 @@ use jiff::civil::date;
 use residency_policy::decide::RegionDecision;
 use residency_policy::{
     Act, Category, Clock, Decision, Entropy, Epoch, Home, Jurisdiction, KeyId, Label, OrgId, PatientId, Permit,
-    Placement, PlacementState, Purpose, Region, RegionPermit, RequestId, Role, Ruleset, Standing, View, decide,
-    decide_region,
+    Placement, PlacementState, Purpose, Region, RegionPermit, RequestId, Role, Ruleset, Standing, UserId, View,
+    decide, decide_region,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use storage_keys::connect::{Secret, Server};
@@ -215,6 +215,7 @@ pub fn scope(org: OrgId) -> Scope {
         role: Role::Provider,
         purpose: Purpose::Treat,
         key: KeyId::random(&entropy),
+        user: Some(UserId::random(&entropy)),
         request: RequestId::random(&entropy),
         accessor: None,
         via: None,

@@ -121,6 +121,20 @@ impl PostgresServer {
         }
     }
 
+    /// A database's schema as `pg_dump` writes it.
+    pub fn schema_of(&self, dbname: &str) -> String {
+        let mut dump = Command::new(process::binary("pg_dump"));
+        dump.args(["--schema-only", "--host=127.0.0.1", "--username=postgres"])
+            .arg(format!("--port={}", self.port))
+            .arg(dbname)
+            .envs([("PGPASSWORD", PASSWORD), ("PGSSLMODE", "require")]);
+        let output = dump.output().expect("pg_dump runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        // Later minor versions begin and end a dump with a random word.
+        text.lines().filter(|line| !line.contains("restrict ")).flat_map(|line| [line, "\n"]).collect()
+    }
+
     /// How the superuser connects to a database.
     pub fn superuser(&self, dbname: &str) -> Server {
         self.server(dbname, "postgres")

@@ -1,7 +1,7 @@
 //! A repeated request has one effect and the same answer.
 
 use residency_policy::{Act, Category, OrgId, PatientId, PlacementState};
-use storage::idempotency::{Attempt, Begun, begin, forget};
+use storage::idempotency::{Attempt, Before, Begun, begin, forget};
 use storage::testing::{TestRegion, region_permit, scope};
 use storage::{Access, AccessAction, Phi, RegionTx, Scope};
 
@@ -47,7 +47,7 @@ async fn a_repeated_request_gets_the_stored_answer_and_has_no_second_effect() {
 
     let (tx, unused) = registering(&region, &scope).await;
     assert_ne!(first, unused);
-    let Ok(Begun::Replay(stored)) = begin(&tx, &attempt(&region, "key-1", "ana")).await else {
+    let Ok(Begun::Before(Before::Stored(stored))) = begin(&tx, &attempt(&region, "key-1", "ana")).await else {
         panic!("it was done")
     };
     assert_eq!((stored.status(), stored.patient()), (201, Some(first)));
@@ -66,7 +66,7 @@ async fn a_key_is_of_one_request_one_route_and_one_credential() {
     register_once(&region, &scope_a, "key-1", "ana").await;
     let (tx, _) = registering(&region, &scope_a).await;
     let other_body = begin(&tx, &attempt(&region, "key-1", "ben")).await;
-    assert!(matches!(other_body, Ok(Begun::Mismatch)), "{other_body:?}");
+    assert!(matches!(other_body, Ok(Begun::Before(Before::Mismatch))), "{other_body:?}");
     let other_route = Attempt { route: "POST /v1/orgs", ..attempt(&region, "key-1", "ana") };
     assert!(matches!(begin(&tx, &other_route).await, Ok(Begun::Fresh(_))));
     assert!(matches!(begin(&tx, &attempt(&region, "key-2", "ana")).await, Ok(Begun::Fresh(_))));
@@ -99,7 +99,7 @@ async fn an_answer_about_a_patient_who_is_no_longer_served_here_is_gone() {
     region.pool.raise_fence(patient, epoch, PlacementState::Retired).await.expect("a raised fence");
     let (tx, _) = registering(&region, &scope).await;
     let gone = begin(&tx, &attempt(&region, "key-1", "ana")).await;
-    assert!(matches!(gone, Ok(Begun::Gone)), "{gone:?}");
+    assert!(matches!(gone, Ok(Begun::Before(Before::Gone))), "{gone:?}");
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn an_answer_about_no_patient_is_sealed_under_the_regions_key() {
     fresh.finish(&tx, 201, &[], Category::General, &Phi::new("made")).await.expect("an answer");
     tx.commit(&[Access::of(AccessAction::Create, "organisation")]).await.expect("a commit");
     let tx = begin_tx().await;
-    let Ok(Begun::Replay(stored)) = begin(&tx, &attempt(&region, "key-1", "org")).await else {
+    let Ok(Begun::Before(Before::Stored(stored))) = begin(&tx, &attempt(&region, "key-1", "org")).await else {
         panic!("it was done")
     };
     assert_eq!(stored.patient(), None);
@@ -142,7 +142,7 @@ async fn an_answer_about_a_removed_record_is_gone_and_the_removals_own_answer_st
     };
     let forgotten = async || {
         let (tx, _) = registering(&region, &scope).await;
-        matches!(begin(&tx, &attempt(&region, "key-ana", "ana")).await, Ok(Begun::Gone))
+        matches!(begin(&tx, &attempt(&region, "key-ana", "ana")).await, Ok(Begun::Before(Before::Gone)))
     };
 
     let tx = on_ana().await;
@@ -161,10 +161,12 @@ async fn an_answer_about_a_removed_record_is_gone_and_the_removals_own_answer_st
         AND header_values = '{}'";
     assert_eq!(count(&region, left).await, 1, "nothing is left of it");
     let tx = on_ana().await;
-    assert!(matches!(begin(&tx, &removal).await, Ok(Begun::Replay(stored)) if stored.status() == 204));
+    assert!(
+        matches!(begin(&tx, &removal).await, Ok(Begun::Before(Before::Stored(stored))) if stored.status() == 204)
+    );
     let (tx, _) = registering(&region, &scope).await;
     let ben = begin(&tx, &attempt(&region, "key-ben", "ben")).await;
-    assert!(matches!(ben, Ok(Begun::Replay(_))), "another patient's stays");
+    assert!(matches!(ben, Ok(Begun::Before(Before::Stored(_)))), "another patient's stays");
 }
 
 #[tokio::test]
@@ -176,11 +178,11 @@ async fn an_answer_that_was_stored_while_the_record_was_removed_is_gone_too() {
         let tx = RegionTx::begin(&region.pool, &region.permit(ana, Act::Write), &scope, "test.late").await;
         begin(&tx.expect("a transaction"), &attempt(&region, "key-1", "ana")).await.expect("an answer")
     };
-    assert!(matches!(replayed().await, Begun::Replay(_)), "the control");
+    assert!(matches!(replayed().await, Begun::Before(Before::Stored(_))), "the control");
     let removed = "UPDATE patients SET version = 2, deleted_at = created_at + interval '1 second',
         delete_reason = 'duplicate'";
     region.as_superuser().await.batch_execute(removed).await.expect("a removal that forgot nothing");
-    assert!(matches!(replayed().await, Begun::Gone));
+    assert!(matches!(replayed().await, Begun::Before(Before::Gone)));
 }
 
 #[tokio::test]

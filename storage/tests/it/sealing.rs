@@ -279,6 +279,7 @@ pub(crate) async fn a_keyring_keeps_its_promises(keyring: &dyn Keyring) {
         version,
         wrapped: Wrapped(vec![7; 61]),
     };
+    keyring.check().await.expect("a new key could be kept");
     let first = record(ana, Category::General, 1);
     assert_eq!(keyring.newest(first.owner).await.expect("an answer"), None);
     assert_eq!(keyring.insert(first.clone()).await.expect("it is kept"), first);

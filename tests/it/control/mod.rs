@@ -2,8 +2,12 @@
 //! not done. One cluster at a time, each test with its own.
 
 mod all_killed;
+mod far_behind;
+mod full_disk;
 mod leader_kill;
+mod membership;
 mod node_kill;
+mod rolling_restart;
 mod snapshot;
 
 use anyhow::Result;
@@ -27,7 +31,7 @@ async fn leader(cluster: &Cluster, among: &[&str]) -> Result<String> {
 }
 
 /// Adds an organisation and returns its id and the log index, once the control plane took it.
-async fn add_org(admin: &Client, name: &str) -> Result<(String, u64)> {
+pub(crate) async fn add_org(admin: &Client, name: &str) -> Result<(String, u64)> {
     let body = json!({"name": name, "type": "lab", "serves": ["US-TX"]});
     let key = clinic::fresh().to_string();
     // The same key each time: a request that was not answered may have been done.
@@ -41,7 +45,7 @@ async fn add_org(admin: &Client, name: &str) -> Result<(String, u64)> {
 }
 
 /// Waits until a node knows an organisation.
-async fn knows(client: &Client, org: &str) -> Result<()> {
+pub(crate) async fn knows(client: &Client, org: &str) -> Result<()> {
     let path = format!("/v1/orgs/{org}");
     wait_until("an organisation to be known", async || {
         client.get(&path).await.ok().filter(|a| a.status == StatusCode::OK).map(|_| ())

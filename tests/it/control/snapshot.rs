@@ -10,7 +10,7 @@ use tests::{clinic, operate};
 use super::{REGIONS, knows, leader, start};
 
 /// More commands than the log keeps between two snapshots.
-async fn fill(cluster: &Cluster, region: &str, until: impl Fn(&Value) -> bool) -> OrgId {
+pub(super) async fn fill(cluster: &Cluster, region: &str, until: impl Fn(&Value) -> bool) -> OrgId {
     let serves = serde_json::from_value(serde_json::json!(["US-TX"]));
     let mut last = OrgId::from_bytes([0; 16]);
     for round in 0..400 {

@@ -1,5 +1,6 @@
 //! The rules of the house, each as a test with a seeded violation that it must catch.
 
+mod audited;
 mod config_samples;
 mod floors;
 mod openapi;

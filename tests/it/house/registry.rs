@@ -17,6 +17,10 @@ const VIEWS: &[(&str, &str, &[Role])] = &[
     ("EncounterListItem", "encounters", &[Role::ProviderStaff]),
     ("EncounterToken", "encounters", &[Role::Auditor]),
     ("Addendum", "encounter_addenda", &[Role::Provider]),
+    ("Appointment", "appointments", &[Role::Provider, Role::ProviderStaff]),
+    ("AppointmentListItem", "appointments", &[Role::Provider, Role::ProviderStaff]),
+    ("AppointmentToken", "appointments", &[Role::Auditor]),
+    ("WaitlistEntry", "waitlist", &[Role::Provider, Role::ProviderStaff]),
 ];
 
 /// Properties that are no column: made from the placement, or other records.
@@ -24,6 +28,7 @@ const MADE: &[(&str, &str)] = &[
     ("home", "the region's own name"),
     ("possible_duplicates", "ids of other patients"),
     ("addenda", "records of their own, with a view of their own"),
+    ("offer", "the columns of the offer, which its schema shows"),
 ];
 
 /// Properties under another name than their column.
@@ -31,8 +36,17 @@ const RENAMED: &[(&str, &str)] =
     &[("address_outside_home", "address_jurisdiction_differs"), ("content_digest", "content_sha256")];
 
 /// Schemas that hold no row of a table about patients.
-const NOT_VIEWS: &[&str] =
-    &["Problem", "ProblemField", "Organisation", "NewOrganisation", "Region", "Address", "PageInfo"];
+const NOT_VIEWS: &[&str] = &[
+    "Problem",
+    "ProblemField",
+    "Organisation",
+    "NewOrganisation",
+    "User",
+    "Provider",
+    "Region",
+    "Address",
+    "PageInfo",
+];
 
 fn field<'r>(registry: &'r [Field], table: &str, property: &str) -> Option<&'r Field> {
     let name = RENAMED.iter().find(|(p, _)| *p == property).map_or(property, |(_, column)| column);

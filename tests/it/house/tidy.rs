@@ -25,6 +25,8 @@ fn may_hold_sql(path: &str) -> bool {
         || path.starts_with("node/src/dev/")
         // They look at a server's own settings and at no row of anybody's.
         || path.starts_with("node/src/doctor/")
+        // What pgbench is told, which is somebody else's client.
+        || path.starts_with("loadtest/src/bench/")
         || is_test_file(path)
         || (path.starts_with("node/clinical/") && path.ends_with("/store.rs"))
 }

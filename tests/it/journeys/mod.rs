@@ -3,12 +3,18 @@
 //! The router of the shared cluster declares itself in California, so what lies beneath a Californian patient is
 //! forwarded whatever its category, and what lies beneath a Texan is asked for in Texas.
 
+mod appointments;
+mod booking;
+mod calendars;
 mod encounters;
 mod idempotency;
 mod orgs;
 mod pagination;
 mod patients;
+mod providers;
 mod search;
+mod tenants;
+mod users;
 
 use residency_policy::Role;
 use tests::client::Client;

@@ -4,7 +4,9 @@ use anyhow::{Context, Result};
 use http::Method;
 use residency_policy::Role;
 use serde_json::json;
+use tests::calendars;
 use tests::canaries::Canary;
+use tests::client::Client;
 use tests::clinic::{self, Record};
 use tests::cluster::Cluster;
 use tests::operate;
@@ -44,10 +46,31 @@ pub(super) async fn live(cluster: &Cluster, canary: &Canary) -> Result<Record> {
     clinic::add_addendum(&doctor, &signed, &canary.addendum.note).await?.expect(201).context("addendum")?;
     doctor.get(&opened.path).await?.expect(200)?;
     doctor.get(&format!("{}/encounters", patient.path)).await?.expect(200)?;
+    schedule(cluster, canary, &patient, &doctor).await.context("schedule")?;
     let clinic = &cluster.credential("provider", home).org;
     let (auditor, _) = operate::mint(cluster, clinic, Role::Auditor).await.context("an auditor")?;
     doctor.key(&auditor).purpose("HOPERAT").get(&patient.path).await?.expect(200)?;
     Ok(patient)
+}
+
+/// Books, moves and cancels, and waits: why is the canary's, and every calendar is everywhere.
+async fn schedule(cluster: &Cluster, canary: &Canary, patient: &Record, doctor: &Client) -> Result<()> {
+    let home = canary.home.as_str();
+    let provider = calendars::doctor(&cluster.client("org_admin", home), &[home]).await?;
+    let free = calendars::coming(doctor, &provider, 3).await?;
+    let text = &canary.encounter;
+    let path = format!("{}/appointments", patient.path);
+    let body = calendars::appointment(&provider, &free[0], home, &text.reason);
+    let booked = doctor.post(&path, &body).await?.expect(201)?.header("location").to_owned();
+    doctor.post(&format!("{booked}/reschedule"), &json!({ "start": free[1] })).await?.expect(200)?;
+    doctor.get(&booked).await?.expect(200)?;
+    doctor.get(&path).await?.expect(200)?;
+    let wish = json!({ "provider": provider, "service_jurisdiction": home, "from": free[1], "to": free[2] });
+    doctor.post(&format!("{}/waitlist", patient.path), &wish).await?.expect(201)?;
+    doctor.get(&format!("{}/waitlist", patient.path)).await?.expect(200)?;
+    let cancel = json!({ "code": "patient-request", "note": canary.addendum.reason });
+    doctor.post(&format!("{booked}/cancel"), &cancel).await?.expect(200)?;
+    Ok(())
 }
 
 /// Everything that goes wrong, with the canary's words in every place where a word fits.
@@ -103,6 +126,13 @@ pub(super) async fn err(cluster: &Cluster, canary: &Canary, patient: &Record) ->
             door.ask(Method::POST, &format!("{}/encounters", patient.path))
                 .json(&json!({ "reason": word, "x": mail })),
         );
+        let wrong = json!({ "provider": word, "start": mail, "kind": word, "reason": word, "note": mail });
+        for below in ["appointments", "waitlist"] {
+            asked.push(door.ask(Method::POST, &format!("{}/{below}", patient.path)).json(&wrong));
+        }
+        let held = format!("/v1/providers/{}/holds", patient.id);
+        asked.push(door.ask(Method::POST, &held).without("purpose-of-use").json(&wrong));
+        asked.push(door.ask(Method::GET, &format!("{held}/{word}")).without("purpose-of-use"));
         for asking in asked {
             let answer = asking.send().await?;
             anyhow::ensure!(answer.status.as_u16() < 500, "{}: {}", answer.status, answer.text());

@@ -4,5 +4,6 @@ mod canary_life;
 mod fence;
 mod no_quorum;
 mod redirect_deny;
+mod restart_alone;
 mod stays_home;
 mod wrong_region;

@@ -35,6 +35,16 @@ async fn a_region_goes_on_by_itself_and_changes_of_the_directory_are_refused() {
     assert_eq!(refused.problem(503).expect("a problem"), "control-unavailable");
     assert!(refused.header("retry-after").parse::<u32>().is_ok(), "{:?}", refused.headers);
 
+    // Who may practise where is known without asking anybody; that nobody knows better is another question.
+    let search = "/v1/providers?state=TX&specialty=207Q00000X";
+    let known = admin.get(search).await.and_then(|a| a.expect(200)).expect("a list");
+    assert!(known.json()["data"].as_array().is_some_and(|all| !all.is_empty()), "{}", known.text());
+    let best = admin.get(&format!("{search}&consistency=linearizable")).await.expect("an answer");
+    assert_eq!(best.problem(503).expect("a problem"), "control-unavailable");
+    let clinician = json!({ "npi": clinic::NPI, "name": "Nobody Agrees", "taxonomy": ["207Q00000X"] });
+    let refused = admin.post("/v1/providers", &clinician).await.expect("an answer");
+    assert_eq!(refused.problem(503).expect("a problem"), "control-unavailable");
+
     // Round after round, until the view is old by any measure; a region that lives by itself lives for long.
     let mut registered = Vec::new();
     let mut round = 0;

@@ -3,5 +3,6 @@
 mod logs;
 mod malformed;
 mod raw_http;
+mod recorded;
 mod route_coverage;
 mod tls;

@@ -16,7 +16,7 @@ use crate::Feature;
 
 /// What this feature supplies.
 pub fn feature() -> Feature {
-    Feature { name: "encounters", routes: routes(), statements: store::STATEMENTS }
+    Feature { name: "encounters", routes: routes(), statements: store::STATEMENTS.to_vec() }
 }
 
 fn routes() -> OpenApiRouter<Here> {

@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 use node_access::body::Object;
-use residency_policy::{EncounterId, Jurisdiction, KeyId, PatientId, Problem, ProblemKind, RecordId};
+use residency_policy::{EncounterId, Jurisdiction, KeyId, Npi, PatientId, Problem, ProblemKind, RecordId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use storage::Phi;
 
 use crate::merge_patch::merge;
-use crate::values::{Fields, Icd10, Npi, Wrong};
+use crate::values::{Fields, Icd10, Wrong, parse_npi};
 
 /// Text that a clinician wrote. Always within [`Phi`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -199,7 +199,7 @@ pub fn read(open: &Object, guarded: Phi<Object>) -> Result<(Setting, Phi<Content
     let service = fields.take("/service_jurisdiction", open.get("service_jurisdiction"), |text| {
         text.parse().map_err(|_| NOT_A_CODE)
     });
-    let provider = fields.take("/provider_npi", open.get("provider_npi"), Npi::parse);
+    let provider = fields.take("/provider_npi", open.get("provider_npi"), parse_npi);
     let content = guarded.try_map(|object| Content::read(&object, fields))?;
     match (service, provider) {
         (Some(service), Some(provider)) => Ok((Setting { service, provider }, content)),

@@ -6,11 +6,11 @@ use node_access::page::{PageRequest, Position};
 use residency_policy::{EncounterId, KeyId, PatientId, RecordId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use storage::{Cell, Error, Phi, RegionTx, Row, Sealed};
+use storage::{Cell, Error, Phi, Reading, RegionTx, Row, Sealed};
 use uuid::Uuid;
 
 use super::model::{Addendum, ClinicalText, Content, Encounter, Heading, Setting, Signature, State};
-use crate::values::Npi;
+use crate::values::parse_npi;
 
 const TABLE: &str = "encounters";
 const ADDENDA: &str = "encounter_addenda";
@@ -147,7 +147,7 @@ pub async fn update(tx: &RegionTx, encounter: &Encounter) -> Result<(), Error> {
 }
 
 /// One encounter.
-pub async fn by_id(tx: &RegionTx, patient: PatientId, id: EncounterId) -> Result<Option<Encounter>, Error> {
+pub async fn by_id(tx: &impl Reading, patient: PatientId, id: EncounterId) -> Result<Option<Encounter>, Error> {
     match tx.query_opt(BY_ID, &[&tx.scope().org.uuid(), &patient.uuid(), &id.uuid()]).await? {
         Some(row) => encounter(tx, &row).await.map(Some),
         None => Ok(None),
@@ -163,13 +163,13 @@ pub async fn lock(tx: &RegionTx, patient: PatientId, id: EncounterId) -> Result<
 }
 
 /// One encounter without what is clinical.
-pub async fn heading(tx: &RegionTx, patient: PatientId, id: EncounterId) -> Result<Option<Heading>, Error> {
+pub async fn heading(tx: &impl Reading, patient: PatientId, id: EncounterId) -> Result<Option<Heading>, Error> {
     let row = tx.query_opt(HEADING, &[&tx.scope().org.uuid(), &patient.uuid(), &id.uuid()]).await?;
     row.map(|row| read_heading(&row)).transpose()
 }
 
 /// A page of encounters without what is clinical. Ask first whether there is such a patient.
-pub async fn list(tx: &RegionTx, patient: PatientId, page: &PageRequest) -> Result<Vec<Heading>, Error> {
+pub async fn list(tx: &impl Reading, patient: PatientId, page: &PageRequest) -> Result<Vec<Heading>, Error> {
     let (at, id) = page.after.map_or((Timestamp::MAX, Uuid::max()), |Position { at, id }| (at, id));
     let rows = tx.query(LIST, &[&tx.scope().org.uuid(), &patient.uuid(), &at, &id, &page.fetch()]).await?;
     rows.iter().map(read_heading).collect()
@@ -195,7 +195,7 @@ pub async fn insert_addendum(tx: &RegionTx, encounter: &Encounter, addendum: &Ad
 }
 
 /// What was added to an encounter, oldest first.
-pub async fn addenda(tx: &RegionTx, patient: PatientId, id: EncounterId) -> Result<Vec<Addendum>, Error> {
+pub async fn addenda(tx: &impl Reading, patient: PatientId, id: EncounterId) -> Result<Vec<Addendum>, Error> {
     let rows = tx.query(ADDENDA_OF, &[&tx.scope().org.uuid(), &patient.uuid(), &id.uuid()]).await?;
     try_join_all(rows.iter().map(|row| addendum(tx, patient, row))).await
 }
@@ -239,8 +239,8 @@ async fn seal<T: Serialize>(
     }
 }
 
-async fn unseal<T: DeserializeOwned>(
-    tx: &RegionTx,
+async fn unseal<T: DeserializeOwned + Send>(
+    tx: &impl Reading,
     row: &Row,
     (patient, id): (PatientId, EncounterId),
     column: &'static str,
@@ -254,7 +254,7 @@ async fn unseal<T: DeserializeOwned>(
     }
 }
 
-async fn encounter(tx: &RegionTx, row: &Row) -> Result<Encounter, Error> {
+async fn encounter(tx: &impl Reading, row: &Row) -> Result<Encounter, Error> {
     let id = EncounterId::from(row.get::<Uuid>("id")?);
     let patient = PatientId::from(row.get::<Uuid>("patient_id")?);
     let state = match row.get::<&str>("status")? {
@@ -287,8 +287,7 @@ async fn encounter(tx: &RegionTx, row: &Row) -> Result<Encounter, Error> {
                 .get::<&str>("service_jurisdiction")?
                 .parse()
                 .map_err(|_| Error::Row { column: "service_jurisdiction" })?,
-            provider: Npi::parse(row.get("provider_npi")?)
-                .map_err(|_| Error::Row { column: "provider_npi" })?,
+            provider: parse_npi(row.get("provider_npi")?).map_err(|_| Error::Row { column: "provider_npi" })?,
         },
         content,
         opened_at: row.get("opened_at")?,
@@ -309,7 +308,7 @@ fn read_heading(row: &Row) -> Result<Heading, Error> {
     })
 }
 
-async fn addendum(tx: &RegionTx, patient: PatientId, row: &Row) -> Result<Addendum, Error> {
+async fn addendum(tx: &impl Reading, patient: PatientId, row: &Row) -> Result<Addendum, Error> {
     let id = row.get::<Uuid>("id")?;
     let sealed = row.get::<Sealed>("body_sealed")?;
     Ok(Addendum {

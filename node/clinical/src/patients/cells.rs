@@ -2,7 +2,7 @@
 
 use residency_policy::PatientId;
 use serde::de::DeserializeOwned;
-use storage::{Cell, Error, Phi, RegionTx, Row, Sealed};
+use storage::{Cell, Error, Phi, Reading, RegionTx, Row, Sealed};
 use uuid::Uuid;
 
 use super::model::{Demographics, Listed, Patient, Token};
@@ -46,8 +46,8 @@ impl Cells {
     }
 }
 
-async fn unseal<T: DeserializeOwned>(
-    tx: &RegionTx,
+async fn unseal<T: DeserializeOwned + Send>(
+    tx: &impl Reading,
     row: &Row,
     id: PatientId,
     column: &'static str,
@@ -55,8 +55,8 @@ async fn unseal<T: DeserializeOwned>(
     tx.unseal(Cell::general(TABLE, id.uuid(), column), id, &row.get::<Sealed>(column)?).await
 }
 
-async fn unseal_opt<T: DeserializeOwned>(
-    tx: &RegionTx,
+async fn unseal_opt<T: DeserializeOwned + Send>(
+    tx: &impl Reading,
     row: &Row,
     id: PatientId,
     column: &'static str,
@@ -71,7 +71,7 @@ async fn unseal_opt<T: DeserializeOwned>(
 }
 
 /// A whole row.
-pub(super) async fn patient(tx: &RegionTx, row: &Row) -> Result<Patient, Error> {
+pub(super) async fn patient(tx: &impl Reading, row: &Row) -> Result<Patient, Error> {
     let id = PatientId::from(row.get::<Uuid>("id")?);
     // One after another: the first gets the patient's data key, and the others find it.
     let mrn = unseal::<Mrn>(tx, row, id, "mrn_sealed").await?;
@@ -100,7 +100,7 @@ pub(super) async fn patient(tx: &RegionTx, row: &Row) -> Result<Patient, Error> 
 }
 
 /// A row for work on a list.
-pub(super) async fn listed(tx: &RegionTx, row: &Row) -> Result<Listed, Error> {
+pub(super) async fn listed(tx: &impl Reading, row: &Row) -> Result<Listed, Error> {
     let id = PatientId::from(row.get::<Uuid>("id")?);
     let mrn = unseal::<Mrn>(tx, row, id, "mrn_sealed").await?;
     let given_name = unseal::<PersonName>(tx, row, id, "given_name_sealed").await?;

@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use jiff::Timestamp;
 use node_access::page::{PageRequest, Position};
 use residency_policy::PatientId;
-use storage::{BlindIndex, Error, IndexField, Phi, RegionTx};
+use storage::{BlindIndex, Error, IndexField, Phi, Reading, RegionTx, Row};
 use uuid::Uuid;
 
 use super::cells::{Cells, listed, patient, token};
@@ -156,7 +156,7 @@ WHERE org_id = $1 AND field = 'mrn' AND value_blind = $2";
 /// The constraint by which two patients of one organisation cannot have one number.
 pub const ONE_MRN: &str = "patient_index_one_mrn";
 
-/// Registers the transaction's patient.
+/// Registers the transaction's patient. Sent with the commit, which fails if this does.
 pub async fn insert(
     tx: &RegionTx,
     id: PatientId,
@@ -165,7 +165,7 @@ pub async fn insert(
 ) -> Result<(), Error> {
     let cells = Cells::seal(tx, id, person).await?;
     let (org, epoch) = (tx.scope().org.uuid(), epoch(tx));
-    tx.execute(
+    tx.put(
         INSERT,
         &[
             &id.uuid(),
@@ -187,7 +187,8 @@ pub async fn insert(
     index(tx, id, person).await
 }
 
-/// Changes a patient who was read with [`lock`] in the same transaction.
+/// Changes a patient who was read with [`lock`] in the same transaction. The indexes are sent with the commit, which
+/// fails if they do.
 pub async fn update(
     tx: &RegionTx,
     patient: &Patient,
@@ -221,7 +222,7 @@ pub async fn update(
     if changed != 1 {
         return Err(Error::NotOneRow);
     }
-    tx.execute(UNINDEX, &[&org, &id.uuid()]).await?;
+    tx.put(UNINDEX, &[&org, &id.uuid()]).await?;
     index(tx, id, person).await
 }
 
@@ -232,12 +233,11 @@ pub async fn remove(tx: &RegionTx, id: PatientId, reason: DeleteReason) -> Resul
     if removed != 1 {
         return Err(Error::NotOneRow);
     }
-    tx.execute(UNINDEX, &[&org, &id.uuid()]).await?;
-    Ok(())
+    tx.put(UNINDEX, &[&org, &id.uuid()]).await
 }
 
 /// One patient.
-pub async fn by_id(tx: &RegionTx, id: PatientId) -> Result<Option<Patient>, Error> {
+pub async fn by_id(tx: &impl Reading, id: PatientId) -> Result<Option<Patient>, Error> {
     match tx.query_opt(BY_ID, &[&tx.scope().org.uuid(), &id.uuid()]).await? {
         Some(row) => patient(tx, &row).await.map(Some),
         None => Ok(None),
@@ -261,26 +261,26 @@ pub async fn lock_version(tx: &RegionTx, id: PatientId) -> Result<Option<i32>, E
 }
 
 /// One patient without PHI; also how other features ask whether there is such a patient.
-pub async fn token_by_id(tx: &RegionTx, id: PatientId) -> Result<Option<Token>, Error> {
+pub async fn token_by_id(tx: &impl Reading, id: PatientId) -> Result<Option<Token>, Error> {
     tx.query_opt(TOKEN_BY_ID, &[&tx.scope().org.uuid(), &id.uuid()]).await?.map(|row| token(&row)).transpose()
 }
 
 /// A page of patients, whole.
-pub async fn list_full(tx: &RegionTx, page: &PageRequest) -> Result<Vec<Patient>, Error> {
+pub async fn list_full(tx: &impl Reading, page: &PageRequest) -> Result<Vec<Patient>, Error> {
     let (at, id) = before(page);
     let rows = tx.query(LIST_FULL, &[&tx.scope().org.uuid(), &at, &id, &page.fetch()]).await?;
     try_join_all(rows.iter().map(|row| patient(tx, row))).await
 }
 
 /// A page of patients for work on a list.
-pub async fn list_listed(tx: &RegionTx, page: &PageRequest) -> Result<Vec<Listed>, Error> {
+pub async fn list_listed(tx: &impl Reading, page: &PageRequest) -> Result<Vec<Listed>, Error> {
     let (at, id) = before(page);
     let rows = tx.query(LIST_LISTED, &[&tx.scope().org.uuid(), &at, &id, &page.fetch()]).await?;
     try_join_all(rows.iter().map(|row| listed(tx, row))).await
 }
 
 /// A page of patients without PHI.
-pub async fn list_tokens(tx: &RegionTx, page: &PageRequest) -> Result<Vec<Token>, Error> {
+pub async fn list_tokens(tx: &impl Reading, page: &PageRequest) -> Result<Vec<Token>, Error> {
     let (at, id) = before(page);
     let rows = tx.query(LIST_TOKENS, &[&tx.scope().org.uuid(), &at, &id, &page.fetch()]).await?;
     rows.iter().map(token).collect()
@@ -288,7 +288,7 @@ pub async fn list_tokens(tx: &RegionTx, page: &PageRequest) -> Result<Vec<Token>
 
 /// A page of the patients who fit. Nothing fits a search that has nothing left to go by after normalisation.
 pub async fn search(
-    tx: &RegionTx,
+    tx: &impl Reading,
     criteria: &Phi<Criteria>,
     page: &PageRequest,
 ) -> Result<Vec<Patient>, Error> {
@@ -307,29 +307,41 @@ pub async fn search(
     try_join_all(rows.iter().map(|row| patient(tx, row))).await
 }
 
-/// Who may be the same person: by family name and birth date, by phone, or by e-mail address.
-pub async fn duplicates(tx: &RegionTx, person: &Phi<Demographics>) -> Result<Vec<PatientId>, Error> {
-    let telling = [IndexField::FamilyNameBirthDate, IndexField::Phone, IndexField::Email];
-    let (fields, values) = terms(tx, person, &telling);
-    let rows = tx.query(DUPLICATES, &[&tx.scope().org.uuid(), &fields, &values]).await?;
-    rows.iter().map(|row| row.get::<Uuid>("patient_id").map(PatientId::from)).collect()
+/// Whom a new patient may be taken for.
+#[derive(Debug, Default)]
+pub struct Alike {
+    /// Who has the same medical record number.
+    pub holder: Option<PatientId>,
+    /// Who may be the same person: by family name and birth date, by phone, or by e-mail address.
+    pub duplicates: Vec<PatientId>,
 }
 
-/// Who has a person's medical record number already.
-pub async fn holder_of_mrn(tx: &RegionTx, person: &Phi<Demographics>) -> Result<Option<PatientId>, Error> {
-    let (_, values) = terms(tx, person, &[IndexField::Mrn]);
-    let Some(value) = values.first() else { return Ok(None) };
-    let row = tx.query_opt(MRN_HOLDER, &[&tx.scope().org.uuid(), value]).await?;
-    row.map(|row| row.get::<Uuid>("patient_id").map(PatientId::from)).transpose()
+/// Whom a person may be taken for.
+pub async fn alike(tx: &impl Reading, person: &Phi<Demographics>) -> Result<Alike, Error> {
+    let telling = [IndexField::FamilyNameBirthDate, IndexField::Phone, IndexField::Email];
+    let (fields, values) = terms(tx, person, &telling);
+    let (_, number) = terms(tx, person, &[IndexField::Mrn]);
+    let org = tx.scope().org.uuid();
+    let number: Option<&BlindIndex> = number.first();
+    let mut found =
+        tx.query_all(&[(MRN_HOLDER, &[&org, &number]), (DUPLICATES, &[&org, &fields, &values])]).await?;
+    let ids =
+        |rows: Vec<Row>| rows.iter().map(|row| row.get::<Uuid>("patient_id").map(PatientId::from)).collect();
+    let duplicates: Vec<PatientId> = found.pop().map_or(Ok(Vec::new()), ids)?;
+    let holder: Vec<PatientId> = found.pop().map_or(Ok(Vec::new()), ids)?;
+    Ok(Alike { holder: holder.first().copied(), duplicates })
 }
 
 async fn index(tx: &RegionTx, id: PatientId, person: &Phi<Demographics>) -> Result<(), Error> {
     let (fields, values) = terms(tx, person, &IndexField::ALL);
-    tx.execute(INDEX, &[&tx.scope().org.uuid(), &id.uuid(), &fields, &values]).await?;
-    Ok(())
+    tx.put(INDEX, &[&tx.scope().org.uuid(), &id.uuid(), &fields, &values]).await
 }
 
-fn terms(tx: &RegionTx, person: &Phi<Demographics>, of: &[IndexField]) -> (Vec<&'static str>, Vec<BlindIndex>) {
+fn terms(
+    tx: &impl Reading,
+    person: &Phi<Demographics>,
+    of: &[IndexField],
+) -> (Vec<&'static str>, Vec<BlindIndex>) {
     let blind = |field: &IndexField| {
         let term = person.as_ref().map(|person| person.term(*field)).transpose()?;
         Some((field.as_str(), tx.blind(*field, &term)?))

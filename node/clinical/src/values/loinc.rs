@@ -1,6 +1,8 @@
 //! A code for an observation.
 
-use super::{Wrong, luhn};
+use residency_policy::luhn_checks;
+
+use super::Wrong;
 
 /// A LOINC code: one to seven digits, a hyphen, and a check digit. That the code exists is not checked.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,7 +18,7 @@ impl Loinc {
         if !shaped || !digits(number) || !digits(check) {
             return Err(FORMAT);
         }
-        if !luhn::checks(number.bytes().chain(check.bytes())) {
+        if !luhn_checks(number.bytes().chain(check.bytes())) {
             return Err(Wrong::new("check-digit", "the last digit does not fit the others"));
         }
         Ok(Self(text.to_owned()))

@@ -1,5 +1,9 @@
 //! The API over HTTP, in process, on a real Postgres.
 
+mod appointments;
+mod book;
+mod calendars;
+mod crashes;
 mod document;
 mod encounters;
 mod forgotten;
@@ -9,3 +13,4 @@ mod organisations;
 mod patients;
 mod refusals;
 mod support;
+mod waitlist;

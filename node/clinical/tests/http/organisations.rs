@@ -40,6 +40,14 @@ async fn without_a_quorum_changes_are_refused_and_reads_go_on() {
     let refused = world.ask("org_admin", "POST", "/v1/orgs").json(&body).send().await.is(503);
     assert_eq!(refused.header("retry-after"), "2");
     refused.problem("control-unavailable");
+    let one = format!("/v1/orgs/{}", residency_policy::OrgId::from_bytes([7; 16]));
+    for method in ["PATCH", "DELETE"] {
+        let path = if method == "DELETE" { format!("{one}?reason=merged") } else { one.clone() };
+        let ask = world.ask("org_admin", method, &path).header("if-match", "\"1\"").json(&json!({}));
+        ask.send().await.is(503).problem("control-unavailable");
+    }
+    let fresh = world.ask("org_admin", "GET", "/v1/orgs?consistency=linearizable").send().await.is(503);
+    fresh.problem("control-unavailable");
     world.ask("org_admin", "GET", "/v1/orgs").send().await.is(200);
     let ready = world.ask("nobody", "GET", "/readyz").send().await.is(503).json();
     assert_eq!((&ready["status"], &ready["database"]["ok"]), (&json!("not-ready"), &json!(true)));

@@ -1,19 +1,14 @@
 //! A node's router on a throw-away region, and a caller.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use jiff::Timestamp;
-use node_access::{
-    ChangeRefused, Changes, Check, Checks, Credential, Directory, Here, Jurisdictions, Limits, LogIndex,
-    Metrics, NewOrganisation, OrgView, Parts, Readiness, RegionView,
-};
+use node_access::{Changes, Credential, Directory, Here, Jurisdictions, Limits, Metrics, Parts, Readiness};
 use residency_policy::{
     Entropy as _, Epoch, Home, Jurisdiction, KeyId, OrgId, OrgType, PatientId, Placement, PlacementState,
     Region, Role, Ruleset,
@@ -21,6 +16,8 @@ use residency_policy::{
 use serde_json::{Value, json};
 use storage::testing::{PostgresServer, TestEntropy, TestRegion};
 use tower::ServiceExt as _;
+
+use crate::book::Book;
 
 pub(crate) fn jurisdiction(code: &str) -> Jurisdiction {
     code.parse().expect("a jurisdiction")
@@ -32,96 +29,13 @@ pub(crate) fn random<T: From<[u8; 16]>>() -> T {
     T::from(bytes)
 }
 
-/// A directory that tests write.
-pub(crate) struct Book {
-    pub(crate) placements: Mutex<HashMap<PatientId, Placement>>,
-    pub(crate) keys: Mutex<HashMap<String, Credential>>,
-    pub(crate) organisations: Mutex<Vec<OrgView>>,
-    pub(crate) stale: AtomicBool,
-    pub(crate) quorum: AtomicBool,
-    /// Changes of the control plane are never answered.
-    pub(crate) hangs: AtomicBool,
-    rules: Arc<Ruleset>,
-    index: AtomicU64,
-}
-
-impl Directory for Book {
-    fn placement(&self, patient: PatientId) -> Option<Placement> {
-        self.placements.lock().expect("a lock").get(&patient).copied()
-    }
-
-    fn view_age(&self) -> Duration {
-        if self.stale.load(Ordering::SeqCst) { Duration::from_hours(1) } else { Duration::ZERO }
-    }
-
-    fn rules(&self) -> Option<Arc<Ruleset>> {
-        Some(Arc::clone(&self.rules))
-    }
-
-    fn authenticate(&self, bearer: &str, _now: Timestamp) -> Option<Credential> {
-        self.keys.lock().expect("a lock").get(bearer).copied()
-    }
-
-    fn region(&self, region: Region) -> Option<RegionView> {
-        self.regions().into_iter().find(|view| view.region == region)
-    }
-
-    fn regions(&self) -> Vec<RegionView> {
-        ["US-TX", "US-CA", "US-NY"]
-            .map(|code| RegionView {
-                region: Region(jurisdiction(code)),
-                url: format!("https://{}.example.net", code.to_lowercase()),
-            })
-            .to_vec()
-    }
-
-    fn organisation(&self, org: OrgId) -> Option<OrgView> {
-        self.organisations().into_iter().find(|view| view.id == org)
-    }
-
-    fn organisations(&self) -> Vec<OrgView> {
-        self.organisations.lock().expect("a lock").clone()
-    }
-}
-
-impl Changes for Book {
-    fn add_organisation(
-        &self,
-        new: NewOrganisation,
-    ) -> futures::future::BoxFuture<'_, Result<LogIndex, ChangeRefused>> {
-        Box::pin(async move {
-            if self.hangs.load(Ordering::SeqCst) {
-                std::future::pending::<()>().await;
-            }
-            if !self.quorum.load(Ordering::SeqCst) {
-                return Err(ChangeRefused::NoQuorum);
-            }
-            let NewOrganisation { id, name, org_type, serves } = new;
-            let mut all = self.organisations.lock().expect("a lock");
-            all.retain(|view| view.id != id);
-            all.push(OrgView { id, name, org_type, serves, active: true });
-            Ok(LogIndex(self.index.fetch_add(1, Ordering::SeqCst)))
-        })
-    }
-}
-
-impl Readiness for Book {
-    fn check(&self) -> futures::future::BoxFuture<'_, Checks> {
-        let control = if self.quorum.load(Ordering::SeqCst) {
-            Check::Right
-        } else {
-            Check::Wrong("the control plane has no quorum: start another of its members")
-        };
-        let right = Check::Right;
-        Box::pin(async move { Checks { database: right, keys: right, control, rules: right } })
-    }
-}
-
 /// One region's node.
 pub(crate) struct World {
     pub(crate) region: TestRegion,
     pub(crate) book: Arc<Book>,
     pub(crate) router: Router,
+    pub(crate) here: Here,
+    pub(crate) org: OrgId,
 }
 
 /// What came back.
@@ -229,10 +143,12 @@ impl World {
         let book = Arc::new(Book {
             placements: Mutex::default(),
             keys: Mutex::default(),
-            organisations: Mutex::default(),
+            state: Mutex::default(),
             stale: AtomicBool::new(false),
             quorum: AtomicBool::new(true),
             hangs: AtomicBool::new(false),
+            steps: AtomicI64::new(i64::MAX),
+            gone: tokio::sync::Notify::new(),
             rules: Arc::new(Ruleset::parse(rules).expect("rules")),
             index: AtomicU64::new(1),
         });
@@ -248,7 +164,7 @@ impl World {
             metrics: Arc::new(Metrics::default()),
         });
         let org = OrgId::random(&TestEntropy::default());
-        let world = Self { region, book, router: node_clinical::router(here) };
+        let world = Self { region, book, router: node_clinical::router(here.clone()), here, org };
         for &role in Role::ALL {
             world.key(role.as_str(), org, role, &["US-TX", "US-CA"]);
         }
@@ -263,6 +179,7 @@ impl World {
     pub(crate) fn key(&self, text: &str, org: OrgId, role: Role, jurisdictions: &[&str]) {
         let credential = Credential {
             key: KeyId::random(&TestEntropy::default()),
+            user: None,
             org,
             org_type: OrgType::Provider,
             role,

@@ -2,15 +2,25 @@
 
 pub mod api;
 
+use http::header::ETAG;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use node_access::idempotency::IdempotencyKey;
 use node_access::page::{PageInfo, PageRequest, Position};
-use node_access::{Act, Here, Jurisdictions, OpenCall, OrgView, Refused};
+use node_access::problem::not_found;
+use node_access::{Act, Credential, Here, Jurisdictions, LogIndex, OpenCall, OrgView, Refused, etag};
+use residency_policy::{OrgId, Problem, ProblemKind, wire};
+use ring::digest;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn routes() -> OpenApiRouter<Here> {
-    OpenApiRouter::new().routes(routes!(api::list::list, api::create::create)).routes(routes!(api::read::read))
+    OpenApiRouter::new().routes(routes!(api::list::list, api::create::create)).routes(routes!(
+        api::read::read,
+        api::update::update,
+        api::close::close
+    ))
 }
 
 /// An organisation.
@@ -33,6 +43,10 @@ pub struct OrganisationBody {
     pub serves: Vec<&'static str>,
     /// Whether its keys are good.
     pub active: bool,
+    /// Why it was closed for good, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(ceased|merged|contract-ended|entered-in-error|compromised)$", example = "merged")]
+    pub closed: Option<&'static str>,
 }
 
 /// A page of organisations.
@@ -53,12 +67,49 @@ impl From<OrgView> for OrganisationBody {
             kind: view.org_type.as_str(),
             serves: codes(view.serves),
             active: view.active,
+            closed: view.closed.map(residency_policy::Closure::as_str),
         }
     }
 }
 
 fn codes(set: Jurisdictions) -> Vec<&'static str> {
     set.iter().map(residency_policy::Jurisdiction::code).collect()
+}
+
+/// The headers of an answer that rests on the replicated log: how far in it the answer is.
+pub(crate) fn stands_at(index: LogIndex) -> HeaderMap {
+    [(HeaderName::from_static(wire::LOG_INDEX), HeaderValue::from(index.0))].into_iter().collect()
+}
+
+/// The same of an answer that shows one version of something.
+pub(crate) fn shown(version: u64, index: LogIndex) -> HeaderMap {
+    let mut headers = stands_at(index);
+    headers.insert(ETAG, etag::of(version));
+    headers
+}
+
+/// The organisation in the path, which must be the caller's own. Everybody may look at another one, so that it is
+/// there is no secret.
+fn own<A: Act>(call: &OpenCall<A>) -> Result<OrgView, Refused> {
+    let org: OrgId = call.path("id")?;
+    let view = call.here.directory.organisation(org).ok_or_else(not_found)?;
+    if org == call.caller.org { Ok(view) } else { Err(Problem::new(ProblemKind::Forbidden).into()) }
+}
+
+/// An id that follows from who asks and their idempotency key, so that a repeated request is the same change on every
+/// node of the cluster, and none of them has to remember it. A patient's id is never made like this.
+pub(crate) fn derived(of: &'static str, caller: &Credential, key: &IdempotencyKey) -> [u8; 16] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(of.as_bytes());
+    context.update(&caller.org.to_bytes());
+    context.update(&caller.key.to_bytes());
+    context.update(key.as_str().as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&context.finish().as_ref()[..16]);
+    // The bits of UUID version 4 and variant 1 (RFC 9562), so that the id is one like any other.
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    bytes
 }
 
 /// One page of a list that is in memory and in order.

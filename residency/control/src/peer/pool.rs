@@ -31,6 +31,8 @@ const CONNECTIONS: usize = 2;
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// After a failed connect, callers are told the same for this long instead of queueing up to try.
 const FAILURE_HOLDS: Duration = Duration::from_millis(100);
+/// How often a request that is held for a peer is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
 const KEEPALIVE_WAIT: Duration = Duration::from_secs(5);
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -78,6 +80,12 @@ pub enum PeerError {
         /// Who is there.
         found: PeerId,
     },
+    /// The peer was ending, and did nothing of the request.
+    #[error("{to} was ending and did not take the request")]
+    TurnedAway {
+        /// Where the peer is.
+        to: Endpoint,
+    },
     /// The connection broke after the request, or a part of it, was sent.
     #[error("the connection to {to} broke")]
     Broken {
@@ -87,7 +95,7 @@ pub enum PeerError {
 }
 
 impl PeerError {
-    /// Whether it is certain that the peer saw nothing of the request.
+    /// Whether it is certain that the peer did nothing of the request.
     pub fn not_sent(&self) -> bool {
         !matches!(self, Self::Broken { .. })
     }
@@ -104,6 +112,24 @@ pub struct PeerPool {
 struct Peer {
     slots: [Mutex<Slot>; CONNECTIONS],
     turn: AtomicUsize,
+    /// When it first could not be reached, while it has not been reached since.
+    away: StdMutex<Option<Instant>>,
+}
+
+impl Peer {
+    fn is_away(&self) {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
+    }
+
+    fn is_back(&self) {
+        *self.away.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether it is worth waiting for: it went away only so lately, or is back meanwhile.
+    fn may_be_back(&self, patience: Duration) -> bool {
+        let away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        !patience.is_zero() && away.is_none_or(|since| since.elapsed() < patience)
+    }
 }
 
 #[derive(Default)]
@@ -131,6 +157,11 @@ impl PeerPool {
         Self { tls, peers: Arc::default() }
     }
 
+    /// The certificates that it uses.
+    pub fn tls(&self) -> &PeerTls {
+        &self.tls
+    }
+
     /// Sends a request and gives the response as soon as its head is there. The URI needs a path only.
     pub async fn send<B>(
         &self,
@@ -142,22 +173,61 @@ impl PeerPool {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let mut request = addressed(to, request)?;
+        self.send_held(to, expect, request, Duration::ZERO).await
+    }
+
+    /// The same for a peer that may just be starting again: what was certainly not sent is held and tried again until
+    /// the peer has been away for so long. Of one that is away for longer, everybody is told so at once.
+    pub async fn send_held<B>(
+        &self,
+        to: &Endpoint,
+        expect: PeerExpect,
+        request: Request<B>,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, PeerError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let mut unsent = Some(addressed(to, request)?);
         let peer = self.peer(to, expect);
+        loop {
+            match self.attempt(&peer, to, expect, &mut unsent).await {
+                Err(PeerError::Unreachable { .. }) if unsent.is_some() && peer.may_be_back(patience) => {
+                    tokio::time::sleep(TRY_AGAIN).await;
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    /// Sends once. What was certainly not sent is there afterwards.
+    async fn attempt(
+        &self,
+        peer: &Peer,
+        to: &Endpoint,
+        expect: PeerExpect,
+        unsent: &mut Option<Request<Body>>,
+    ) -> Result<Response<Incoming>, PeerError> {
         // A pooled connection may have ended since. What was certainly not sent is sent once more.
         for _ in 0..=CONNECTIONS {
-            let mut sender = self.sender(&peer, to, expect).await?;
+            let mut sender = self.sender(peer, to, expect).await?;
             if sender.ready().await.is_err() {
                 continue;
             }
+            let Some(request) = unsent.take() else { break };
             match sender.try_send_request(request).await {
                 Ok(response) => return Ok(response),
                 Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
+                    Some(request) => *unsent = Some(request),
+                    None if was_not_taken(&error.into_error()) => {
+                        return Err(PeerError::TurnedAway { to: to.clone() });
+                    }
                     None => return Err(PeerError::Broken { to: to.clone() }),
                 },
             }
         }
+        peer.is_away();
         Err(PeerError::Unreachable { to: to.clone(), why: "connections end as soon as they are made".into() })
     }
 
@@ -183,10 +253,12 @@ impl PeerPool {
             Some(_) | None => match self.connect(to, expect).await {
                 Ok(sender) => {
                     // The old line's streams end in peace: each holds a clone of its sender.
+                    peer.is_back();
                     *slot = Slot { line: Some(Line { sender: sender.clone(), generation }), failed: None };
                     return Ok(sender);
                 }
                 Err(error) => {
+                    peer.is_away();
                     *slot = Slot { line: None, failed: Some((Instant::now(), error.clone())) };
                     error
                 }
@@ -230,6 +302,17 @@ impl PeerPool {
         });
         Ok(sender)
     }
+}
+
+/// Whether the other end said that it did nothing of a request: it was opened after the end of the connection was
+/// announced (RFC 9113 section 6.8), or refused as a stream (section 8.7). A connection that merely broke says neither.
+fn was_not_taken(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        let announced = cause.is_go_away() && cause.reason() == Some(h2::Reason::NO_ERROR);
+        let refused = cause.is_reset() && cause.reason() == Some(h2::Reason::REFUSED_STREAM);
+        cause.is_remote() && (announced || refused)
+    })
 }
 
 /// The request as HTTP/2 wants it: an absolute URI, no `Host`, a boxed body.

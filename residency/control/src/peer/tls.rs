@@ -18,6 +18,7 @@ use rustls::{
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{NotAPeer, PeerId};
 
@@ -64,6 +65,7 @@ pub enum TlsError {
 
 struct Loaded {
     own: PeerId,
+    until: i64,
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
 }
@@ -105,6 +107,11 @@ impl PeerTls {
         self.inner.loaded.load().own
     }
 
+    /// The second after the Unix epoch at which this node's own certificate ends.
+    pub fn own_until(&self) -> i64 {
+        self.inner.loaded.load().until
+    }
+
     /// For accepting peers: a client certificate is required, ALPN is h2. Ask for it for every connection.
     pub fn server_config(&self) -> Arc<ServerConfig> {
         self.inner.loaded.load().server.clone()
@@ -139,6 +146,9 @@ fn read(paths: &PeerPaths) -> Result<Loaded, TlsError> {
     let unusable = |e: &dyn fmt::Display| TlsError::Unusable(e.to_string());
     let chain = certificates(&paths.cert)?;
     let own = PeerId::from_chain(Some(&chain))?;
+    let leaf = chain.first().ok_or(NotAPeer::NoCertificate)?;
+    let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| NotAPeer::Malformed)?;
+    let until = parsed.validity().not_after.timestamp();
     let key = PrivateKeyDer::from_pem_file(&paths.key)
         .map_err(|source| TlsError::File { path: paths.key.clone(), source })?;
     let mut roots = RootCertStore::empty();
@@ -168,7 +178,7 @@ fn read(paths: &PeerPaths) -> Result<Loaded, TlsError> {
         .with_client_auth_cert(chain, key)
         .map_err(|e| unusable(&e))?;
     client.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(Loaded { own, server: Arc::new(server), client: Arc::new(client) })
+    Ok(Loaded { own, until, server: Arc::new(server), client: Arc::new(client) })
 }
 
 /// Accepts a certificate that the authority signed, that is valid now, and that names exactly one peer.

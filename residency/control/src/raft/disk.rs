@@ -3,7 +3,7 @@
 //! Log and vote go through one ordered queue, each job is one redb transaction with one fsync, and a job is answered
 //! after that fsync. The first failed write latches: the kernel marks pages clean when an fsync fails, so a later
 //! fsync could succeed over lost bytes ("Can applications recover from fsync failures?", USENIX ATC 2020). After it
-//! every write fails, and the process must end.
+//! every write fails, the process must end, and the next one copies the file before it believes it.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -14,10 +14,13 @@ use std::time::Duration;
 
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
-use residency_policy::NodeId;
+use residency_policy::{DiskId, NodeId};
 use tokio::sync::{oneshot, watch};
 
+use super::remembered::Remembered;
+use super::suspect;
 use crate::snapshot_file;
+use crate::system::SystemEntropy;
 
 pub(super) const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -25,8 +28,10 @@ pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 pub(super) const VOTE: &str = "vote";
 pub(super) const COMMITTED: &str = "committed";
 pub(super) const PURGED: &str = "purged";
+const REMEMBERED: &str = "remembered";
 const LOG_FILE: &str = "log.redb";
 const NODE: &str = "node";
+const DISK: &str = "disk";
 
 /// How much of the log's file redb keeps in memory. Its own default of 1 GiB would not fit a small node.
 const CACHE_BYTES: usize = 8 << 20;
@@ -69,12 +74,15 @@ impl OpenError {
 pub struct Latched(pub Arc<str>);
 
 /// One change of the file.
-pub(super) enum Work {
+pub(crate) enum Work {
     Append(Vec<(u64, Vec<u8>)>),
     Vote(Vec<u8>),
     Committed(Vec<u8>),
     TruncateFrom(u64),
     PurgeThrough(u64, Vec<u8>),
+    /// When the view was last proven. What is committed goes with it, so that a member which starts from here has
+    /// applied as much as it had then.
+    Remember(Vec<u8>),
 }
 
 struct Job {
@@ -85,6 +93,8 @@ struct Job {
 /// The file. It is closed when the last clone is gone.
 pub(super) struct Opened {
     pub(super) database: Database,
+    /// Made with the file, and gone with it.
+    pub(super) id: DiskId,
     /// Dropped after the database, which tells whoever waits that the file is free.
     _closed: watch::Sender<()>,
 }
@@ -102,11 +112,16 @@ pub struct Disk {
 #[derive(Clone)]
 struct Latch {
     first: Arc<OnceLock<Latched>>,
+    /// Where the file lies, if it is one.
+    dir: Option<Arc<Path>>,
     told: Arc<watch::Sender<Option<Latched>>>,
 }
 
 impl Latch {
     fn close(&self, error: &redb::Error) -> Latched {
+        if let Some(dir) = &self.dir {
+            suspect::mark(dir);
+        }
         let latched = self.first.get_or_init(|| Latched(error.to_string().into())).clone();
         tracing::error!(%latched, "a write of the control plane's log failed");
         self.told.send_replace(Some(latched.clone()));
@@ -123,25 +138,27 @@ impl Disk {
         if let Some(path) = snapshot_file::open_to_others(dir, LOG_FILE).map_err(failed)? {
             return Err(OpenError::OpenToOthers(path));
         }
+        suspect::renew(dir, LOG_FILE).map_err(failed)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(dir.join(LOG_FILE)).map_err(failed)?;
         let backend = FileBackend::new(file).map_err(OpenError::database)?;
         let database = builder().create_with_backend(backend).map_err(OpenError::database)?;
         snapshot_file::sync_dir(dir).map_err(failed)?;
-        Self::start(database, node)
+        Self::start(database, node, Some(dir))
     }
 
     /// Opens or creates the log on something that models a disk.
     pub fn open_on(backend: impl StorageBackend, node: NodeId) -> Result<Self, OpenError> {
-        Self::start(builder().create_with_backend(backend).map_err(OpenError::database)?, node)
+        Self::start(builder().create_with_backend(backend).map_err(OpenError::database)?, node, None)
     }
 
-    fn start(database: Database, node: NodeId) -> Result<Self, OpenError> {
-        claim(&database, node)?;
+    fn start(database: Database, node: NodeId, dir: Option<&Path>) -> Result<Self, OpenError> {
+        let id = claim(&database, node)?;
         let (closed_sender, closed) = watch::channel(());
-        let opened = Arc::new(Opened { database, _closed: closed_sender });
-        let latch = Latch { first: Arc::default(), told: Arc::new(watch::channel(None).0) };
+        let opened = Arc::new(Opened { database, id, _closed: closed_sender });
+        let told = Arc::new(watch::channel(None).0);
+        let latch = Latch { first: Arc::default(), dir: dir.map(Into::into), told };
         let (jobs, queue) = channel();
         let writer = Writer { opened: opened.clone(), latch: latch.clone(), committed: None };
         std::thread::Builder::new()
@@ -152,11 +169,22 @@ impl Disk {
     }
 
     /// Queues a write and waits until it is on disk.
-    pub(super) async fn write(&self, work: Work) -> Result<(), Latched> {
+    pub(crate) async fn write(&self, work: Work) -> Result<(), Latched> {
         let (done, answer) = oneshot::channel();
         let stopped = || Latched("the writer has stopped".into());
         self.jobs.send(Job { work, done }).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
+    }
+
+    /// Which disk this is.
+    pub(crate) fn id(&self) -> DiskId {
+        self.opened.id
+    }
+
+    /// When the view was last proven, if that can be read.
+    pub(crate) fn remembered(&self) -> Option<Remembered> {
+        let bytes = meta(&self.opened, REMEMBERED).ok().flatten()?;
+        postcard::from_bytes(&bytes).ok()
     }
 
     /// Tells of the first write that failed.
@@ -176,9 +204,9 @@ fn builder() -> redb::Builder {
     builder
 }
 
-/// Writes whose disk this is, or finds that it is another's.
-fn claim(database: &Database, node: NodeId) -> Result<(), OpenError> {
-    let found = {
+/// Writes whose disk this is and gives it an id, or finds that it is another's.
+fn claim(database: &Database, node: NodeId) -> Result<DiskId, OpenError> {
+    let (found, disk) = {
         let write = database.begin_write().map_err(OpenError::database)?;
         let found = {
             write.open_table(LOG).map_err(OpenError::database)?;
@@ -187,16 +215,25 @@ fn claim(database: &Database, node: NodeId) -> Result<(), OpenError> {
             if found.is_none() {
                 meta.insert(NODE, node.0.to_le_bytes().as_slice()).map_err(OpenError::database)?;
             }
-            found
+            let disk = meta.get(DISK).map_err(OpenError::database)?.map(|value| value.value().to_vec());
+            let disk = if let Some(bytes) = disk {
+                <[u8; 16]>::try_from(bytes.as_slice()).ok().map(DiskId::from_bytes)
+            } else {
+                let new = DiskId::random(&SystemEntropy::new());
+                meta.insert(DISK, new.to_bytes().as_slice()).map_err(OpenError::database)?;
+                Some(new)
+            };
+            (found, disk)
         };
         write.commit().map_err(OpenError::database)?;
         found
     };
+    let unreadable = || OpenError::Database("its owner cannot be read".into());
     match found.map(|bytes| <[u8; 8]>::try_from(bytes.as_slice()).map(u64::from_le_bytes)) {
-        None => Ok(()),
-        Some(Ok(found)) if found == node.0 => Ok(()),
+        None => disk.ok_or_else(unreadable),
+        Some(Ok(found)) if found == node.0 => disk.ok_or_else(unreadable),
         Some(Ok(found)) => Err(OpenError::OtherNode { found: NodeId(found), expected: node }),
-        Some(Err(_)) => Err(OpenError::Database("its owner cannot be read".into())),
+        Some(Err(_)) => Err(unreadable()),
     }
 }
 
@@ -269,6 +306,9 @@ fn transact(database: &Database, work: Option<Work>, committed: Option<Vec<u8>>)
             Some(Work::PurgeThrough(last, id)) => {
                 log.retain_in(..=last, |_, _| false)?;
                 meta.insert(PURGED, id.as_slice())?;
+            }
+            Some(Work::Remember(proof)) => {
+                meta.insert(REMEMBERED, proof.as_slice())?;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! How old this member's view is, without trusting anybody's wall clock.
+//! How old this member's view is, without trusting anybody's wall clock while it runs.
 //!
 //! A leader notes, for every peer, when it *sent* the last append that the peer accepted. An instant after which a
 //! quorum accepted is one at which nobody else led, so whatever was acknowledged to any client before it is in the
@@ -10,6 +10,11 @@
 //! made after that, so once everything up to its commit index is applied here, the view is at most as old as the
 //! stamp plus the leader's age. A message that was delayed for minutes carries an old stamp and proves as little as
 //! it should, and so does a leader that was cut off from its quorum.
+//!
+//! A process that has just started has no such proof, and without a quorum it gets none. It then goes by what the
+//! process before it wrote down (see [`super::remembered`]): a moment of the wall clock, and the entry up to which
+//! the view must have come for it to hold. That serves this member's own view alone, and only until the first proof
+//! of this run; what a leader sends along, and how long it takes proposals, rests on this run's proofs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +46,8 @@ pub(crate) struct Freshness {
     process: u64,
     /// The latest proven instant in microseconds after `start`, plus one; zero is never.
     proven: AtomicU64,
+    /// How old the view was at `start` by what an earlier run wrote down, in microseconds plus one; zero is unknown.
+    remembered: AtomicU64,
     waiting: Mutex<Waiting>,
     accepted: Mutex<Accepted>,
 }
@@ -59,6 +66,8 @@ struct Waiting {
     next: Option<(u64, u64)>,
     /// The latest one after it.
     last: Option<(u64, u64)>,
+    /// What an earlier run wrote down: up to where, and how old that was at the start.
+    remembered: Option<(u64, u64)>,
 }
 
 impl Freshness {
@@ -69,6 +78,7 @@ impl Freshness {
             start: Instant::now(),
             process: u64::from_le_bytes(process),
             proven: AtomicU64::new(0),
+            remembered: AtomicU64::new(0),
             waiting: Mutex::default(),
             accepted: Mutex::default(),
         }
@@ -78,10 +88,32 @@ impl Freshness {
         u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX - 1)
     }
 
-    /// How old the view is; `None` before the first proof.
+    /// How old the view is; `None` where neither this run nor an earlier one can say.
     pub(crate) fn age(&self) -> Option<Duration> {
+        self.shown().or_else(|| {
+            let at_start = self.remembered.load(Ordering::Acquire).checked_sub(1)?;
+            Some(Duration::from_micros(at_start).saturating_add(self.start.elapsed()))
+        })
+    }
+
+    /// How old the view is by what was heard in this run; `None` before the first proof.
+    pub(crate) fn shown(&self) -> Option<Duration> {
         let proven = self.proven.load(Ordering::Acquire).checked_sub(1)?;
         Some(Duration::from_micros(self.micros().saturating_sub(proven)))
+    }
+
+    /// An earlier run knew this view to be so old by now, once it holds everything up to `applied`.
+    pub(crate) fn resume(&self, age: Duration, applied: u64) {
+        let Ok(micros) = u64::try_from(age.as_micros()) else { return };
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.remembered = Some((applied, micros));
+        self.remember(&mut waiting);
+    }
+
+    fn remember(&self, waiting: &mut Waiting) {
+        if let Some((_, micros)) = waiting.remembered.take_if(|(applied, _)| *applied <= waiting.applied) {
+            self.remembered.store(micros.saturating_add(1), Ordering::Release);
+        }
     }
 
     /// The present moment, to be sent back by the leader.
@@ -135,6 +167,7 @@ impl Freshness {
     pub(crate) fn applied(&self, index: u64) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.applied = waiting.applied.max(index);
+        self.remember(&mut waiting);
         while let Some((commit, instant)) = waiting.next
             && commit <= waiting.applied
         {
@@ -192,6 +225,25 @@ mod tests {
         assert!(view.age().is_some());
         view.applied(8);
         assert!(view.proven.load(Ordering::Acquire) > late.micros);
+    }
+
+    #[test]
+    fn what_an_earlier_run_wrote_down_holds_once_as_much_is_applied_and_until_this_run_knows_better() {
+        let hour = Duration::from_hours(1);
+        let view = Freshness::new(&Fixed(1));
+        view.applied(6);
+        view.resume(hour, 7);
+        assert_eq!(view.age(), None, "less is applied than was then");
+        view.applied(7);
+        assert!(view.age().is_some_and(|age| age >= hour && age < hour * 2));
+        assert_eq!(view.shown(), None, "it is no proof for anybody else");
+        view.heard(proof(view.stamp()), 7);
+        assert!(view.age().is_some_and(|age| age < hour));
+
+        let behind = Freshness::new(&Fixed(1));
+        behind.applied(9);
+        behind.resume(hour, 7);
+        assert!(behind.age().is_some(), "the control: as much was applied before");
     }
 
     #[test]

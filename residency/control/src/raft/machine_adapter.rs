@@ -1,21 +1,21 @@
 //! The state machine as Raft drives it, and the view of it that readers share.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot, StorageIOError};
+use residency_policy::NodeId;
 use tokio::sync::watch;
 
 use super::freshness::{Freshness, Stamp};
+use super::kept::Kept;
+use super::spool::Spool;
 use super::types::{Entry, LogId, Member, SnapshotMeta, StorageError, StoredMembership, TypeConfig};
 use crate::command::Outcome;
 use crate::machine::{State, apply};
-use crate::snapshot;
-use crate::snapshot_file;
+use crate::seats;
 
 /// The state and how far it got. Both change together.
 #[derive(Clone, Default)]
@@ -80,80 +80,40 @@ impl View {
 /// Raft's state machine.
 pub struct Machine {
     view: Arc<View>,
-    file: Arc<SnapshotFile>,
-}
-
-/// The snapshot on disk. Only one is written at a time, and never an older one over a newer one.
-struct SnapshotFile {
-    dir: PathBuf,
-    last: Mutex<Option<LogId>>,
-    built: AtomicU64,
-}
-
-fn failed_read(error: &(impl std::error::Error + 'static)) -> StorageError {
-    StorageIOError::read_snapshot(None, AnyError::new(error)).into()
-}
-
-fn failed_write(error: &(impl std::error::Error + 'static)) -> StorageError {
-    StorageIOError::write_snapshot(None, AnyError::new(error)).into()
+    kept: Arc<Kept>,
 }
 
 impl Machine {
     /// Restores the machine from the snapshot in this folder, if there is one.
     pub fn open(dir: &Path, view: Arc<View>) -> Result<Self, StorageError> {
-        let machine = Self {
-            view,
-            file: Arc::new(SnapshotFile {
-                dir: dir.to_owned(),
-                last: Mutex::default(),
-                built: AtomicU64::new(0),
-            }),
-        };
-        if let Some((meta, image)) = machine.file.read()? {
-            let state = snapshot::restore(&image).map_err(|e| failed_read(&e))?;
+        let (kept, there) = Kept::open(dir)?;
+        let machine = Self { view, kept: Arc::new(kept) };
+        if let Some((meta, state)) = there {
             machine.take(&meta, state);
-            *machine.file.last.lock().unwrap_or_else(PoisonError::into_inner) = meta.last_log_id;
         }
         Ok(machine)
     }
 
-    fn take(&self, meta: &SnapshotMeta, state: State) {
-        self.view.write(|applied| {
-            *applied = Applied { state, last: meta.last_log_id, membership: meta.last_membership.clone() };
-        });
-    }
-}
-
-impl SnapshotFile {
-    fn read(&self) -> Result<Option<(SnapshotMeta, Vec<u8>)>, StorageError> {
-        let Some((meta, image)) = snapshot_file::read(&self.dir).map_err(|e| failed_read(&e))? else {
-            return Ok(None);
-        };
-        let meta = postcard::from_bytes(&meta).map_err(|e| failed_read(&e))?;
-        Ok(Some((meta, image.into())))
-    }
-
-    fn replace(&self, meta: &SnapshotMeta, image: &[u8]) -> Result<(), StorageError> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if *last > meta.last_log_id {
-            return Ok(());
-        }
-        let described = postcard::to_allocvec(meta).map_err(|e| failed_write(&e))?;
-        snapshot_file::replace(&self.dir, &described, image).map_err(|e| failed_write(&e))?;
-        *last = meta.last_log_id;
-        Ok(())
+    /// Puts a state in the place of the present one, which is given back: letting go of a large one takes a while.
+    fn take(&self, meta: &SnapshotMeta, mut state: State) -> Applied {
+        // A snapshot from before ids were kept holds none of them, and its members are known all the same.
+        seats::seat(&mut state, meta.last_membership.nodes().map(|(id, _)| NodeId(*id)));
+        let new = Applied { state, last: meta.last_log_id, membership: meta.last_membership.clone() };
+        self.view.write(|applied| std::mem::replace(applied, new))
     }
 }
 
 /// One log entry's change. The outcomes answer the proposals in it, in order.
 fn apply_entry(applied: &mut Applied, entry: Entry) -> Vec<Outcome> {
     applied.last = Some(entry.log_id);
+    applied.state.directory.settle();
     match entry.payload {
         EntryPayload::Blank => Vec::new(),
         EntryPayload::Normal(batch) => {
             batch.0.into_iter().map(|command| apply(&mut applied.state, command)).collect()
         }
         EntryPayload::Membership(membership) => {
+            seats::seat(&mut applied.state, membership.nodes().map(|(id, _)| NodeId(*id)));
             applied.membership = StoredMembership::new(Some(entry.log_id), membership);
             Vec::new()
         }
@@ -177,62 +137,54 @@ impl RaftStateMachine<TypeConfig> for Machine {
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
-        // The clone shares the directory's shards; what changes from here on is copied shard by shard.
-        Builder { applied: self.view.read(Applied::clone), file: self.file.clone() }
+        // The clone shares what is large with the living state, and what changes from here on does not change in it.
+        Builder { applied: self.view.read(Applied::clone), kept: self.kept.clone() }
     }
 
-    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, StorageError> {
-        Ok(Box::default())
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Spool>, StorageError> {
+        let kept = self.kept.clone();
+        blocking(move || kept.receive()).await.map(Box::new)
     }
 
     async fn install_snapshot(
         &mut self,
         meta: &SnapshotMeta,
-        snapshot: Box<Cursor<Vec<u8>>>,
+        snapshot: Box<Spool>,
     ) -> Result<(), StorageError> {
-        let (file, described) = (self.file.clone(), meta.clone());
-        let state = blocking(move || {
-            let image = snapshot.into_inner();
-            let state = snapshot::restore(&image).map_err(|e| failed_read(&e))?;
-            file.replace(&described, &image)?;
-            Ok(state)
-        })
-        .await?;
-        self.take(meta, state);
+        let (file, draft) = snapshot.into_parts().await;
+        let (kept, described) = (self.kept.clone(), meta.clone());
+        let state = blocking(move || kept.install(&described, file, draft)).await?;
+        let past = self.take(meta, state);
+        tokio::task::spawn_blocking(move || drop(past));
         Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<TypeConfig>>, StorageError> {
-        let file = self.file.clone();
-        let found = blocking(move || file.read()).await?;
-        Ok(found.map(|(meta, image)| Snapshot { meta, snapshot: Box::new(Cursor::new(image)) }))
+        let kept = self.kept.clone();
+        let found = blocking(move || kept.present()).await?;
+        Ok(found.map(|(meta, spool)| Snapshot { meta, snapshot: Box::new(spool) }))
     }
 }
 
 /// Builds a snapshot of the state as it was when the builder was made.
 pub struct Builder {
     applied: Applied,
-    file: Arc<SnapshotFile>,
+    kept: Arc<Kept>,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
     async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, StorageError> {
-        let number = self.file.built.fetch_add(1, Ordering::Relaxed);
         let last = self.applied.last;
         let place = last.map_or_else(|| "0-0".to_owned(), |id| format!("{}-{}", id.leader_id.term, id.index));
         let meta = SnapshotMeta {
             last_log_id: last,
             last_membership: self.applied.membership.clone(),
-            snapshot_id: format!("{place}-{number}"),
+            snapshot_id: format!("{place}-{}", self.kept.next_number()),
         };
-        let (file, state, described) = (self.file.clone(), self.applied.state.clone(), meta.clone());
-        let image = blocking(move || {
-            let image = snapshot::encode(&state).map_err(|e| failed_write(&e))?;
-            file.replace(&described, &image)?;
-            Ok(Vec::from(image))
-        })
-        .await?;
-        Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(image)) })
+        let (kept, state, described) =
+            (self.kept.clone(), std::mem::take(&mut self.applied.state), meta.clone());
+        let spool = blocking(move || kept.build(&described, &state)).await?;
+        Ok(Snapshot { meta, snapshot: Box::new(spool) })
     }
 }
 
@@ -240,7 +192,9 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
 ) -> Result<T, StorageError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(failed_write(&e)))
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|e| Err(StorageIOError::write_snapshot(None, AnyError::new(&e)).into()))
 }
 
 /// The members as this view has them: node id -> (member, whether it votes).

@@ -1,16 +1,18 @@
 //! Who belongs to the control plane.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use openraft::ChangeMembers;
 use openraft::error::{ChangeMembershipError, ClientWriteError, InitializeError, RaftError};
 use residency_policy::NodeId;
+use serde::{Deserialize, Serialize};
 
 use super::types::{Member, Raft};
 
 /// Why the membership is as it was.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
 pub enum MembershipError {
     /// The cluster was initialised before.
     #[error("the control plane is initialised already")]
@@ -33,6 +35,44 @@ pub enum MembershipError {
     /// A voter must be a learner first.
     #[error("node {0} is not a learner yet")]
     UnknownNode(NodeId),
+    /// The id belonged to a member that is gone.
+    #[error("node {0} was a member before, and a node id is never used again: take one that is new")]
+    IdUsed(NodeId),
+    /// The id belongs to a member that is there.
+    #[error("node {0} is a member already, of another kind or at another address")]
+    OtherMember(NodeId),
+    /// A member that does not answer would only weaken the quorum as a voter.
+    #[error("node {0} does not answer the leader, so it cannot vote yet")]
+    Silent(NodeId),
+    /// A member that has not caught up would hold up every change as a voter.
+    #[error("node {node} has not caught up: {missing} log entries are missing there")]
+    Behind {
+        /// Which member.
+        node: NodeId,
+        /// How many entries of the leader's log it has not got.
+        missing: u64,
+    },
+    /// Without this voter those that are left could decide nothing.
+    #[error(
+        "without node {node} there would be {left} voters, of which {needed} must answer for any change, \
+         and only {answering} do now"
+    )]
+    WouldLoseQuorum {
+        /// Who was to be removed.
+        node: NodeId,
+        /// How many voters would be left.
+        left: usize,
+        /// How many of those answer now.
+        answering: usize,
+        /// How many of them must.
+        needed: usize,
+    },
+    /// The leader was to be removed and found nobody to lead after it.
+    #[error("node {0} leads, and no other voter could take the lead; try again")]
+    StillLeads(NodeId),
+    /// Nobody leads.
+    #[error("the control plane has no quorum; nothing was changed")]
+    NoQuorum,
     /// Not in time: it may or may not take effect.
     #[error("the change was not committed in time; it may or may not take effect")]
     Timeout,
@@ -67,25 +107,17 @@ pub(crate) async fn add_learner(
         Some(_) => ChangeMembers::SetNodes(BTreeMap::from([(node.0, member)])),
         None => ChangeMembers::AddNodes(BTreeMap::from([(node.0, member)])),
     };
-    change_members(raft, change, within).await
+    change_members(raft, change, true, within).await
 }
 
-/// Makes exactly these members the voters; voters that are no longer named stay on as learners.
-pub(crate) async fn change_voters(
-    raft: &Raft,
-    voters: BTreeSet<NodeId>,
-    within: Duration,
-) -> Result<(), MembershipError> {
-    let voters = voters.into_iter().map(|id| id.0).collect();
-    change_members(raft, ChangeMembers::ReplaceAllVoters(voters), within).await
-}
-
-async fn change_members(
+/// Makes one change. Voters that lose their vote stay on as learners where `retain` says so.
+pub(crate) async fn change_members(
     raft: &Raft,
     change: ChangeMembers<u64, Member>,
+    retain: bool,
     within: Duration,
 ) -> Result<(), MembershipError> {
-    let result = tokio::time::timeout(within, raft.change_membership(change, true)).await;
+    let result = tokio::time::timeout(within, raft.change_membership(change, retain)).await;
     match result.map_err(|_| MembershipError::Timeout)? {
         Ok(_) => Ok(()),
         Err(RaftError::Fatal(_)) => Err(MembershipError::ShuttingDown),

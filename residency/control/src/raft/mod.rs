@@ -7,9 +7,13 @@
 
 pub mod disk;
 pub(crate) mod freshness;
+pub(crate) mod kept;
 pub mod log;
 pub mod machine_adapter;
 pub(crate) mod membership;
 pub(crate) mod network;
+pub(crate) mod remembered;
+pub mod spool;
+pub(crate) mod suspect;
 pub mod types;
 pub(crate) mod wire;

@@ -1,7 +1,7 @@
 //! Raft's calls to other members, over the pooled mutual TLS of [`crate::peer`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -22,8 +22,10 @@ use super::freshness::Proof;
 use super::machine_adapter::View;
 use super::types::{Member, TypeConfig};
 use super::wire::{self, Answer};
+use crate::FatalReason;
 use crate::peer::{PeerError, PeerExpect, PeerPool};
-use residency_policy::NodeId;
+use residency_policy::{DiskId, NodeId};
+use tokio::sync::watch;
 
 /// The largest answer that is read.
 const ANSWER_BYTES: usize = 4 << 20;
@@ -49,6 +51,16 @@ pub(crate) struct Calls {
     /// What this node's configuration says of other members, which goes before what the membership says: an
     /// operator who moved a member must be able to say so before the cluster can agree on anything.
     pub(crate) configured: BTreeMap<NodeId, Member>,
+    /// This member.
+    pub(crate) own: NodeId,
+    /// Its disk.
+    pub(crate) disk: DiskId,
+    /// Whose disk is known to be which.
+    pub(crate) view: Arc<View>,
+    /// Which disk each member says that it has.
+    pub(crate) heard: Mutex<BTreeMap<u64, DiskId>>,
+    /// Told when another member says that this one is none.
+    pub(crate) fatal: watch::Sender<Option<FatalReason>>,
 }
 
 impl Calls {
@@ -70,14 +82,49 @@ impl Calls {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = http::Uri::from_static(route);
+        let expected = self.view.read(|applied| applied.state.seats().get(&NodeId(id)).copied().flatten());
+        for (name, disk) in [(wire::DISK, Some(self.disk)), (wire::DISK_EXPECTED, expected)] {
+            if let Some(value) = disk.and_then(wire::disk_value) {
+                request.headers_mut().insert(name, value);
+            }
+        }
         let expect = PeerExpect::Member(member.kind, NodeId(id));
         let response = self.pool.send(&member.endpoint(), expect, request).await?;
-        if response.status() != StatusCode::OK {
-            return Err(CallError::Status(response.status()));
+        match response.status() {
+            StatusCode::OK => {}
+            status => {
+                match status {
+                    StatusCode::GONE => self.end(FatalReason::Removed(self.own)),
+                    StatusCode::CONFLICT => self.end(FatalReason::OtherDisk(self.own)),
+                    _ => {}
+                }
+                return Err(CallError::Status(status));
+            }
+        }
+        if let Some(disk) = wire::disk_of(response.headers(), &wire::DISK) {
+            self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(id, disk);
         }
         let answer = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;
         let answer = answer.map_err(|_| CallError::Answer)?.to_bytes();
         postcard::from_bytes(&answer).map_err(|_| CallError::Answer)
+    }
+}
+
+impl Calls {
+    /// What one member says of another is final: ids are never used again, and disks never change hands.
+    fn end(&self, reason: FatalReason) {
+        self.fatal.send_if_modified(|told| {
+            let new = told.is_none();
+            if new {
+                *told = Some(reason);
+            }
+            new
+        });
+    }
+
+    /// The disk that a member said it has, since this member runs.
+    pub(crate) fn disk_of(&self, id: u64) -> Option<DiskId> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
     }
 }
 
@@ -157,7 +204,7 @@ impl RaftNetwork<TypeConfig> for Client {
         self.proof = self
             .view
             .freshness
-            .age()
+            .shown()
             .map(|age| Proof { heard: stamp, age_micros: u64::try_from(age.as_micros()).unwrap_or(u64::MAX) });
         Ok(response)
     }

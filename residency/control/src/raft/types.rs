@@ -1,10 +1,10 @@
 //! What Raft replicates, answers and addresses here.
 
 use std::fmt;
-use std::io::Cursor;
 
 use serde::{Deserialize, Serialize};
 
+use super::spool::Spool;
 use crate::command::{Command, Outcome};
 use crate::host::{Endpoint, Host};
 use crate::peer::PeerKind;
@@ -16,7 +16,7 @@ openraft::declare_raft_types!(
         R = Vec<Outcome>,
         NodeId = u64,
         Node = Member,
-        SnapshotData = Cursor<Vec<u8>>,
+        SnapshotData = Spool,
 );
 
 /// A running Raft member.

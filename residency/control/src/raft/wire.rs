@@ -1,10 +1,12 @@
 //! The bodies of the peer routes, in postcard.
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use openraft::error::{Fatal, InstallSnapshotError, RaftError};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest,
     VoteResponse,
 };
+use residency_policy::DiskId;
 use serde::{Deserialize, Serialize};
 
 use super::freshness::{Proof, Stamp};
@@ -16,6 +18,27 @@ pub(crate) const VOTE: &str = "/raft/vote";
 pub(crate) const SNAPSHOT: &str = "/raft/snapshot";
 pub(crate) const PROPOSE: &str = "/control/propose";
 pub(crate) const BARRIER: &str = "/control/barrier";
+pub(crate) const REPORT: &str = "/control/report";
+pub(crate) const ROSTER: &str = "/control/roster";
+pub(crate) const LEAD: &str = "/control/lead";
+
+/// Every route, to tell one that is not for the caller from one that is not there.
+pub(crate) const ROUTES: [&str; 8] = [APPEND, VOTE, SNAPSHOT, PROPOSE, BARRIER, REPORT, ROSTER, LEAD];
+
+/// In every call and every answer: the disk of the member that sends it.
+pub(crate) const DISK: HeaderName = HeaderName::from_static("domicile-disk");
+/// In a call, where the caller knows it: the disk of the member that is called.
+pub(crate) const DISK_EXPECTED: HeaderName = HeaderName::from_static("domicile-disk-expected");
+
+/// A disk as a header.
+pub(crate) fn disk_value(disk: DiskId) -> Option<HeaderValue> {
+    HeaderValue::try_from(disk.to_string()).ok()
+}
+
+/// The disk that a header names, if it names one.
+pub(crate) fn disk_of(headers: &HeaderMap, name: &HeaderName) -> Option<DiskId> {
+    headers.get(name)?.to_str().ok()?.parse().ok()
+}
 
 /// An append, with what proves the follower's view.
 #[derive(Serialize, Deserialize)]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use residency_policy::NodeId;
+use residency_policy::{Clock, NodeId};
 use serde::{Deserialize, Serialize};
 
 use crate::peer::{PeerId, PeerKind, PeerPool, PeerTls};
@@ -73,6 +74,8 @@ pub struct Config {
     pub learners: BTreeMap<NodeId, Member>,
     /// How often and how long.
     pub timings: Timings,
+    /// The wall clock, asked only for how long ago another run of this member ended.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Why a member cannot start.
@@ -138,5 +141,17 @@ impl PeerKind {
 
 /// Why this member can no longer take part. The process must say so and end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the control plane's member stopped: {0}")]
-pub struct FatalReason(pub String);
+pub enum FatalReason {
+    /// Its log, or Raft itself, can not go on.
+    #[error("the control plane's member stopped: {0}")]
+    Stopped(String),
+    /// The others have removed it.
+    #[error("node {0} was removed from the control plane, and a node id is never used again")]
+    Removed(NodeId),
+    /// The others know the id with another disk.
+    #[error(
+        "node {0} is known to the control plane with another disk than this one: a disk that was wiped or replaced has \
+         forgotten its votes, so it needs a node id that was never used"
+    )]
+    OtherDisk(NodeId),
+}

@@ -1,15 +1,21 @@
 //! One running member of the control plane.
 
 mod barrier;
+mod compact;
 mod config;
+mod hand_over;
 mod propose;
+mod remember;
+mod report;
+mod roster;
 mod serve;
 mod status;
+mod tend;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +35,8 @@ use crate::system::SystemEntropy;
 use crate::{Reader, Writer};
 
 pub use config::{Config, FatalReason, StartError, Timings};
+pub use report::{MemberLine, MemberReport, Roster};
+pub use roster::{CAUGHT_UP_WITHIN, RosterChange};
 pub use status::{MemberStatus, Standing, Status};
 
 /// How long a stopping member waits for its log to be closed.
@@ -50,7 +58,10 @@ pub(crate) struct Core {
     learners: BTreeMap<NodeId, Member>,
     timings: Timings,
     asks: mpsc::Sender<propose::Ask>,
+    wishes: mpsc::Sender<barrier::Wish>,
     counters: Counters,
+    /// Whether this member, as leader, takes no more proposals because it hands the lead over.
+    yielding: AtomicBool,
     stopping: channel::Sender<bool>,
     fatal: channel::Sender<Option<FatalReason>>,
     closed: channel::Receiver<()>,
@@ -61,6 +72,7 @@ struct Counters {
     entries: AtomicU64,
     commands: AtomicU64,
     forwarded: AtomicU64,
+    rounds: AtomicU64,
 }
 
 /// Who leads, as far as this member knows.
@@ -96,8 +108,23 @@ impl Control {
         });
         let machine = machine.await.map_err(|e| StartError::Raft(e.to_string()))??;
         let (latched, closed) = (disk.latched(), disk.closed());
+        let before = disk.remembered();
+        if let Some((age, before)) = before.and_then(|before| before.age(config.clock.now()).zip(Some(before)))
+        {
+            view.freshness.resume(age, before.applied);
+        }
+        let memory = disk.clone();
 
-        let calls = Arc::new(Calls { pool: config.pool, configured: config.peers });
+        let fatal = channel::channel(None).0;
+        let calls = Arc::new(Calls {
+            pool: config.pool,
+            configured: config.peers,
+            own: config.id,
+            disk: disk.id(),
+            view: view.clone(),
+            heard: Mutex::default(),
+            fatal: fatal.clone(),
+        });
         let network = Network { calls: calls.clone(), view: view.clone(), own: config.id.0 };
         let settings = Arc::new(raft_config(config.timings)?);
         let raft = Raft::new(config.id.0, settings, network, LogStore::new(disk), machine)
@@ -105,6 +132,7 @@ impl Control {
             .map_err(|e| StartError::Raft(e.to_string()))?;
 
         let (asks, queue) = mpsc::channel(propose::QUEUE);
+        let (wishes, waiting) = mpsc::channel(barrier::QUEUE);
         let core = Arc::new(Core {
             view,
             id: config.id.0,
@@ -114,14 +142,19 @@ impl Control {
             learners: config.learners,
             timings: config.timings,
             asks,
+            wishes,
             counters: Counters::default(),
+            yielding: AtomicBool::new(false),
             stopping: channel::channel(false).0,
-            fatal: channel::channel(None).0,
+            fatal,
             closed,
         });
         tokio::spawn(propose::run(core.clone(), queue));
+        tokio::spawn(barrier::run(core.clone(), waiting));
+        tokio::spawn(compact::run(core.clone()));
         tokio::spawn(watch::run(core.clone(), latched));
-        tokio::spawn(watch::keep_learners(core.clone()));
+        tokio::spawn(remember::run(core.clone(), memory, config.clock));
+        tokio::spawn(tend::run(core.clone()));
         Ok(Self { core })
     }
 
@@ -135,26 +168,6 @@ impl Control {
         self.core.raft.is_initialized().await.unwrap_or(false)
     }
 
-    /// Adds a member that receives the log and does not vote, or changes where one is reached. On the leader only.
-    pub async fn add_learner(&self, node: NodeId, member: Member) -> Result<(), MembershipError> {
-        membership::add_learner(&self.core.raft, node, member, self.core.timings.propose()).await
-    }
-
-    /// Makes exactly these members the voters. Routers cannot be voters. On the leader only.
-    pub async fn change_voters(&self, voters: BTreeSet<NodeId>) -> Result<(), MembershipError> {
-        let members = self.core.members();
-        for node in &voters {
-            match members.get(&node.0) {
-                None => return Err(MembershipError::UnknownNode(*node)),
-                Some((member, _)) if matches!(member.kind, PeerKind::Router(_)) => {
-                    return Err(MembershipError::RouterCannotVote(*node));
-                }
-                Some(_) => {}
-            }
-        }
-        membership::change_voters(&self.core.raft, voters, self.core.timings.propose()).await
-    }
-
     /// Local reads.
     pub fn reader(&self) -> Reader {
         Reader::new(self.core.clone())
@@ -165,7 +178,8 @@ impl Control {
         Writer::new(self.core.clone())
     }
 
-    /// Answers a peer: `POST /raft/{append,vote,snapshot}` and `/control/{propose,barrier}`. `peer` is who the
+    /// Answers a peer: `POST /raft/{append,vote,snapshot}` and
+    /// `/control/{propose,barrier,report,roster,lead}`. `peer` is who the
     /// certificate of the connection names; whoever owns the listener hands it over.
     pub async fn serve_peer<B>(&self, peer: &PeerId, request: http::Request<B>) -> http::Response<Full<Bytes>>
     where
@@ -222,8 +236,14 @@ impl Core {
         match metrics.current_leader {
             None => Leads::Nobody,
             Some(id) if id == self.id => {
-                let fresh = self.view.freshness.age().is_some_and(|age| age <= self.timings.quorum_patience());
-                if metrics.state == ServerState::Leader && fresh { Leads::Here } else { Leads::Nobody }
+                let fresh =
+                    self.view.freshness.shown().is_some_and(|age| age <= self.timings.quorum_patience());
+                let yields = self.yielding.load(Ordering::Acquire);
+                if metrics.state == ServerState::Leader && fresh && !yields {
+                    Leads::Here
+                } else {
+                    Leads::Nobody
+                }
             }
             Some(id) => match metrics.membership_config.membership().get_node(&id) {
                 Some(member) => Leads::There(id, member.clone()),
@@ -234,6 +254,9 @@ impl Core {
 
     /// Waits until this member has applied an index, or gives up at an instant.
     async fn applied(&self, index: u64, until: tokio::time::Instant) -> bool {
+        if self.view.index() >= index {
+            return true;
+        }
         let mut seen = self.view.watch();
         matches!(tokio::time::timeout_at(until, seen.wait_for(|now| *now >= index)).await, Ok(Ok(_)))
     }
@@ -246,7 +269,8 @@ fn raft_config(timings: Timings) -> Result<openraft::Config, StartError> {
         election_timeout_min: timings.election_ms_min,
         election_timeout_max: timings.election_ms_max,
         install_snapshot_timeout: 30_000,
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(timings.snapshot_entries),
+        // It cannot know how large the state is.
+        snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: timings.keep_entries,
         // A follower further behind than this gets a snapshot. Below the snapshot distance it would not help.
         replication_lag_threshold: timings.snapshot_entries.saturating_add(timings.keep_entries),

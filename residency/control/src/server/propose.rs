@@ -61,12 +61,22 @@ impl Ask {
 /// A bound for the encoded size.
 fn weight(command: &Command) -> usize {
     match command {
+        Command::Calendar(change) => change.weight(),
         Command::ClaimIds { ids, .. } => 32 + 17 * ids.len(),
+        Command::PutProvider { provider, .. } => 1_024 + 96 * provider.licences.len(),
         Command::AddRegion(_)
         | Command::PutOrganisation(_)
         | Command::AddOrganisation(_)
-        | Command::PutKey(_) => 640,
-        Command::RevokeKey(_) | Command::PutPolicy(_) | Command::Retire { .. } => 128,
+        | Command::PutKey(_)
+        | Command::ChangeOrganisation { .. }
+        | Command::AddUser(_)
+        | Command::ChangeUser { .. }
+        | Command::PutUserKey { .. } => 768,
+        Command::Enlist { .. }
+        | Command::CloseOrganisation { .. }
+        | Command::RevokeKey(_)
+        | Command::PutPolicy(_)
+        | Command::Retire { .. } => 128,
     }
 }
 
@@ -96,15 +106,24 @@ impl Core {
         match command {
             Command::AddRegion(entry) => entry.region == own,
             Command::ClaimIds { region, .. } => *region == own,
+            Command::Calendar(change) => change.may_be_proposed_by(who),
             Command::Retire { patient, .. } => {
                 let placement = self.view.read(|a| a.state.placement(*patient));
                 placement.is_none_or(|placement| placement.home.0 == own)
             }
+            // The leader says so by itself, of members that it has heard; nobody asks it to.
+            Command::Enlist { .. } => false,
             Command::PutOrganisation(_)
             | Command::AddOrganisation(_)
             | Command::PutKey(_)
             | Command::RevokeKey(_)
-            | Command::PutPolicy(_) => true,
+            | Command::PutPolicy(_)
+            | Command::ChangeOrganisation { .. }
+            | Command::CloseOrganisation { .. }
+            | Command::AddUser(_)
+            | Command::ChangeUser { .. }
+            | Command::PutUserKey { .. }
+            | Command::PutProvider { .. } => true,
         }
     }
 

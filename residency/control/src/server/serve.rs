@@ -5,17 +5,18 @@
 //! a region must come from that region.
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use openraft::raft::AppendEntriesResponse;
 use residency_policy::NodeId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
 
-use super::{Core, Leads};
+use super::roster::RosterChange;
+use super::{Core, FatalReason, Leads};
 use crate::peer::PeerId;
 use crate::raft::log::MESSAGE_BYTES;
+use crate::raft::membership::MembershipError;
 use crate::raft::types::Vote;
 use crate::raft::wire::{self, Answer, Led};
 
@@ -31,6 +32,12 @@ type Reply = Response<Full<Bytes>>;
 enum Refuse {
     NotAMember,
     NotInThatName,
+    /// The caller was a member, and is none any more.
+    Removed,
+    /// The caller's disk is not the one that it joined with.
+    OtherDisk,
+    /// The caller means a member with another disk than this one.
+    NotThatDisk,
     NoSuchRoute,
     NotPost,
     TooLarge,
@@ -41,6 +48,9 @@ impl Refuse {
     fn reply(&self) -> Reply {
         let status = match self {
             Self::NotAMember | Self::NotInThatName => StatusCode::FORBIDDEN,
+            Self::Removed => StatusCode::GONE,
+            Self::OtherDisk => StatusCode::CONFLICT,
+            Self::NotThatDisk => StatusCode::PRECONDITION_FAILED,
             Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::NotPost => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -62,7 +72,12 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     match route(core, peer, request).await {
-        Ok(reply) => reply,
+        Ok(mut reply) => {
+            if let Some(disk) = wire::disk_value(core.calls.disk) {
+                reply.headers_mut().insert(wire::DISK, disk);
+            }
+            reply
+        }
         Err(refuse) => {
             let reply = refuse.reply();
             tracing::warn!(peer = %peer, status = reply.status().as_u16(), "a call to the control plane was refused");
@@ -77,6 +92,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let known = core.is_member(peer);
+    core.know_each_other(peer, known, request.headers())?;
     let takes_part = known && peer.kind.is_region();
     if request.method() != Method::POST {
         return Err(if known { Refuse::NotPost } else { Refuse::NotAMember });
@@ -88,7 +104,10 @@ where
         wire::SNAPSHOT if takes_part => snapshot(core, peer, read(request, SNAPSHOT_BYTES).await?).await,
         wire::PROPOSE if takes_part => propose(core, peer, read(request, PROPOSE_BYTES).await?).await,
         wire::BARRIER if known => barrier(core).await,
-        wire::APPEND | wire::VOTE | wire::SNAPSHOT | wire::PROPOSE | wire::BARRIER => Err(Refuse::NotAMember),
+        wire::REPORT if known => Ok(reply(&core.report())),
+        wire::ROSTER if takes_part => roster(core, &read(request, SMALL_BYTES).await?).await,
+        wire::LEAD if takes_part => Ok(reply(&core.stand(peer.node).await)),
+        path if wire::ROUTES.contains(&path) => Err(Refuse::NotAMember),
         _ => Err(Refuse::NoSuchRoute),
     }
 }
@@ -158,16 +177,45 @@ async fn propose(
 }
 
 async fn barrier(core: &Core) -> Result<Reply, Refuse> {
-    let led = match core.leads() {
-        Leads::Here => core.barrier_here(Instant::now() + core.timings.propose()).await,
-        Leads::There(..) => Led::NotLeader,
-        Leads::Nobody => Led::NoQuorum,
-        Leads::Stopped => Led::Stopping,
+    Ok(reply(&core.read_point(true).await))
+}
+
+/// Only the leader changes the membership. One that is asked and does not lead says so, and sends nothing on: the
+/// member that was asked first looks for the leader again.
+async fn roster(core: &Core, change: &RosterChange) -> Result<Reply, Refuse> {
+    let changed = match core.leads() {
+        Leads::Here => core.change_here(change).await,
+        Leads::There(leader, _) => Err(MembershipError::NotLeader(Some(NodeId(leader)))),
+        Leads::Nobody => Err(MembershipError::NoQuorum),
+        Leads::Stopped => Err(MembershipError::ShuttingDown),
     };
-    Ok(reply(&led))
+    Ok(reply(&changed))
 }
 
 impl Core {
+    /// A member is who it was when it joined, disk included, and stays away once it was removed. A disk that was wiped
+    /// has forgotten its votes: it must have no voice before it is found out, so this comes before anything else.
+    fn know_each_other(&self, peer: &PeerId, known: bool, headers: &HeaderMap) -> Result<(), Refuse> {
+        if self.was_removed(peer.node) {
+            return Err(Refuse::Removed);
+        }
+        // What a stranger says of disks is no news.
+        if !known {
+            return Ok(());
+        }
+        let (theirs, ours) =
+            (wire::disk_of(headers, &wire::DISK), wire::disk_of(headers, &wire::DISK_EXPECTED));
+        if ours.is_some_and(|expected| expected != self.calls.disk) {
+            self.stop_for(FatalReason::OtherDisk(NodeId(self.id)));
+            return Err(Refuse::NotThatDisk);
+        }
+        let noted = self.view.read(|applied| applied.state.seats().get(&peer.node).copied().flatten());
+        match noted.zip(theirs) {
+            Some((noted, theirs)) if noted != theirs => Err(Refuse::OtherDisk),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a peer is a member, by the membership or by the configuration: a member that starts empty, or that
     /// slept through a change of the membership, knows its leader only by the latter.
     fn is_member(&self, peer: &PeerId) -> bool {

@@ -4,13 +4,13 @@ use std::sync::atomic::Ordering;
 
 use openraft::ServerState;
 use residency_policy::NodeId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Core;
 use crate::raft::types::Member;
 
 /// What a member is at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// Receives the log and does not vote.
@@ -66,6 +66,8 @@ pub struct Status {
     pub commands_proposed: u64,
     /// Commands that this member forwarded to a leader.
     pub commands_forwarded: u64,
+    /// Rounds to a quorum, or to the leader, for linearizable reads.
+    pub read_rounds: u64,
     /// The membership.
     pub members: Vec<MemberStatus>,
     /// Why the member stopped, if it did.
@@ -76,7 +78,7 @@ impl Core {
     pub(crate) fn status(&self) -> Status {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow().clone();
-        let stopped_because = self.fatal.borrow().as_ref().map(|reason| reason.0.clone());
+        let stopped_because = self.fatal.borrow().as_ref().map(ToString::to_string);
         let standing = match metrics.state {
             _ if metrics.running_state.is_err() || *self.stopping.borrow() => Standing::Stopped,
             ServerState::Learner => Standing::Learner,
@@ -104,6 +106,7 @@ impl Core {
             entries_proposed: self.counters.entries.load(Ordering::Relaxed),
             commands_proposed: self.counters.commands.load(Ordering::Relaxed),
             commands_forwarded: self.counters.forwarded.load(Ordering::Relaxed),
+            read_rounds: self.counters.rounds.load(Ordering::Relaxed),
             members: members
                 .into_iter()
                 .map(|(id, (member, voter))| MemberStatus { node: NodeId(id), voter, member })

@@ -1,13 +1,14 @@
 //! The state: what `apply` may do, and what snapshots keep.
 
-use crate::support::{add_region, claim, home, organisation, patient, region, verifier};
+use crate::support::{add_region, claim, home, org, organisation, patient, region, verifier};
+use crate::tenants::user;
 use proptest::prelude::*;
 use residency_control::command::{Command, Outcome, Refusal};
 use residency_control::machine::{State, apply};
 use residency_control::snapshot::{SnapshotError, encode, restore};
 use residency_control::{IdBatch, KeyVerifier, Organisation, PolicyVersion, Signature64};
 use residency_policy::ruleset::Digest;
-use residency_policy::{Epoch, KeyId, PlacementState};
+use residency_policy::{Closure, Epoch, KeyId, PlacementState, UserId};
 
 const REGIONS: [&str; 3] = ["US-CA", "US-NY", "US-TX"];
 
@@ -28,6 +29,20 @@ fn commands() -> impl Strategy<Value = Command> {
         (0..6_u8, 0..5_u8).prop_map(|(n, of)| Command::PutKey(verifier(n, of))),
         (0..6_u8).prop_map(|n| Command::RevokeKey(KeyId::from_bytes([n; 16]))),
         (0..9_u64).prop_map(policy),
+        (0..4_u8, 1..5_u64, any::<bool>()).prop_map(|(n, expected, active)| {
+            let organisation = Organisation { active, ..organisation(n) };
+            Command::ChangeOrganisation { organisation, expected }
+        }),
+        (0..4_u8, 1..5_u64).prop_map(|(n, expected)| {
+            Command::CloseOrganisation { org: org(n), reason: Closure::Ceased, expected }
+        }),
+        (0..4_u8, 0..5_u8).prop_map(|(n, of)| Command::AddUser(user(n, &[of]))),
+        (0..4_u8, 0..4_u8, 1..4_u64)
+            .prop_map(|(n, of, expected)| Command::ChangeUser { user: user(n, &[of]), expected }),
+        (0..6_u8, 0..4_u8, 0..4_u8).prop_map(|(n, of, whose)| {
+            Command::PutUserKey { verifier: verifier(n, of), user: UserId::from_bytes([whose; 16]) }
+        }),
+        crate::providers::changes(),
         (0..60_u64, 1..4_u32).prop_map(|(n, e)| Command::Retire { patient: patient(n), expected: Epoch(e) }),
     ]
 }
@@ -74,7 +89,7 @@ proptest! {
             if outcome != Outcome::Done {
                 prop_assert_eq!(&state, &before, "a refused command changed something");
             }
-            for placement in before.directory().ascending() {
+            for placement in (0..60).filter_map(|n| before.placement(patient(n))) {
                 let after = state.placement(placement.patient).expect("is never forgotten");
                 prop_assert_eq!(after.home, placement.home);
                 let retired = matches!(command, Command::Retire { patient, .. } if *patient == placement.patient);

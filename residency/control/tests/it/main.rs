@@ -1,8 +1,19 @@
 //! The control plane's tests, in one binary.
 
+mod bookings;
+mod directory;
 mod keys;
 mod machine;
 mod members;
 mod peers;
+mod power_cut;
+mod providers;
+mod reads;
+mod released;
+mod renewal;
+mod roster;
+mod slots;
+mod snapshots;
 mod store;
 mod support;
+mod tenants;

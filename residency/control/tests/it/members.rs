@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use residency_control::raft::disk::Disk as LogDisk;
-use residency_control::{Command, Control, Outcome, ProposeError, Reader, Refusal, Standing, Timings};
+use residency_control::{
+    Command, Control, MembershipError, Outcome, ProposeError, Reader, Refusal, RosterChange, Standing, Timings,
+};
 use residency_policy::Epoch;
 
 use crate::support::cluster::{CALIFORNIA, Cluster, NEW_YORK, ROUTER, Running, TEXAS, TIMINGS, leader_of};
@@ -84,7 +86,7 @@ async fn changes_of_the_same_moment_share_log_entries() {
     let after = leader.reader().status();
     let (entries, commands) =
         (after.entries_proposed - before.entries_proposed, after.commands_proposed - before.commands_proposed);
-    assert_eq!(commands, 400);
+    assert!((400..=403).contains(&commands), "{commands} with the notes of three disks");
     assert!(entries <= 100, "{entries} entries for 400 commands");
     assert_eq!(leader.reader().placements_len(), 400);
 }
@@ -136,13 +138,26 @@ async fn without_a_quorum_changes_are_refused_and_reads_go_on() {
     assert_eq!(alone.reader().placements_len(), 10);
     assert_eq!(alone.reader().placement(patient(100)), None);
 
-    // Restarted alone, it still knows what was committed.
+    // Restarted alone, it still knows what was committed, and how long ago that was shown to be all.
     running.remove(&leader).expect("runs").kill().await;
+    cluster.clock.advance(3_600);
     running.insert(leader, cluster.start(leader).await);
     let alone = &running[&leader];
     assert_eq!(alone.reader().placements_len(), 10);
-    assert_eq!(alone.reader().age(), Duration::MAX, "nobody has shown it that this is still so");
+    let (hour, age) = (Duration::from_hours(1), alone.reader().age());
+    assert!(age >= hour && age < hour + PATIENCE, "{age:?}");
     assert_eq!(alone.writer().propose(claim(here, [102])).await, Err(ProposeError::NoQuorum));
+
+    // A clock that is behind the one that wrote it down can prove nothing, and the right one can again.
+    running.remove(&leader).expect("runs").kill().await;
+    cluster.clock.advance(-7_200);
+    running.insert(leader, cluster.start(leader).await);
+    assert_eq!(running[&leader].reader().age(), Duration::MAX, "nobody has shown it that this is still so");
+    running.remove(&leader).expect("runs").kill().await;
+    cluster.clock.advance(7_200);
+    running.insert(leader, cluster.start(leader).await);
+    assert!(running[&leader].reader().age() >= hour, "what was written is still there");
+    assert!(running[&leader].reader().age() < hour * 2);
 
     // The control: with a quorum again, the same change is made.
     running.insert(others[0], cluster.start(others[0]).await);
@@ -175,7 +190,9 @@ async fn everything_is_there_after_all_were_killed() {
     let running = cluster.start_all().await;
     leader_of(&running).await;
     for member in running.values() {
-        sees(&member.reader(), |r| r.placements_len() == 30 && r.organisations().len() == 1).await;
+        let all = |r: &Reader| r.placements_len() == 30 && r.organisations().len() == 1;
+        // The retirement came after them.
+        sees(&member.reader(), |r| all(r) && !r.changed_placements().is_empty()).await;
         let changed = member.reader().changed_placements();
         assert_eq!(changed.iter().map(|p| (p.patient, p.epoch)).collect::<Vec<_>>(), [(patient(7), Epoch(2))]);
     }
@@ -207,8 +224,8 @@ async fn a_router_that_comes_late_learns_by_snapshot_and_does_not_propose() {
     assert!(router.writer().barrier().await.expect("asks the leader") >= index);
     assert_eq!(router.reader().placements_len(), 41);
 
-    let voters = [1, 2, 3, id.0].map(residency_policy::NodeId).into();
-    leader.control.change_voters(voters).await.expect_err("routers do not vote");
+    let promoted = leader.control.change_roster(RosterChange::Promote(id)).await;
+    assert_eq!(promoted, Err(MembershipError::RouterCannotVote(id)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -226,7 +243,8 @@ async fn a_failed_fsync_ends_the_member_and_says_so() {
     let lost = running.writer().propose(claim("US-TX", [1])).await;
     assert!(matches!(lost, Err(ProposeError::Timeout | ProposeError::ShuttingDown)), "{lost:?}");
     let reason = tokio::time::timeout(PATIENCE, running.control.fatal()).await.expect("is told");
-    assert!(reason.0.contains("injected") || reason.0.contains("log"), "{reason}");
+    let said = reason.to_string();
+    assert!(said.contains("injected") || said.contains("log"), "{said}");
     platter.set(Sync::Honest);
     let later = running.writer().propose(claim("US-TX", [2])).await;
     assert_eq!(later, Err(ProposeError::ShuttingDown), "a disk that is well again changes nothing");

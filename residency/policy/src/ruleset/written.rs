@@ -47,7 +47,7 @@ impl Written {
 }
 
 /// A date as TOML writes it, without quotes. A day has no hour, so neither has a rule's first day.
-fn toml_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
+pub(crate) fn toml_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Date, D::Error> {
     let written = toml::value::Datetime::deserialize(deserializer)?;
     let wrong = || D::Error::custom("expected a day such as 2027-07-01, without quotes and without a time");
     match (written.date, written.time, written.offset) {
@@ -60,7 +60,7 @@ fn toml_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Date, D::Erro
     }
 }
 
-fn toml_date_perhaps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
+pub(crate) fn toml_date_perhaps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
     toml_date(deserializer).map(Some)
 }
 

@@ -48,8 +48,13 @@ pub(crate) struct FakeHome {
 
 impl FakeHome {
     pub(crate) async fn start(authority: &Authority, place: &str, node: u64) -> Self {
+        Self::start_at(authority, place, node, 0).await
+    }
+
+    /// At a port where one was before, as a home that starts again.
+    pub(crate) async fn start_at(authority: &Authority, place: &str, node: u64, port: u16) -> Self {
         let tls = authority.peer(&format!("spiffe://domicile/region/{place}/node/{node}"), place);
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Limits::default()).await.unwrap();
+        let listener = Listener::bind(([127, 0, 0, 1], port).into(), Limits::default()).await.unwrap();
         let endpoint = format!("localhost:{}", listener.local_addr().unwrap().port()).parse().unwrap();
         let (recorded, drain) = (Arc::new(Recorded::default()), Drain::new());
         let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));

@@ -137,6 +137,7 @@ pub(crate) fn bounds() -> Bounds {
         in_flight: 64,
         in_flight_per_home: 32,
         answer: Duration::from_secs(3),
+        hold: Duration::ZERO,
         view_age_max: Duration::from_secs(10),
     }
 }

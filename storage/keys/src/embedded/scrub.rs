@@ -7,7 +7,8 @@ use std::sync::PoisonError;
 
 use redb::{Database, ReadableDatabase, ReadableTable};
 
-use super::{BY_OWNER, Fault, KEYS, Shared, open_file};
+use super::open::{Open, folder_of};
+use super::{BY_OWNER, CLOSED, Fault, KEYS, Shared};
 
 /// Copies what is alive into a new file, puts it in the old one's place and overwrites the old one's bytes. A crash
 /// at any point leaves a whole keyring in which the destroyed keys cannot be found by name.
@@ -23,24 +24,39 @@ pub(super) fn rewrite(shared: &Shared) -> Result<(), Fault> {
 
 fn rewrite_then(shared: &Shared, settle: impl FnOnce(&Path, File) -> std::io::Result<()>) -> Result<(), Fault> {
     tidy(&shared.path)?;
-    let beside = beside(&shared.path);
-    let mut database = shared.database.write().unwrap_or_else(PoisonError::into_inner);
-    let fresh = open_file(&beside)?;
-    copy(&database, &fresh)?;
-    let old = OpenOptions::new().write(true).open(&shared.path)?;
-    fs::rename(&beside, &shared.path)?;
+    let mut open = shared.open.write().unwrap_or_else(PoisonError::into_inner);
+    let (fresh, old) = replace(shared, open.as_ref()).inspect_err(|_| {
+        // On a full disk the room is needed.
+        let _ = tidy(&shared.path);
+    })?;
     // At once, whatever happens next: what was written into the old file now would be in no file with a name.
-    *database = fresh;
-    drop(database);
+    *open = Some(fresh);
+    drop(open);
     settle(&shared.path, old).map_err(|error| {
         shared.latch(&format!("the file was written anew, and then: {error}"));
         Fault::from(error)
     })
 }
 
+/// The new file in the old one's place, and the old one.
+fn replace(shared: &Shared, open: Option<&Open>) -> Result<(Open, File), Fault> {
+    let open = open.ok_or(CLOSED)?;
+    let beside = beside(&shared.path);
+    let fresh = Open::or_make(&beside, &shared.opens)?;
+    copy(&open.database, &fresh.database)?;
+    let old = OpenOptions::new().write(true).open(&shared.path)?;
+    fs::rename(&beside, &shared.path)?;
+    Ok((fresh, old))
+}
+
 /// Removes what a scrub that did not end has left.
 pub(super) fn tidy(path: &Path) -> std::io::Result<()> {
-    match fs::remove_file(beside(path)) {
+    remove(&beside(path))
+}
+
+/// Removes a file that may be there.
+pub(super) fn remove(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -83,8 +99,7 @@ fn overwrite(mut old: File) -> std::io::Result<()> {
 }
 
 fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    File::open(folder_of(path).unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -95,6 +110,7 @@ mod tests {
     use residency_policy::{Category, PatientId};
     use tokio::sync::oneshot;
 
+    use super::super::open::on_disk;
     use super::super::{BY_OWNER, Done, EmbeddedKeyring, MARKS, SCRUB_OWED, Write, place, write_together};
     use super::*;
     use crate::{DataKeyId, KeyOwner, KeyRecord, Keyring, KeyringError, Wrapped};
@@ -118,7 +134,7 @@ mod tests {
 
     fn a_keyring(folder: &tempfile::TempDir) -> (PathBuf, Shared) {
         let path = folder.path().join("keyring.redb");
-        let shared = Shared::open(&path).expect("a keyring");
+        let shared = Shared::open(&path, Box::new(on_disk)).expect("a keyring");
         for n in [1, 2] {
             insert(&shared, n).expect("it is kept");
         }
@@ -135,8 +151,8 @@ mod tests {
     }
 
     fn owed(shared: &Shared) -> bool {
-        let database = shared.database.read().expect("the database");
-        let txn = database.begin_read().expect("a transaction");
+        let open = shared.open.read().expect("the database");
+        let txn = open.as_ref().expect("it is open").database.begin_read().expect("a transaction");
         txn.open_table(MARKS).expect("a table").get(SCRUB_OWED).expect("an answer").is_some()
     }
 
@@ -153,7 +169,7 @@ mod tests {
             assert!(refused.contains("started again"), "{refused}");
         }
         drop(shared);
-        let again = Shared::open(&path).expect("it opens again");
+        let again = Shared::open(&path, Box::new(on_disk)).expect("it opens again");
         insert(&again, 4).expect("it is kept");
         for n in [1, 2, 3, 4] {
             assert!(holds(&path, &[n; 61]), "{n}");
@@ -177,7 +193,7 @@ mod tests {
             } else {
                 drop(shared);
                 fs::write(beside(&path), [9; 61]).expect("what a crash left");
-                shared = Shared::open(&path).expect("it opens again");
+                shared = Shared::open(&path, Box::new(on_disk)).expect("it opens again");
             }
             assert!(!owed(&shared) && !holds(&path, &[2; 61]) && !beside(&path).exists());
             assert!(holds(&path, &[1; 61]) && holds(&path, &[3; 61]), "the others' are there");
@@ -189,8 +205,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (_, shared) = a_keyring(&folder);
         {
-            let database = shared.database.read().expect("the database");
-            let txn = database.begin_write().expect("a transaction");
+            let open = shared.open.read().expect("the database");
+            let txn = open.as_ref().expect("it is open").database.begin_write().expect("a transaction");
             txn.open_table(KEYS).expect("a table").insert([1; 16], [7].as_slice()).expect("a damaged record");
             let lost = a_record(5);
             let mut by_owner = txn.open_table(BY_OWNER).expect("a table");

@@ -97,6 +97,10 @@ impl Keyring for Faulty {
         self.keyring.replace(id, from, to)
     }
 
+    fn check(&self) -> BoxFuture<'_, Result<(), KeyringError>> {
+        self.keyring.check()
+    }
+
     fn describe(&self) -> String {
         "test".into()
     }

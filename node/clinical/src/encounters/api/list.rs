@@ -40,7 +40,7 @@ pub async fn list(call: PatientCall<List>) -> Result<Response, Refused> {
     let named = call.patient().map_or([0; 16], PatientId::to_bytes);
     let request = call.call.page(&[&named])?;
     let patient = call.patient()?;
-    let tx = call.begin().await?;
+    let tx = call.look()?;
     if patients::store::token_by_id(&tx, patient).await?.is_none() {
         return Err(nothing_found(tx, AccessAction::List, ENTITY, patient.uuid(), patient).await);
     }
@@ -55,7 +55,7 @@ pub async fn list(call: PatientCall<List>) -> Result<Response, Refused> {
     };
     let data: Vec<_> = rows.into_iter().map(show).collect();
     let access = Access { patient: Some(patient), ..Access::of(AccessAction::List, ENTITY) };
-    let seen = tx.commit(&[access]).await?;
+    let seen = tx.disclose(&[access]).await?;
     let headers = page::link(&call.call.uri, &page);
     idempotency::show(headers, Phi::new(EncounterPage { data, page }), &seen)
 }

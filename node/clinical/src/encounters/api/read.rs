@@ -38,13 +38,13 @@ impl Act for Read {
 pub async fn read(call: PatientCall<Read>) -> Result<Response, Refused> {
     let patient = call.patient()?;
     let id: EncounterId = call.call.path("encounter")?;
-    let tx = call.begin().await?;
+    let tx = call.look()?;
     let access = Access::to(AccessAction::Read, ENTITY, id.uuid(), patient);
     if call.call.shape != Shape::Full {
         let Some(heading) = store::heading(&tx, patient, id).await? else {
             return Err(nothing_found(tx, AccessAction::Read, ENTITY, id.uuid(), patient).await);
         };
-        let seen = tx.commit(&[access]).await?;
+        let seen = tx.disclose(&[access]).await?;
         let view = match call.call.shape {
             Shape::Token => AnyEncounter::Token(heading.into()),
             Shape::Full | Shape::Listed => AnyEncounter::Listed(heading.into()),
@@ -55,7 +55,7 @@ pub async fn read(call: PatientCall<Read>) -> Result<Response, Refused> {
         return Err(nothing_found(tx, AccessAction::Read, ENTITY, id.uuid(), patient).await);
     };
     let addenda = store::addenda(&tx, patient, id).await?;
-    let seen = tx.commit(&[access]).await?;
+    let seen = tx.disclose(&[access]).await?;
     if let State::Signed(signature) = &encounter.state {
         let bytes = encounter.signed_bytes(encounter.content.open(&seen));
         if call.call.here.pool.fingerprint(&bytes) != signature.digest {

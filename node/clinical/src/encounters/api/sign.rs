@@ -61,11 +61,11 @@ pub async fn sign(
 
 async fn look(call: &PatientCall<Sign>, id: EncounterId) -> Result<Signed, Refused> {
     let patient = call.patient()?;
-    let tx = call.begin().await?;
+    let tx = call.look()?;
     let Some(encounter) = store::by_id(&tx, patient, id).await? else {
         return Err(nothing_found(tx, AccessAction::Read, ENTITY, id.uuid(), patient).await);
     };
-    let seen = tx.commit(&[Access::to(AccessAction::Read, ENTITY, id.uuid(), patient)]).await?;
+    let seen = tx.disclose(&[Access::to(AccessAction::Read, ENTITY, id.uuid(), patient)]).await?;
     let bytes = encounter.signed_bytes(encounter.content.open(&seen));
     Ok(Signed { version: encounter.version, digest: call.call.here.pool.fingerprint(&bytes) })
 }

@@ -1,6 +1,7 @@
 //! Registers a patient at a home.
 
 use axum::response::Response;
+use futures::TryFutureExt as _;
 use futures::future::try_join;
 use http::StatusCode;
 use node_access::body::Json;
@@ -14,7 +15,7 @@ use super::ENTITY;
 use super::list::accesses;
 use super::view::{NewPatientBody, PatientView};
 use crate::patients::model::{Demographics, Patient, address_outside_home};
-use crate::patients::store;
+use crate::patients::store::{self, Alike};
 use crate::refused;
 use crate::values::Mrn;
 
@@ -73,24 +74,24 @@ enum Looked {
 }
 
 /// Looks in the region whether this was done before, whether the number is taken, and who may be the same person.
-/// In a transaction of its own: that of a registration sees the one patient it is for. Two registrations at the same
-/// instant may so miss each other: the second transaction asks for the attempt and the number again, and possible
-/// duplicates are a hint and refuse nothing.
+/// Not in the transaction of the registration: that one sees the one patient it is for. Two registrations at the same
+/// instant may so miss each other: the transaction asks for the attempt and the number again, and possible duplicates
+/// are a hint and refuse nothing. What was found is recorded with the registration, before anybody is told.
 async fn look(
     call: &RegionCall<Create>,
     change: &Change,
     person: &Phi<Demographics>,
 ) -> Result<Looked, Refused> {
-    let tx = match change.begin(call.begin().await?, ENTITY).await? {
-        Step::Done(answer) => return Ok(Looked::Done(answer)),
-        Step::Do(tx, _) => tx,
-    };
-    let (holder, alike) = try_join(store::holder_of_mrn(&tx, person), store::duplicates(&tx, person)).await?;
+    let tx = call.look()?;
+    let alike = store::alike(&tx, person).map_err(Refused::from);
+    let (before, Alike { holder, duplicates }) = try_join(change.find(&tx), alike).await?;
+    if let Some(before) = before {
+        return change.repeat(tx, before, ENTITY).await.map(Looked::Done);
+    }
     if let Some(holder) = holder {
         return Err(refused(tx, AccessAction::Create, ENTITY, holder.uuid(), holder, taken()).await);
     }
-    tx.commit(&accesses(AccessAction::Search, &alike)).await?;
-    Ok(Looked::New(alike))
+    Ok(Looked::New(duplicates))
 }
 
 /// Whether a registration certainly left nothing under its id: the same attempt, or one with the same number, was
@@ -120,7 +121,7 @@ async fn register(
     };
     let home = call.home();
     let outside = address_outside_home(person, home.0.0);
-    store::insert(&tx, id, person, outside).await.map_err(number_taken)?;
+    store::insert(&tx, id, person, outside).await?;
     tx.emit(&Event::new(EventName::PatientCreated, id.uuid())).await?;
     let at = tx.now();
     let patient = Patient {
@@ -135,8 +136,9 @@ async fn register(
         .map(|view| PatientView { possible_duplicates: Some(alike.to_vec()), ..view });
     let location = format!("/v1/patients/{id}");
     let headers = [("location", location.as_str()), ("etag", "\"1\"")];
-    let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), id);
-    doing.commit(tx, &[access], StatusCode::CREATED, &headers, Some(view)).await
+    let mut recorded = accesses(AccessAction::Search, alike);
+    recorded.push(Access::to(AccessAction::Create, ENTITY, id.uuid(), id));
+    doing.commit_or(tx, &recorded, StatusCode::CREATED, &headers, Some(view), number_taken).await
 }
 
 /// Two patients of one organisation may not have one number.

@@ -38,7 +38,7 @@ impl Act for List {
 pub async fn list(call: RegionCall<List>) -> Result<Response, Refused> {
     let home = call.home();
     let request = call.call.page(&[home.0.0.code().as_bytes()])?;
-    let tx = call.begin().await?;
+    let tx = call.look()?;
     let entropy = &*call.call.here.entropy;
     let (ids, data, page) = match call.call.shape {
         Shape::Full => {
@@ -65,7 +65,7 @@ pub async fn list(call: RegionCall<List>) -> Result<Response, Refused> {
             (ids, data, page)
         }
     };
-    let seen = tx.commit(&accesses(AccessAction::List, &ids)).await?;
+    let seen = tx.disclose(&accesses(AccessAction::List, &ids)).await?;
     let headers = page::link(&call.call.uri, &page);
     idempotency::show(headers, together(data).map(|data| PatientPage { data, page }), &seen)
 }

@@ -35,7 +35,7 @@ impl Act for Read {
 )]
 pub async fn read(call: PatientCall<Read>) -> Result<Response, Refused> {
     let id = call.patient()?;
-    let tx = call.begin().await?;
+    let tx = call.look()?;
     let home = call.home();
     let mut headers = HeaderMap::new();
     let view = match call.call.shape {
@@ -51,6 +51,6 @@ pub async fn read(call: PatientCall<Read>) -> Result<Response, Refused> {
     let Some(view) = view else {
         return Err(nothing_found(tx, AccessAction::Read, ENTITY, id.uuid(), id).await);
     };
-    let seen = tx.commit(&[Access::to(AccessAction::Read, ENTITY, id.uuid(), id)]).await?;
+    let seen = tx.disclose(&[Access::to(AccessAction::Read, ENTITY, id.uuid(), id)]).await?;
     idempotency::show(headers, view, &seen)
 }

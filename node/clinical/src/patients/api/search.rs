@@ -43,12 +43,12 @@ pub async fn search(call: RegionCall<Search>, _key: IdempotencyKey, body: Json) 
     // A cursor goes with the very body that it was given out for.
     let request = call.call.page(&[home.0.0.code().as_bytes(), body.digest()])?;
     let criteria = body.into_phi().try_map(|object| Criteria::read(&object, today))?;
-    let tx = call.begin().await?;
+    let tx = call.look()?;
     let mut rows = store::search(&tx, &criteria, &request).await?;
     let page = request.cut(&mut rows, &*call.call.here.entropy, position_of_patient)?;
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
     let data = together(rows.into_iter().map(|row| AnyPatient::full(row, home)).collect());
-    let seen = tx.commit(&accesses(AccessAction::Search, &ids)).await?;
+    let seen = tx.disclose(&accesses(AccessAction::Search, &ids)).await?;
     // No `Link`: a link is followed with GET, and this is a POST.
     let headers = HeaderMap::new();
     idempotency::show(headers, data.map(|data| PatientPage { data, page }), &seen)

@@ -49,6 +49,7 @@ pub async fn update(
 ) -> Result<Response, Refused> {
     let change = Change::new(&call.call, key, Some(&if_match), Some(&body));
     let patch = body.into_phi();
+    // What failed in Postgres can record nothing any more, so a second transaction does.
     let answer = call.transact(|tx| apply(&call, tx, &change, &if_match, &patch)).await;
     match answer {
         Err(why) if why.problem().kind() == ProblemKind::AlreadyExists => {
@@ -85,11 +86,7 @@ async fn apply(
         .try_map(|(person, patch)| person.patched(patch, today))?;
     let home = call.home();
     let outside = address_outside_home(&person, home.0.0);
-    if let Err(error) = store::update(&tx, &before, &person, outside).await {
-        // What failed in Postgres can record nothing any more, so the caller of this does.
-        tx.rollback().await;
-        return Err(number_taken(error));
-    }
+    store::update(&tx, &before, &person, outside).await?;
     tx.emit(&Event::new(EventName::PatientUpdated, id.uuid())).await?;
     let patient = Patient {
         demographics: person,
@@ -101,5 +98,5 @@ async fn apply(
     let tag = format!("\"{}\"", patient.version);
     let view = PatientView::of(patient, home);
     let access = Access::to(AccessAction::Update, ENTITY, id.uuid(), id);
-    doing.commit(tx, &[access], StatusCode::OK, &[("etag", &tag)], Some(view)).await
+    doing.commit_or(tx, &[access], StatusCode::OK, &[("etag", &tag)], Some(view), number_taken).await
 }

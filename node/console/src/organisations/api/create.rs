@@ -12,15 +12,15 @@ use node_access::{
     OrgView, Refused,
 };
 use residency_policy::{FieldError, Jurisdiction, OrgId, OrgType, Problem, ProblemKind, wire};
-use ring::digest;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::organisations::OrganisationBody;
+use crate::organisations::{OrganisationBody, derived, shown};
 
-/// Where in the replicated log the change is.
-const LOG_INDEX: HeaderName = HeaderName::from_static(wire::LOG_INDEX);
+pub(super) const NAME_EXPECTED: &str =
+    "expected 1 to 80 letters, digits, spaces and & ' . , ( ) -, with a letter and at most three digits";
+pub(super) const SERVES_EXPECTED: &str = "expected a list of ISO 3166-2 codes such as US-TX, each once";
 
 /// Adding an organisation.
 pub struct Create;
@@ -82,6 +82,7 @@ impl Disclosable for Change {
     responses(
         (status = 201, description = "It was added", body = OrganisationBody, headers(
             ("location" = String, description = "Where it is shown"),
+            ("etag" = String, description = "The version"),
             ("x-log-index" = u64, description = "The change's place in the replicated log")
         )),
         OpenChangeProblems
@@ -98,33 +99,22 @@ pub async fn create(
         return Err(Problem::new(ProblemKind::IdempotencyReused).into());
     }
     let index = call.here.changes.add_organisation(new.clone()).await.map_err(Change)?;
-    let view = OrgView { id: new.id, name: new.name, org_type: new.org_type, serves: new.serves, active: true };
+    let NewOrganisation { id, name, org_type, serves } = new;
+    let view = OrgView { id, name, org_type, serves, active: true, version: 1, closed: None };
     let location = HeaderValue::from_str(&format!("/v1/orgs/{}", view.id));
-    let mut response = (StatusCode::CREATED, Json(OrganisationBody::from(view))).into_response();
+    let headers = shown(view.version, index);
+    let mut response = (StatusCode::CREATED, headers, Json(OrganisationBody::from(view))).into_response();
     let headers = response.headers_mut();
     headers.insert(LOCATION, location.map_err(|_| Refused::internal("organisation.create: location"))?);
-    headers.insert(LOG_INDEX, HeaderValue::from(index.0));
     if before.is_some() {
         headers.insert(HeaderName::from_static(wire::IDEMPOTENT_REPLAYED), HeaderValue::from_static("true"));
     }
     Ok(response)
 }
 
-/// The id follows from who asks and their idempotency key, so that a repeated request is the same change on every
-/// node of the cluster, and none of them has to remember it. An organisation's id is public; a patient's is never
-/// made like this.
+/// An organisation's id is public.
 fn id_of(caller: &Credential, key: &IdempotencyKey) -> OrgId {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(b"organisation id v1");
-    context.update(&caller.org.to_bytes());
-    context.update(&caller.key.to_bytes());
-    context.update(key.as_str().as_bytes());
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&context.finish().as_ref()[..16]);
-    // The bits of UUID version 4 and variant 1 (RFC 9562), so that the id is one like any other.
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    OrgId::from_bytes(bytes)
+    OrgId::from_bytes(derived("organisation id v1", caller, key))
 }
 
 fn same(before: &OrgView, new: &NewOrganisation) -> bool {
@@ -137,10 +127,7 @@ fn read(object: &Object, id: OrgId) -> Result<NewOrganisation, Problem> {
     let mut note = |pointer, detail| wrong.push(FieldError { pointer, code: "format", detail });
     let name = object.get("name").and_then(Value::as_str).filter(|name| is_public_name(name));
     if name.is_none() {
-        note(
-            "/name",
-            "expected 1 to 80 letters, digits, spaces and & ' . , ( ) -, with a letter and at most three digits",
-        );
+        note("/name", NAME_EXPECTED);
     }
     let org_type = object.get("type").and_then(Value::as_str).and_then(|text| text.parse::<OrgType>().ok());
     if org_type.is_none() {
@@ -148,7 +135,7 @@ fn read(object: &Object, id: OrgId) -> Result<NewOrganisation, Problem> {
     }
     let serves = object.get("serves").and_then(Value::as_array).and_then(|list| jurisdictions(list));
     if serves.is_none() {
-        note("/serves", "expected a list of ISO 3166-2 codes such as US-TX, each once");
+        note("/serves", SERVES_EXPECTED);
     }
     match (name, org_type, serves) {
         (Some(name), Some(org_type), Some(serves)) => {
@@ -159,13 +146,13 @@ fn read(object: &Object, id: OrgId) -> Result<NewOrganisation, Problem> {
 }
 
 /// The grammar of the control plane's public names.
-fn is_public_name(text: &str) -> bool {
+pub(super) fn is_public_name(text: &str) -> bool {
     let allowed = |c: char| c.is_alphanumeric() || " &'.,()-".contains(c);
     let named = text.chars().any(char::is_alphabetic) && text.chars().filter(|c| c.is_numeric()).count() <= 3;
     named && text.chars().count() <= 80 && text.trim() == text && text.chars().all(allowed)
 }
 
-fn jurisdictions(list: &[Value]) -> Option<Jurisdictions> {
+pub(super) fn jurisdictions(list: &[Value]) -> Option<Jurisdictions> {
     let codes: Option<Vec<Jurisdiction>> =
         list.iter().map(|item| item.as_str().and_then(|code| code.parse().ok())).collect();
     let codes = codes.filter(|codes| !codes.is_empty())?;
@@ -211,6 +198,7 @@ mod tests {
     fn the_same_request_makes_the_same_id_and_another_key_another() {
         let caller = |org: u8| Credential {
             key: KeyId::from_bytes([2; 16]),
+            user: None,
             org: OrgId::from_bytes([org; 16]),
             org_type: OrgType::Provider,
             role: Role::OrgAdmin,

@@ -1,5 +1,7 @@
 //! What can be done with organisations over HTTP.
 
+pub mod close;
 pub mod create;
 pub mod list;
 pub mod read;
+pub mod update;

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use jiff::Timestamp;
 use residency_control::peer::{PeerId, PeerKind, PeerPool, PeerTls, peer_of};
 use residency_control::{Config, Control, Endpoint, Member, Reader, Standing, Timings, Writer};
-use residency_policy::NodeId;
+use residency_policy::{Clock, NodeId};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -46,6 +49,22 @@ pub(crate) struct Cluster {
     pub(crate) seats: BTreeMap<u64, Seat>,
     pub(crate) timings: Timings,
     pub(crate) learners: BTreeMap<NodeId, Member>,
+    pub(crate) clock: Arc<HandClock>,
+}
+
+/// A wall clock that is set by hand.
+pub(crate) struct HandClock(AtomicI64);
+
+impl HandClock {
+    pub(crate) fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.0.load(Ordering::SeqCst)).expect("a time")
+    }
 }
 
 /// A running member and its listener.
@@ -78,6 +97,7 @@ impl Cluster {
             seats: BTreeMap::new(),
             timings,
             learners: BTreeMap::new(),
+            clock: Arc::new(HandClock(AtomicI64::new(1_800_000_000))),
         };
         for uri in uris {
             cluster.add(uri);
@@ -101,6 +121,11 @@ impl Cluster {
         voters.map(|seat| (seat.id.node, seat.member.clone())).collect()
     }
 
+    /// Empties the folder in which a member keeps its log, as a new disk in the same machine would be.
+    pub(crate) fn wipe(&self, node: u64) {
+        std::fs::remove_dir_all(self.seats[&node].dir.join("control")).expect("it is there");
+    }
+
     /// What a member is made of, by its seat.
     pub(crate) fn config(&self, node: u64) -> Config {
         let seat = &self.seats[&node];
@@ -112,6 +137,7 @@ impl Cluster {
             peers: self.voters(),
             learners: self.learners.clone(),
             timings: self.timings,
+            clock: self.clock.clone(),
         }
     }
 

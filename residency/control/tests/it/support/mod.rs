@@ -1,6 +1,7 @@
 //! What the tests share: an authority, and members of a control plane over real TLS sockets.
 
 pub(crate) mod authority;
+pub(crate) mod calendars;
 pub(crate) mod cluster;
 pub(crate) mod disk;
 

@@ -1,0 +1,45 @@
+//! A throw-away certificate authority for what a benchmark starts.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+
+use super::peers::Pem;
+
+/// Signs certificates for `localhost`.
+pub(super) struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        Ok(Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate()?)? })
+    }
+
+    /// Writes a certificate for server and client, which also holds this URI if there is one.
+    pub(super) fn issue(&self, folder: &Path, uri: Option<&str>) -> anyhow::Result<Pem> {
+        let names = ["localhost", "127.0.0.1"].map(str::to_owned);
+        let mut params = CertificateParams::new(names)?;
+        if let Some(uri) = uri {
+            params.subject_alt_names.push(SanType::URI(uri.try_into()?));
+        }
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate()?;
+        let leaf = params.signed_by(&key, &self.issuer)?;
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        let pem = Pem { ca: folder.join("ca.pem"), cert: folder.join("cert.pem"), key: folder.join("key.pem") };
+        fs::write(&pem.ca, self.issuer.pem())?;
+        fs::write(&pem.cert, leaf.pem())?;
+        fs::write(&pem.key, key.serialize_pem())?;
+        Ok(pem)
+    }
+}

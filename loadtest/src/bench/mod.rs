@@ -1,0 +1,111 @@
+//! Benchmarks: one file each, registered in [`ALL`].
+//!
+//! To add one: a file with `pub(super) const BENCH: Bench`, its `mod` line, and its name in [`ALL`].
+//!
+//! How to measure on a shared machine decides what a figure is worth, so all of them use the same pieces:
+//! [`series`] alternates subject and peer in one series, [`class`] puts both into the same scheduling class,
+//! [`cpu`] counts the processor time of whole process trees, [`peers`] starts the peers, [`drive`] loads both sides
+//! with the same client, and [`report`] prints spread and paired ratios instead of one lucky number.
+
+mod authority;
+pub mod class;
+mod clinic;
+mod control;
+pub mod cpu;
+pub mod directory;
+pub mod drive;
+mod header_blocks;
+pub mod member;
+mod memory;
+pub mod options;
+pub mod peers;
+mod read;
+pub mod report;
+pub mod running;
+mod search;
+pub mod series;
+mod snapshots;
+pub mod streams;
+mod write;
+
+use anyhow::{Context as _, bail};
+
+pub use options::{Ask, Options};
+pub use report::{Goal, Report, Table};
+
+use crate::tell::{tell, warn};
+
+/// One benchmark.
+#[derive(Debug, Clone, Copy)]
+pub struct Bench {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What it measures, in one line.
+    pub about: &'static str,
+    /// Measures.
+    pub run: fn(&Options) -> anyhow::Result<Report>,
+}
+
+/// All of them, in the order in which they run.
+pub const ALL: &[Bench] = &[
+    read::BENCH,
+    write::BENCH,
+    search::BENCH,
+    directory::BENCH,
+    snapshots::BENCH,
+    control::BENCH,
+    memory::BENCH,
+];
+
+/// Runs what was asked for. False when a goal was missed.
+pub fn run(ask: &Ask) -> anyhow::Result<bool> {
+    if ask.list {
+        for bench in ALL {
+            tell(&format!("{:<10} {}", bench.name, bench.about));
+        }
+        return Ok(true);
+    }
+    let chosen = choose(&ask.what)?;
+    let options = Options::new(ask)?;
+    let mut text = report::heading(&options);
+    let mut held = true;
+    for bench in chosen {
+        warn(&format!("{}: {}", bench.name, bench.about));
+        let report = (bench.run)(&options).with_context(|| format!("bench {}", bench.name))?;
+        held &= report.held();
+        text.push_str(&report.markdown());
+    }
+    tell(&text);
+    if let Some(path) = &ask.out {
+        std::fs::write(path, &text).with_context(|| path.display().to_string())?;
+    }
+    Ok(held)
+}
+
+fn choose(names: &[String]) -> anyhow::Result<Vec<Bench>> {
+    if names.is_empty() {
+        return Ok(ALL.to_vec());
+    }
+    let find = |name: &String| ALL.iter().find(|bench| bench.name == name).copied();
+    match names.iter().find(|name| find(name).is_none()) {
+        Some(unknown) => {
+            let known: Vec<&str> = ALL.iter().map(|bench| bench.name).collect();
+            bail!("there is no benchmark {unknown}; there are: {}", known.join(", "))
+        }
+        None => Ok(names.iter().filter_map(find).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_benchmark_has_one_name() {
+        let mut names: Vec<&str> = ALL.iter().map(|bench| bench.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+        assert!(choose(&["nonsense".to_owned()]).is_err());
+    }
+}

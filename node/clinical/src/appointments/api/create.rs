@@ -1,0 +1,279 @@
+//! Books an appointment.
+//!
+//! Three steps, each of which the next can find again: a row here that says what is wanted under a fresh handle; the
+//! slot held and then booked under that handle in the control plane; the row booked and the answer stored. A crash
+//! between any two leaves a row and its piece of work, and `reconcile` finishes or undoes it. The same request again
+//! finds its own row by an id that follows from its idempotency key.
+
+use axum::response::Response;
+use http::StatusCode;
+use node_access::body::Json;
+use node_access::doc::{IdempotencyHeader, PatientPath, PhiCreateProblems, PurposeHeader};
+use node_access::idempotency::{Change, Doing, IdempotencyKey, Step};
+use node_access::{Act, Action, Entity, LogIndex, PatientCall, Refused};
+use node_console::calendars::booking::{self, NotDone, When};
+use residency_control::calendar::Slot;
+use residency_policy::{AppointmentId, BookingHandle, Problem, ProblemKind};
+use storage::bookings::Subject;
+use storage::{Access, AccessAction, Phi, RegionTx};
+
+use super::ENTITY;
+use super::view::{AppointmentView, NewAppointmentBody};
+use crate::appointments::carry::{self, Became, Fate};
+use crate::appointments::end::{self, Ending};
+use crate::appointments::hand::Hand;
+use crate::appointments::model::{Facts, Failure, Place, State};
+use crate::appointments::reading::{self, Asked};
+use crate::appointments::work::store::LEASE_SECONDS;
+use crate::appointments::{store, work};
+use crate::encounters::model::ClinicalText;
+use crate::{nothing_found, patients};
+
+/// Booking an appointment.
+pub struct Create;
+
+impl Act for Create {
+    const ENTITY: Entity = Entity::Appointment;
+    const ACTION: Action = Action::Create;
+    const NAME: &'static str = "appointment.create";
+}
+
+/// What is asked for, and what this request is known by.
+struct Order {
+    id: AppointmentId,
+    handle: BookingHandle,
+    asked: Asked,
+    reason: Phi<Option<ClinicalText>>,
+    looked: Result<Slot, NotDone>,
+}
+
+/// How far it is after the first transaction.
+enum Begun {
+    /// It was done before, and this is the answer.
+    Answered(Response),
+    /// The row is there, and its work is ours.
+    Ours(Facts, i64),
+    /// Somebody began it and is gone. Its work is ours now.
+    Left(Facts, i64),
+}
+
+/// Books an appointment of a patient, by when it begins or by a hold that was taken before. The answer comes when the
+/// slot is booked and the record is durable at the patient's home.
+#[utoipa::path(
+    post, path = "/v1/patients/{id}/appointments", operation_id = "book_appointment", tag = "appointments",
+    security(("bearer" = [])),
+    params(PatientPath, PurposeHeader, IdempotencyHeader),
+    request_body(content = NewAppointmentBody, description = "The appointment", content_type = "application/json"),
+    responses(
+        (status = 201, description = "It is booked", body = AppointmentView, headers(
+            ("location" = String, description = "Where the appointment is shown"),
+            ("etag" = String, description = "The version"),
+            ("x-log-index" = u64, description = "The booking's place in the replicated log")
+        )),
+        PhiCreateProblems
+    )
+)]
+pub async fn create(call: PatientCall<Create>, key: IdempotencyKey, body: Json) -> Result<Response, Refused> {
+    let change = Change::new(&call.call, key, None, Some(&body));
+    let (open, guarded) = body.split(Asked::FIELDS);
+    let (asked, reason) = reading::read(&open, guarded)?;
+    let hand = Hand::of_call(&call)?;
+    let here = &call.call.here;
+    let org = call.call.caller.org;
+    // Nothing is asked of the control plane for somebody who is not served here.
+    call.permit()?;
+    let mut undone = false;
+    loop {
+        let looked = booking::look(here, (asked.provider, org), asked.service, asked.when).await;
+        let handle = match asked.when {
+            When::Held(handle) => handle,
+            When::At(_) => BookingHandle::random(&*here.entropy),
+        };
+        let id = AppointmentId::from(change.id());
+        let order = Order { id, handle, asked, reason: reason.clone(), looked };
+        match Box::pin(call.transact(|tx| begin(&call, tx, &change, &order))).await? {
+            Begun::Answered(response) => return Ok(response),
+            Begun::Ours(facts, fence) => {
+                let held = matches!(asked.when, When::Held(_));
+                let fate = carry::take(here, org, facts.service, &facts.place, held, None).await;
+                return Box::pin(finish(&hand, &change, &facts, fence, fate)).await;
+            }
+            Begun::Left(facts, fence) => match carry::became(here, org, &facts.place).await? {
+                Became::Booked(index) => {
+                    return Box::pin(finish(&hand, &change, &facts, fence, Fate::Booked(index))).await;
+                }
+                // Undone, and tried once more from the beginning.
+                Became::Nothing if !undone => {
+                    undone = true;
+                    end::end(&hand, facts.id, fence, Ending::Failed(Failure::Interrupted)).await?;
+                }
+                Became::Nothing => return Err(in_flight().into()),
+            },
+        }
+    }
+}
+
+async fn begin(
+    call: &PatientCall<Create>,
+    tx: RegionTx,
+    change: &Change,
+    order: &Order,
+) -> Result<Begun, Refused> {
+    let patient = call.patient()?;
+    let (tx, doing) = match change.begin(tx, ENTITY).await? {
+        Step::Done(answer) => return Ok(Begun::Answered(answer)),
+        Step::Do(tx, doing) => (tx, doing),
+    };
+    if patients::store::token_by_id(&tx, patient).await?.is_none() {
+        return Err(nothing_found(tx, AccessAction::Create, ENTITY, order.id.uuid(), patient).await);
+    }
+    let Some(there) = store::lock(&tx, patient, order.id).await? else {
+        return start(call, tx, change, order, None).await;
+    };
+    if there.request != change.request() {
+        tx.rollback().await;
+        return Err(Problem::new(ProblemKind::IdempotencyReused).into());
+    }
+    match there.state {
+        State::Failed(failure) if failure.may_pass() => start(call, tx, change, order, Some(there)).await,
+        State::Failed(failure) => {
+            tx.rollback().await;
+            Err(failure.problem(&there.place).into())
+        }
+        State::Pending => {
+            let Some(fence) = work::store::take(&tx, there.id.uuid(), patient).await? else {
+                tx.rollback().await;
+                return Err(in_flight().into());
+            };
+            tx.commit(&[Access::to(AccessAction::Update, ENTITY, there.id.uuid(), patient)]).await?;
+            Ok(Begun::Left(there, fence))
+        }
+        // It was booked, and the answer was lost on the way.
+        State::Booked | State::Moving(_) | State::Cancelling(_) | State::Cancelled(_) => {
+            answer(tx, doing, there.id, None).await.map(Begun::Answered)
+        }
+    }
+}
+
+/// Makes the row and its work, or makes an earlier one that came to nothing pending again.
+async fn start(
+    call: &PatientCall<Create>,
+    tx: RegionTx,
+    change: &Change,
+    order: &Order,
+    there: Option<Facts>,
+) -> Result<Begun, Refused> {
+    let slot = match order.looked {
+        Ok(slot) => slot,
+        Err(why) => {
+            tx.rollback().await;
+            return Err(why.into());
+        }
+    };
+    let Asked { provider, service, kind, when } = order.asked;
+    let (patient, now) = (call.patient()?, tx.now());
+    let facts = Facts {
+        id: order.id,
+        patient,
+        state: State::Pending,
+        place: Place::new(provider, order.handle, slot),
+        service,
+        kind,
+        made_by: call.call.caller.key,
+        request: change.request(),
+        created_at: now,
+        updated_at: now,
+        version: there.map_or(1, |there| there.version),
+    };
+    match there {
+        None => store::insert(&tx, &facts, &order.reason).await?,
+        Some(_) => store::update(&tx, &facts, None).await?,
+    }
+    if matches!(when, When::Held(_)) {
+        store::use_hold(&tx, &facts, order.handle).await.map_err(hold_used)?;
+    }
+    let fence =
+        work::store::begin(&tx, facts.id.uuid(), patient, Subject::Appointment, order.handle, LEASE_SECONDS)
+            .await?;
+    let access = Access::to(AccessAction::Create, ENTITY, facts.id.uuid(), patient);
+    tx.commit(&[access]).await?;
+    Ok(Begun::Ours(facts, fence))
+}
+
+/// Writes what came of it. What nobody knows is left to whoever comes next, at once.
+async fn finish(
+    hand: &Hand,
+    change: &Change,
+    facts: &Facts,
+    fence: i64,
+    fate: Fate,
+) -> Result<Response, Refused> {
+    match fate {
+        Fate::Booked(index) => {
+            Box::pin(hand.transact(|tx| finish_booked(hand, tx, change, facts, fence, index))).await
+        }
+        Fate::Nothing(why) => {
+            end::end(hand, facts.id, fence, Ending::Failed(Failure::of(&why))).await?;
+            Err(why.into())
+        }
+        Fate::Unknown(why) => {
+            end::leave(hand, facts.id, fence).await?;
+            Err(why.into())
+        }
+    }
+}
+
+async fn finish_booked(
+    hand: &Hand,
+    tx: RegionTx,
+    change: &Change,
+    facts: &Facts,
+    fence: i64,
+    index: LogIndex,
+) -> Result<Response, Refused> {
+    let (tx, doing) = match change.begin(tx, ENTITY).await? {
+        Step::Done(answer) => return Ok(answer),
+        Step::Do(tx, doing) => (tx, doing),
+    };
+    if end::ended(&tx, hand, facts.id, fence, Ending::Booked).await?.is_none() {
+        // It took longer than the work was ours: whoever has it now finds the same.
+        tx.rollback().await;
+        return Err(in_flight().into());
+    }
+    answer(tx, doing, facts.id, Some(index)).await
+}
+
+/// Shows the appointment, and stores the answer.
+async fn answer(
+    tx: RegionTx,
+    doing: Doing,
+    id: AppointmentId,
+    index: Option<LogIndex>,
+) -> Result<Response, Refused> {
+    let patient = tx.patient().ok_or_else(|| Refused::internal("appointment.create: no patient"))?;
+    let Some(appointment) = store::by_id(&tx, patient, id).await? else {
+        return Err(nothing_found(tx, AccessAction::Create, ENTITY, id.uuid(), patient).await);
+    };
+    let location = format!("/v1/patients/{patient}/appointments/{id}");
+    let tag = format!("\"{}\"", appointment.facts.version);
+    let index = index.map(|index| index.0.to_string());
+    let mut headers = vec![("location", location.as_str()), ("etag", tag.as_str())];
+    headers.extend(index.as_deref().map(|index| (residency_policy::wire::LOG_INDEX, index)));
+    let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
+    let view = AppointmentView::of(appointment);
+    doing.commit(tx, &[access], StatusCode::CREATED, &headers, Some(view)).await
+}
+
+fn in_flight() -> Problem {
+    Problem::new(ProblemKind::IdempotencyInFlight).retry_after(1)
+}
+
+/// Two appointments may not rest on one hold.
+pub(super) fn hold_used(error: storage::Error) -> Refused {
+    match error {
+        storage::Error::Exists { constraint } if constraint == store::ONE_HOLD => {
+            Problem::new(ProblemKind::HoldUsed).into()
+        }
+        other => other.into(),
+    }
+}

@@ -1,0 +1,113 @@
+//! How what was on its way ends here: in one transaction with the end of its work, or not at all.
+
+use node_access::Refused;
+use residency_policy::AppointmentId;
+use storage::{Access, AccessAction, AccessOutcome, Event, EventName, RegionTx};
+
+use super::api::ENTITY;
+use super::hand::Hand;
+use super::model::{Facts, Failure, State};
+use super::{store, waitlist, work};
+
+/// The request of nobody: what was undone was asked for by no request that may be answered with it.
+const NO_REQUEST: [u8; 32] = [0; 32];
+
+/// How something ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The time is booked.
+    Booked,
+    /// It was not to be had.
+    Failed(Failure),
+    /// It was moved.
+    Moved,
+    /// It was not moved: the time that it had is still its own.
+    Stayed,
+    /// It is cancelled.
+    Cancelled,
+    /// It is not cancelled.
+    NotCancelled,
+}
+
+/// Ends it, if the work is still ours. `None` if somebody else has it by now.
+pub(crate) async fn end(
+    hand: &Hand,
+    id: AppointmentId,
+    fence: i64,
+    ending: Ending,
+) -> Result<Option<Facts>, Refused> {
+    hand.transact(|tx| async move {
+        let Some(after) = ended(&tx, hand, id, fence, ending).await? else {
+            tx.rollback().await;
+            return Ok(None);
+        };
+        let outcome = match ending {
+            Ending::Booked | Ending::Moved | Ending::Cancelled => AccessOutcome::Done,
+            Ending::Failed(_) | Ending::Stayed | Ending::NotCancelled => AccessOutcome::Refused,
+        };
+        let access = Access::to(AccessAction::Update, ENTITY, id.uuid(), hand.patient).ended(outcome);
+        tx.commit(&[access]).await?;
+        Ok(Some(after))
+    })
+    .await
+}
+
+/// Writes the ending into a transaction that somebody else commits. `None` if the work is not ours any more.
+pub(crate) async fn ended(
+    tx: &RegionTx,
+    hand: &Hand,
+    id: AppointmentId,
+    fence: i64,
+    ending: Ending,
+) -> Result<Option<Facts>, Refused> {
+    let Some(before) = store::lock_any(tx, hand.patient, id).await? else { return Ok(None) };
+    if !work::store::end(tx, id.uuid(), hand.patient, fence).await? {
+        return Ok(None);
+    }
+    let (state, place, event) = match (before.state, ending) {
+        (State::Pending, Ending::Booked) => (State::Booked, before.place, Some(EventName::AppointmentBooked)),
+        (State::Pending, Ending::Failed(failure)) => (State::Failed(failure), before.place, None),
+        (State::Moving(to), Ending::Moved) => (State::Booked, to, Some(EventName::AppointmentMoved)),
+        (State::Cancelling(code), Ending::Cancelled) => {
+            (State::Cancelled(code), before.place, Some(EventName::AppointmentCancelled))
+        }
+        (State::Moving(_), Ending::Stayed) | (State::Cancelling(_), Ending::NotCancelled) => {
+            (State::Booked, before.place, None)
+        }
+        // The work is ours, and the row is not as the work says.
+        _ => return Err(Refused::internal("appointments.end: a row that its work does not fit")),
+    };
+    // Whoever holds it may use it again.
+    match (before.state, ending) {
+        (State::Pending, Ending::Failed(_))
+        | (State::Cancelling(_), Ending::Cancelled)
+        | (State::Moving(_), Ending::Moved) => {
+            store::forget_hold(tx, &before, before.place.handle).await?;
+        }
+        (State::Moving(to), Ending::Stayed) => store::forget_hold(tx, &before, to.handle).await?,
+        _ => {}
+    }
+    if matches!(ending, Ending::Booked | Ending::Moved) {
+        // Whoever waited, and was offered this very time, waits no more.
+        waitlist::store::fulfil(tx, hand.patient, place.handle).await?;
+    }
+    let undone = matches!(ending, Ending::Stayed | Ending::NotCancelled);
+    let request = if undone { NO_REQUEST } else { before.request };
+    let after = Facts { state, place, request, ..before };
+    store::update(tx, &after, None).await?;
+    if let Some(event) = event {
+        tx.emit(&Event::new(event, id.uuid())).await?;
+    }
+    Ok(Some(Facts { version: after.version + 1, updated_at: tx.now(), ..after }))
+}
+
+/// Leaves the work to whoever comes next, at once.
+pub(crate) async fn leave(hand: &Hand, id: AppointmentId, fence: i64) -> Result<(), Refused> {
+    hand.transact(|tx| async move {
+        work::store::postpone(&tx, id.uuid(), hand.patient, fence, 0.0).await?;
+        let access = Access::to(AccessAction::Update, ENTITY, id.uuid(), hand.patient);
+        tx.commit(&[access.ended(AccessOutcome::Refused)]).await?;
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,166 @@
+//! A node dies between any two steps of a booking, a move or a cancellation, and nothing stays half done.
+//!
+//! Every step ends with a change of the control plane or a commit here. Whoever asks is dropped before or after the
+//! n-th change, for every n: what they had committed stays, what they would have done is not done.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+
+use crate::appointments::{LATER, START, appointment};
+use crate::support::{Answer, Ask, World};
+
+impl World {
+    /// Sends a request whose node dies after so many steps. `None` if it did.
+    async fn send_and_die(&self, ask: Ask<'_>, steps: i64) -> Option<Answer> {
+        self.book.steps.store(steps, Ordering::SeqCst);
+        let answer = tokio::select! {
+            answer = ask.send() => Some(answer),
+            () = self.book.gone.notified() => None,
+        };
+        self.book.steps.store(i64::MAX, Ordering::SeqCst);
+        answer
+    }
+
+    /// Nobody has a piece of work any more.
+    async fn expire(&self) {
+        let client = self.region.as_superuser().await;
+        client.execute("UPDATE booking_work SET due_at = now()", &[]).await.expect("expires");
+    }
+}
+
+/// Before and after holding, before and after confirming, and one more after which nobody dies.
+const STEPS: i64 = 4;
+
+#[tokio::test]
+async fn a_booking_that_broke_off_is_finished_or_undone() {
+    let mut left = 0;
+    for steps in 0..=STEPS {
+        let world = World::new().await;
+        let (provider, patient) = (world.doctor().await, world.somebody().await);
+        let body = appointment(provider, START);
+        let ask = || world.book(&patient, &body).header("idempotency-key", "one");
+        let died = world.send_and_die(ask(), steps).await.is_none();
+        assert_eq!(died, steps < STEPS, "{steps}");
+        // The control: as long as nobody finishes or undoes it, the two say different things.
+        let diverged = world.diverged().await;
+        assert_eq!(!diverged.is_empty(), died, "{steps}: {diverged:?}");
+        left += usize::from(died);
+        if died {
+            // Somebody may be working on it for all that the caller knows.
+            ask().send().await.is(409).problem("idempotency-in-flight");
+        }
+        world.settle().await;
+        assert_eq!(world.diverged().await, Vec::<String>::new(), "{steps}");
+        // Whatever became of it, the same request again is one appointment.
+        let again = ask().send().await.is(201);
+        assert_eq!(again.json()["status"], "booked", "{steps}");
+        assert_eq!(world.standing(provider), [(START.to_owned(), "booked")], "{steps}");
+        assert_eq!(world.diverged().await, Vec::<String>::new(), "{steps}");
+    }
+    assert_eq!(left, 4);
+}
+
+#[tokio::test]
+async fn the_same_request_again_goes_on_with_what_broke_off() {
+    for steps in 0..STEPS {
+        let world = World::new().await;
+        let (provider, patient) = (world.doctor().await, world.somebody().await);
+        let body = appointment(provider, START);
+        let ask = || world.book(&patient, &body).header("idempotency-key", "one");
+        assert!(world.send_and_die(ask(), steps).await.is_none());
+        world.expire().await;
+        let again = ask().send().await.is(201);
+        assert_eq!(again.json()["starts_at"], START, "{steps}");
+        assert_eq!(world.standing(provider), [(START.to_owned(), "booked")], "{steps}");
+        assert_eq!(world.diverged().await, Vec::<String>::new(), "{steps}");
+        assert_eq!(ask().send().await.is(201).header("idempotent-replayed"), "true");
+    }
+}
+
+#[tokio::test]
+async fn a_move_that_broke_off_is_finished_or_undone() {
+    for steps in 0..=STEPS {
+        let world = World::new().await;
+        let (provider, patient) = (world.doctor().await, world.somebody().await);
+        let booked = world.book(&patient, &appointment(provider, START)).send().await.is(201);
+        let path = format!("{}/reschedule", booked.header("location"));
+        let ask = || {
+            let ask = world.ask("provider", "POST", &path).header("idempotency-key", "one");
+            ask.json(&json!({"start": LATER}))
+        };
+        let died = world.send_and_die(ask(), steps).await.is_none();
+        assert_eq!(died, steps < STEPS, "{steps}");
+        let diverged = world.diverged().await;
+        assert_eq!(!diverged.is_empty(), died, "{steps}: {diverged:?}");
+        if steps % 2 == 0 {
+            world.settle().await;
+            assert_eq!(world.diverged().await, Vec::<String>::new(), "{steps}");
+            let one: Vec<_> =
+                world.standing(provider).into_iter().filter(|(_, word)| *word == "booked").collect();
+            assert_eq!(one.len(), 1, "never both and never neither");
+        } else {
+            world.expire().await;
+            // The first one may undo what was left; the next one then begins anew.
+            let first = ask().send().await;
+            if first.status == 409 {
+                first.problem("idempotency-in-flight");
+            }
+        }
+        let moved = ask().send().await.is(200);
+        assert_eq!(moved.json()["starts_at"], LATER, "{steps}");
+        assert_eq!(world.standing(provider), [(LATER.to_owned(), "booked")], "{steps}");
+        assert_eq!(world.diverged().await, Vec::<String>::new(), "{steps}");
+    }
+}
+
+#[tokio::test]
+async fn a_cancellation_that_broke_off_is_finished() {
+    for steps in 0..=2 {
+        let world = World::new().await;
+        let (provider, patient) = (world.doctor().await, world.somebody().await);
+        let booked = world.book(&patient, &appointment(provider, START)).send().await.is(201);
+        let path = format!("{}/cancel", booked.header("location"));
+        let ask = || {
+            let ask = world.ask("provider", "POST", &path).header("idempotency-key", "one");
+            ask.json(&json!({"code": "no-longer-needed", "note": "well again"}))
+        };
+        let died = world.send_and_die(ask(), steps).await.is_none();
+        assert_eq!(died, steps < 2, "{steps}");
+        assert_eq!(!world.diverged().await.is_empty(), died, "{steps}");
+        if steps == 0 {
+            world.expire().await;
+        } else {
+            world.settle().await;
+            assert_eq!(world.diverged().await, Vec::<String>::new(), "{steps}");
+        }
+        let cancelled = ask().send().await.is(200);
+        assert_eq!(cancelled.json()["cancel_note"], "well again");
+        assert_eq!(world.standing(provider), [], "{steps}");
+        assert_eq!(world.diverged().await, Vec::<String>::new(), "{steps}");
+    }
+}
+
+/// Whoever comes back after they were given up for dead can write nothing.
+#[tokio::test]
+async fn who_was_given_up_for_dead_cannot_write() {
+    let world = World::new().await;
+    let (provider, patient) = (world.doctor().await, world.somebody().await);
+    let body = appointment(provider, START);
+    let ask = world.book(&patient, &body).header("idempotency-key", "one");
+    // It stands still after its hold, and somebody else undoes it meanwhile.
+    world.book.steps.store(1, Ordering::SeqCst);
+    let mut slow = Box::pin(ask.send());
+    tokio::select! {
+        answer = &mut slow => panic!("it was to stand still: {answer:?}"),
+        () = world.book.gone.notified() => {}
+    }
+    world.book.steps.store(i64::MAX, Ordering::SeqCst);
+    world.settle().await;
+    assert_eq!(world.standing(provider), [], "it was undone");
+    drop(slow);
+    assert_eq!(world.diverged().await, Vec::<String>::new());
+    // A confirmation of it that comes late finds nothing to confirm.
+    let again = world.book(&patient, &body).header("idempotency-key", "one").send().await.is(201);
+    assert_eq!(again.json()["status"], "booked");
+}

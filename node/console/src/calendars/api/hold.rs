@@ -1,0 +1,138 @@
+//! Holds a slot for a few minutes.
+
+use axum::Json;
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use http::header::{AUTHORIZATION, LOCATION};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, StatusCode};
+use node_access::authorize::authorize;
+use node_access::body::{Object, PublicJson};
+use node_access::doc::{IdempotencyHeader, OpenChangeProblems, ProviderPath};
+use node_access::idempotency::IdempotencyKey;
+use node_access::{Act, Action, Entity, Here, OpenCall, Refused};
+use residency_control::calendar::{Minute, OverrideReason};
+use residency_policy::{BookingHandle, Jurisdiction, Problem, ProblemKind, wire};
+use ring::{digest, hmac};
+use serde_json::Value;
+use storage::{Access, AccessAction};
+
+use crate::calendars::booking::{self, HOLD_SECONDS, Wish};
+use crate::calendars::view::{HoldBody, NewHoldBody};
+use crate::calendars::{at_index, when};
+
+/// Holding a slot.
+pub struct Hold;
+
+impl Act for Hold {
+    const ENTITY: Entity = Entity::Hold;
+    const ACTION: Action = Action::Create;
+    const NAME: &'static str = "hold.create";
+}
+
+/// What the access log calls a slot that was taken although it was not free.
+const OVERRIDE: &str = "slot-override";
+
+/// Holds a free slot for five minutes, for whoever then makes it an appointment at the patient's home. With
+/// `override_reason`, a clinician or an administrator takes a slot that somebody has, and that is recorded.
+#[utoipa::path(
+    post, path = "/v1/providers/{id}/holds", operation_id = "hold_slot", tag = "calendars",
+    security(("bearer" = [])),
+    params(ProviderPath, IdempotencyHeader),
+    request_body(content = NewHoldBody, description = "The slot", content_type = "application/json"),
+    responses(
+        (status = 201, description = "The slot is held", body = HoldBody, headers(
+            ("location" = String, description = "Where the hold is shown"),
+            ("x-log-index" = u64, description = "The change's place in the replicated log")
+        )),
+        OpenChangeProblems
+    )
+)]
+pub async fn hold(
+    call: OpenCall<Hold>,
+    secret: CallersSecret,
+    key: IdempotencyKey,
+    body: PublicJson,
+) -> Result<Response, Refused> {
+    let (start, service, over_capacity) = read(&body.0)?;
+    let provider = call.path("id")?;
+    let handle = secret.handle(&call, &key);
+    if over_capacity.is_some() {
+        authorize(call.caller.role, Entity::SlotOverride, Action::Create, None)?;
+        // Recorded first: a slot is never taken over without a record of it.
+        let access = Access::about(AccessAction::Create, OVERRIDE, handle.uuid());
+        call.record(&[access]).await?;
+    }
+    let org = call.caller.org;
+    let wish = Wish { provider, start, service, handle, org, seconds: HOLD_SECONDS, over_capacity };
+    let held = booking::hold(&call.here, &wish).await?;
+    let body = HoldBody {
+        handle,
+        status: "held",
+        start: held.slot.start.timestamp(),
+        end: held.slot.end.timestamp(),
+        expires_at: Some(held.until),
+    };
+    let location = HeaderValue::from_str(&format!("/v1/providers/{provider}/holds/{handle}"));
+    let mut response = (StatusCode::CREATED, Json(body)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, location.map_err(|_| Refused::internal("hold.create: location"))?);
+    if held.before {
+        headers.insert(HeaderName::from_static(wire::IDEMPOTENT_REPLAYED), HeaderValue::from_static("true"));
+    }
+    Ok(at_index(response, held.index))
+}
+
+/// A digest of the secret that the caller showed: the same at every node, and unknown to the control plane, which
+/// keeps a digest of another part of it.
+pub struct CallersSecret(hmac::Key);
+
+impl FromRequestParts<Here> for CallersSecret {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Here) -> Result<Self, Refused> {
+        // Whoever shows none was refused before.
+        let shown = parts.headers.get(AUTHORIZATION).map_or(&[][..], HeaderValue::as_bytes);
+        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, digest::digest(&digest::SHA256, shown).as_ref())))
+    }
+}
+
+impl CallersSecret {
+    /// The handle of a request: the same for the same request again, at whichever node, and random to everybody who
+    /// does not know the caller's secret. An idempotency key may say anything; nothing of it can be read from this.
+    fn handle<A: Act>(&self, call: &OpenCall<A>, key: &IdempotencyKey) -> BookingHandle {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(b"booking handle v1");
+        context.update(&call.caller.org.to_bytes());
+        context.update(key.as_str().as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&context.sign().as_ref()[..16]);
+        // The bits of UUID version 4 and variant 1 (RFC 9562), so that it is one like any other.
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        BookingHandle::from_bytes(bytes)
+    }
+}
+
+fn read(body: &Object) -> Result<(Minute, Jurisdiction, Option<OverrideReason>), Problem> {
+    body.only(&["start", "service_jurisdiction", "override_reason"])?;
+    let invalid = |pointer, code, detail| Problem::new(ProblemKind::Invalid).field(pointer, code, detail);
+    let start = body.get("start").and_then(Value::as_str);
+    let start = start.ok_or_else(|| invalid("/start", "required", "expected when the visit begins"))?;
+    let start = when::minute(start).map_err(|wrong| wrong.of_field("/start"))?;
+    let service = body.get("service_jurisdiction").and_then(Value::as_str).and_then(|code| code.parse().ok());
+    let service = service.ok_or_else(|| {
+        invalid("/service_jurisdiction", "not-a-code", "expected an ISO 3166-2 code such as US-TX")
+    })?;
+    let reason = match body.get("override_reason") {
+        None | Some(Value::Null) => None,
+        Some(given) => {
+            let reason = given.as_str().and_then(|word| word.parse().ok());
+            Some(reason.ok_or_else(|| {
+                let expected = "expected urgent-need, continuity-of-care, provider-request or booking-error";
+                invalid("/override_reason", "not-a-code", expected)
+            })?)
+        }
+    };
+    Ok((start, service, reason))
+}

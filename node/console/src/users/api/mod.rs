@@ -1,0 +1,7 @@
+//! One act per file.
+
+pub mod create;
+pub mod deactivate;
+pub mod list;
+pub mod read;
+pub mod update;

@@ -1,0 +1,87 @@
+//! Everything in the state but the directory, in pieces.
+
+use std::iter;
+use std::sync::Arc;
+
+use residency_policy::{DiskId, KeyId, NodeId, OrgId, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::calendar::ledger::Image;
+use crate::command::{KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
+use crate::machine::State;
+use crate::organisations::OrganisationMark;
+
+/// How many items a part has at most.
+const ITEMS_MAX: usize = 1_000;
+
+/// A piece of the state. There may be several of one kind; what is empty is left out. New kinds come last: their place
+/// is their name.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Part {
+    /// Where regions are reached.
+    Regions(Vec<RegionEntry>),
+    /// Organisations.
+    Organisations(Vec<Organisation>),
+    /// API keys.
+    Keys(Vec<KeyVerifier>),
+    /// The rules in force.
+    Policy(PolicyVersion),
+    /// Organisations that were changed.
+    Marks(Vec<(OrgId, OrganisationMark)>),
+    /// Who works for them.
+    Users(Vec<User>),
+    /// Whose key is whose.
+    KeyUsers(Vec<(KeyId, UserId)>),
+    /// Clinicians, in the order in which they were added.
+    Providers(Vec<Provider>),
+    /// Every node id that was ever a member.
+    Seats(Vec<(NodeId, Option<DiskId>)>),
+    /// Calendars, what stands in them, and who waits.
+    Calendars(Image),
+}
+
+/// The parts of a state, each made when it is its turn. The same state has the same parts.
+pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
+    in_parts(state.regions.values().cloned(), Part::Regions)
+        .chain(in_parts(state.organisations.values().cloned(), Part::Organisations))
+        .chain(in_parts(state.keys.values().cloned(), Part::Keys))
+        .chain(state.policy.iter().cloned().map(Part::Policy))
+        .chain(in_parts(state.marks.iter().map(|(org, mark)| (*org, *mark)), Part::Marks))
+        .chain(in_parts(state.users.values().map(|user| User::clone(user)), Part::Users))
+        .chain(in_parts(state.key_users.iter().map(|(key, user)| (*key, *user)), Part::KeyUsers))
+        .chain(in_parts(state.providers.iter().map(|one| Provider::clone(one)), Part::Providers))
+        .chain(in_parts(state.seats.iter().map(|(node, disk)| (*node, *disk)), Part::Seats))
+        .chain(state.ledger.images().map(Part::Calendars))
+}
+
+fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
+    iter::from_fn(move || {
+        let some: Vec<T> = items.by_ref().take(ITEMS_MAX).collect();
+        (!some.is_empty()).then(|| part(some))
+    })
+}
+
+/// Puts a part where it was.
+pub(super) fn put(state: &mut State, part: Part) {
+    match part {
+        Part::Regions(some) => {
+            Arc::make_mut(&mut state.regions).extend(some.into_iter().map(|region| (region.region, region)));
+        }
+        Part::Organisations(some) => {
+            Arc::make_mut(&mut state.organisations).extend(some.into_iter().map(|org| (org.id, org)));
+        }
+        Part::Keys(some) => Arc::make_mut(&mut state.keys).extend(some.into_iter().map(|key| (key.key, key))),
+        Part::Policy(policy) => state.policy = Some(policy),
+        Part::Marks(some) => Arc::make_mut(&mut state.marks).extend(some),
+        Part::Users(some) => some.into_iter().for_each(|user| state.insert_user(user)),
+        Part::KeyUsers(some) => Arc::make_mut(&mut state.key_users).extend(some),
+        Part::Providers(some) => {
+            let all = Arc::make_mut(&mut state.providers);
+            for provider in some {
+                all.put(provider);
+            }
+        }
+        Part::Seats(some) => Arc::make_mut(&mut state.seats).extend(some),
+        Part::Calendars(image) => state.ledger.put(image),
+    }
+}

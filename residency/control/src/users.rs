@@ -1,0 +1,92 @@
+//! The people who work for organisations, and the keys that are theirs.
+
+use std::sync::Arc;
+
+use residency_policy::{OrgId, UserId};
+
+use crate::command::{KeyVerifier, Refusal, User};
+use crate::machine::{self, State};
+
+impl State {
+    /// One user.
+    pub fn user(&self, user: UserId) -> Option<&Arc<User>> {
+        self.users.get(&user)
+    }
+
+    /// Users of an organisation after this one, ascending by id.
+    pub fn users_of(&self, org: OrgId, after: Option<UserId>) -> impl Iterator<Item = &Arc<User>> {
+        let first = UserId::from_bytes([0; 16]);
+        self.members
+            .iter_from(&(org, after.unwrap_or(first)))
+            .map(|(member, ())| member)
+            .take_while(move |(of, _)| *of == org)
+            .filter(move |(_, user)| Some(*user) != after)
+            .filter_map(|(_, user)| self.users.get(user))
+    }
+
+    /// Whether the user of a key may be what the key says, now: they work, and have that role in that organisation.
+    pub(crate) fn may(&self, user: UserId, key: &KeyVerifier) -> bool {
+        self.users.get(&user).is_some_and(|user| {
+            let there = user.memberships.of(key.org);
+            user.active && there.is_some_and(|there| there.active && there.roles.contains(key.role))
+        })
+    }
+
+    /// Puts a user and what finds them by organisation.
+    pub(crate) fn insert_user(&mut self, user: User) {
+        let members = Arc::make_mut(&mut self.members);
+        for past in self.users.get(&user.id).iter().flat_map(|past| past.memberships.as_slice()) {
+            members.remove(&(past.org, user.id));
+        }
+        members.extend(user.memberships.as_slice().iter().map(|one| ((one.org, user.id), ())));
+        Arc::make_mut(&mut self.users).insert(user.id, Arc::new(user));
+    }
+}
+
+/// Adds a user. The same one again changes nothing; another one with this id is refused.
+pub(crate) fn add(state: &mut State, user: User) -> Result<(), Refusal> {
+    let user = User { version: 1, ..user };
+    match state.users.get(&user.id) {
+        Some(known) if **known == user => return Ok(()),
+        Some(_) => return Err(Refusal::AlreadyKnown),
+        None if state.users.len() >= State::USERS_MAX => return Err(Refusal::Full),
+        None => {}
+    }
+    insert_member_of_known(state, user)
+}
+
+/// Replaces a user who was read at this version.
+pub(crate) fn change(state: &mut State, user: User, expected: u64) -> Result<(), Refusal> {
+    let present = state.users.get(&user.id).ok_or(Refusal::UnknownUser)?.version;
+    if present != expected {
+        return Err(Refusal::StaleVersion);
+    }
+    let version = present.checked_add(1).ok_or(Refusal::Full)?;
+    insert_member_of_known(state, User { version, ..user })
+}
+
+fn insert_member_of_known(state: &mut State, user: User) -> Result<(), Refusal> {
+    if user.memberships.as_slice().iter().any(|one| !state.organisations.contains_key(&one.org)) {
+        return Err(Refusal::UnknownOrg);
+    }
+    state.insert_user(user);
+    Ok(())
+}
+
+/// Adds or replaces a key that belongs to a user. A key's user never changes: records name both.
+pub(crate) fn put_key(state: &mut State, verifier: KeyVerifier, user: UserId) -> Result<(), Refusal> {
+    let known = state.users.get(&user).ok_or(Refusal::UnknownUser)?;
+    if !known.memberships.of(verifier.org).is_some_and(|there| there.roles.contains(verifier.role)) {
+        return Err(Refusal::NotAMember);
+    }
+    let key = verifier.key;
+    match state.key_users.get(&key) {
+        Some(holder) if *holder != user => return Err(Refusal::AlreadyKnown),
+        // What the key did before, nobody can be named for.
+        None if state.keys.contains_key(&key) => return Err(Refusal::AlreadyKnown),
+        _ => {}
+    }
+    machine::put_key(state, verifier)?;
+    Arc::make_mut(&mut state.key_users).insert(key, user);
+    Ok(())
+}

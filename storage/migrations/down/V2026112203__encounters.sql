@@ -1,0 +1,3 @@
+DROP TABLE encounter_addenda;
+DROP TABLE encounters;
+DROP FUNCTION keep_signed_encounter();

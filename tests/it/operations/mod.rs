@@ -1,0 +1,3 @@
+//! What those who run it look at.
+
+mod metrics;

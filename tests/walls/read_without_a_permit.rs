@@ -1,0 +1,11 @@
+//! A read of a patient begins with a permit: knowing where a patient lives is none.
+use tests::walls::{residency_policy::{Permit, Placement, RegionPermit}, storage::{Access, Error, RegionPool, RegionRead, Scope, Seen}};
+
+pub async fn act(pool: &RegionPool, permit: &Permit, region: &RegionPermit, placed: &Placement, scope: &Scope, accesses: &[Access]) -> Result<Option<Seen>, Error> {
+    #[cfg(not(wall))]
+    {
+        RegionRead::begin(pool, permit, scope, "a")?.disclose(accesses).await.map(Some)
+    }
+    #[cfg(wall)]
+    { RegionRead::begin(pool, placed, scope, "a")?.disclose(accesses).await.map(Some) } //~ E0308
+}

@@ -1,0 +1,11 @@
+//! The end of a read says what was accessed.
+use tests::walls::{residency_policy::{Permit, Placement, RegionPermit}, storage::{Access, Error, RegionPool, RegionRead, Scope, Seen}};
+
+pub async fn act(pool: &RegionPool, permit: &Permit, region: &RegionPermit, placed: &Placement, scope: &Scope, accesses: &[Access]) -> Result<Option<Seen>, Error> {
+    #[cfg(not(wall))]
+    {
+        RegionRead::begin(pool, permit, scope, "a")?.disclose(accesses).await.map(Some)
+    }
+    #[cfg(wall)]
+    { RegionRead::begin(pool, permit, scope, "a")?.disclose().await.map(Some) } //~ E0061
+}
