@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::tell::warn;
-use crate::{bench, check, load, report};
+use crate::{bench, check, load, report, simulate};
 
 /// Load, and a judgement of what came back.
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ enum Act {
         #[arg(required = true)]
         folders: Vec<PathBuf>,
     },
+    /// Says what fifty states and three hundred million patients would cost, from what is measured here.
+    Simulate(simulate::Ask),
     /// Measures against peers, in alternating rounds.
     Bench(bench::Ask),
     /// Runs a bare member of the control plane until its input ends. Benchmarks start some.
@@ -41,6 +43,7 @@ pub fn run() -> ExitCode {
         Act::Run(ask) => load::run::run(&ask),
         Act::Check(ask) => check::run(&ask),
         Act::Report { folders } => report::again(&folders),
+        Act::Simulate(ask) => simulate::run(&ask),
         Act::Bench(ask) => bench::run(&ask),
         Act::Member(ask) => bench::member::run(&ask),
     };

@@ -11,4 +11,5 @@ pub mod cluster;
 pub mod history;
 pub mod load;
 pub mod report;
+pub mod simulate;
 pub mod tell;

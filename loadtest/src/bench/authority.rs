@@ -12,12 +12,12 @@ use rcgen::{
 use super::peers::Pem;
 
 /// Signs certificates for `localhost`.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub(super) fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
@@ -25,7 +25,7 @@ impl Authority {
     }
 
     /// Writes a certificate for server and client, which also holds this URI if there is one.
-    pub(super) fn issue(&self, folder: &Path, uri: Option<&str>) -> anyhow::Result<Pem> {
+    pub(crate) fn issue(&self, folder: &Path, uri: Option<&str>) -> anyhow::Result<Pem> {
         let names = ["localhost", "127.0.0.1"].map(str::to_owned);
         let mut params = CertificateParams::new(names)?;
         if let Some(uri) = uri {

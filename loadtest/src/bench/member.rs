@@ -55,14 +55,14 @@ fn println_ready() -> anyhow::Result<()> {
 }
 
 /// The members by their ids, as a configuration has them.
-pub(super) fn seats(members: &[(PeerId, u16)]) -> anyhow::Result<BTreeMap<NodeId, Member>> {
+pub(crate) fn seats(members: &[(PeerId, u16)]) -> anyhow::Result<BTreeMap<NodeId, Member>> {
     let host: residency_control::Host = "localhost".parse().context("a host")?;
     let seat = |(id, port): &(PeerId, u16)| (id.node, Member::new(id.kind, Endpoint::new(host.clone(), *port)));
     Ok(members.iter().map(seat).collect())
 }
 
 /// Starts a member and its listener.
-pub(super) async fn start(ask: &Ask) -> anyhow::Result<Control> {
+pub(crate) async fn start(ask: &Ask) -> anyhow::Result<Control> {
     let file = |name: &str| ask.home.join(name);
     let tls = PeerTls::load(PeerPaths { ca: file("ca.pem"), cert: file("cert.pem"), key: file("key.pem") })?;
     let Some((_, port)) = ask.members.iter().find(|(id, _)| *id == ask.id) else {

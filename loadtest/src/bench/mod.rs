@@ -7,7 +7,7 @@
 //! [`cpu`] counts the processor time of whole process trees, [`peers`] starts the peers, [`drive`] loads both sides
 //! with the same client, and [`report`] prints spread and paired ratios instead of one lucky number.
 
-mod authority;
+pub(crate) mod authority;
 pub mod class;
 mod clinic;
 mod control;
@@ -47,15 +47,8 @@ pub struct Bench {
 }
 
 /// All of them, in the order in which they run.
-pub const ALL: &[Bench] = &[
-    read::BENCH,
-    write::BENCH,
-    search::BENCH,
-    directory::BENCH,
-    snapshots::BENCH,
-    control::BENCH,
-    memory::BENCH,
-];
+pub const ALL: &[Bench] =
+    &[read::BENCH, write::BENCH, search::BENCH, directory::BENCH, snapshots::BENCH, control::BENCH, memory::BENCH];
 
 /// Runs what was asked for. False when a goal was missed.
 pub fn run(ask: &Ask) -> anyhow::Result<bool> {

@@ -19,12 +19,15 @@ pub fn follow(node: &Node) -> impl Future<Output = ()> + Send + 'static {
     let (reader, pool) = (node.control.reader(), node.pool.clone());
     let mut told = Told::new(node.config.region.region());
     async move {
+        let mut turns = None;
         loop {
-            let seen = reader.applied();
+            let (seen, present) = (reader.applied(), reader.placement_turns());
+            if turns == Some(present) {
+                reader.applied_after(seen).await;
+                continue;
+            }
             match tell(&pool, &mut told, reader.changed_placements()).await {
-                Ok(()) => {
-                    reader.applied_after(seen).await;
-                }
+                Ok(()) => turns = Some(present),
                 Err(error) => {
                     tracing::warn!(%error, "the fence could not be told what the directory decided; it is tried again");
                     tokio::time::sleep(PAUSE).await;

@@ -38,6 +38,11 @@ impl Reader {
         self.core.view.read(|a| a.state.directory().len())
     }
 
+    /// Grows whenever [`Reader::changed_placements`] may say something new.
+    pub fn placement_turns(&self) -> u64 {
+        self.core.view.read(|a| a.state.directory().turns())
+    }
+
     /// Every placement that is no longer as it was claimed: retired, or at a later epoch.
     pub fn changed_placements(&self) -> Vec<Placement> {
         self.core.view.read(|a| a.state.directory().changed().collect())

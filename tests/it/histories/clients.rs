@@ -36,8 +36,8 @@ pub(super) struct Client {
     reading: Reading,
     table: Arc<Table>,
     recorder: Arc<Recorder>,
-    /// A slot and the booking that holds it or has it, as far as the client knows.
-    booking: Option<(u8, Uuid)>,
+    /// A slot, the booking that holds it or has it, as far as the client knows, and until when it was held.
+    booking: Option<(u8, Uuid, i64)>,
     count: u64,
 }
 
@@ -121,10 +121,11 @@ impl Client {
                 None => {
                     let slot = self.rng.random_range(0..SLOTS);
                     let booking = Uuid::from_u128(u128::from(value) << 64 | 1);
-                    self.booking = Some((slot, booking));
-                    (Key::Slot(slot), Act::Hold { booking, at, until: at + HOLD_SECONDS })
+                    let until = at + HOLD_SECONDS;
+                    self.booking = Some((slot, booking, until));
+                    (Key::Slot(slot), Act::Hold { booking, at, until })
                 }
-                Some((slot, booking)) => {
+                Some((slot, booking, _)) => {
                     let act = match self.rng.random_range(0..4) {
                         0 => Act::Release(booking),
                         1 => Act::Cancel(booking),
@@ -233,6 +234,7 @@ impl Client {
                 Command::Calendar(CalendarChange::Confirm(Confirmation {
                     provider,
                     handle: BookingHandle::from_bytes(*booking.as_bytes()),
+                    until: self.booking.map_or(0, |(_, _, until)| until),
                     at,
                     provider_version: 1,
                     org: slot_org(n),

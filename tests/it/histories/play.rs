@@ -229,8 +229,8 @@ async fn set(plan: &Plan, dir: PathBuf) -> Arc<Table> {
         members: plan.members,
         dir,
         troubles: Mutex::default(),
-        behind: AtomicUsize::new(0),
         ended: AtomicUsize::new(0),
+        behind: AtomicUsize::new(0),
     };
     table.start_all().await;
     Arc::new(table)

@@ -252,7 +252,7 @@ async fn planted(cluster: &Cluster, provider: &str, all: &[String]) {
         region,
         over_capacity: None,
     };
-    let sure = Confirmation { provider: id, handle, at, provider_version: 1, org, region };
+    let sure = Confirmation { provider: id, handle, until: at + 600, at, provider_version: 1, org, region };
     let changes = [CalendarChange::Hold(held), CalendarChange::Confirm(sure)].map(Command::Calendar);
     operate::commands(cluster, "tx", &changes).await.expect("it is planted");
     let found = diverged(cluster, provider, all).await.expect("a look");

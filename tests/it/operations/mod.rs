@@ -1,3 +1,4 @@
 //! What those who run it look at.
 
 mod metrics;
+mod traces;

@@ -7,7 +7,7 @@ use storage::{Access, AccessAction, AccessOutcome, Event, EventName, RegionTx};
 use super::api::ENTITY;
 use super::hand::Hand;
 use super::model::{Facts, Failure, State};
-use super::{store, waitlist, work};
+use super::{store, work};
 
 /// The request of nobody: what was undone was asked for by no request that may be answered with it.
 const NO_REQUEST: [u8; 32] = [0; 32];
@@ -60,10 +60,10 @@ pub(crate) async fn ended(
     fence: i64,
     ending: Ending,
 ) -> Result<Option<Facts>, Refused> {
-    let Some(before) = store::lock_any(tx, hand.patient, id).await? else { return Ok(None) };
-    if !work::store::end(tx, id.uuid(), hand.patient, fence).await? {
+    let booked = matches!(ending, Ending::Booked | Ending::Moved);
+    let Some(before) = store::lock_and_end_work(tx, hand.patient, id, fence, booked).await? else {
         return Ok(None);
-    }
+    };
     let (state, place, event) = match (before.state, ending) {
         (State::Pending, Ending::Booked) => (State::Booked, before.place, Some(EventName::AppointmentBooked)),
         (State::Pending, Ending::Failed(failure)) => (State::Failed(failure), before.place, None),
@@ -86,10 +86,6 @@ pub(crate) async fn ended(
         }
         (State::Moving(to), Ending::Stayed) => store::forget_hold(tx, &before, to.handle).await?,
         _ => {}
-    }
-    if matches!(ending, Ending::Booked | Ending::Moved) {
-        // Whoever waited, and was offered this very time, waits no more.
-        waitlist::store::fulfil(tx, hand.patient, place.handle).await?;
     }
     let undone = matches!(ending, Ending::Stayed | Ending::NotCancelled);
     let request = if undone { NO_REQUEST } else { before.request };

@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use node_access::page::{PageRequest, Position};
 use residency_control::calendar::Minute;
 use residency_policy::{AppointmentId, BookingHandle, KeyId, PatientId, ProviderId};
-use storage::{Cell, Error, Phi, Reading, RegionTx, Row, Sealed};
+use storage::{Ask, Cell, Error, Phi, Reading, RegionTx, Row, Sealed, ToSql};
 use uuid::Uuid;
 
 use super::model::{Appointment, CancelCode, Facts, Failure, Kind, Place, State};
+use super::{waitlist, work};
 use crate::encounters::model::ClinicalText;
+use crate::patients;
 
 const TABLE: &str = "appointments";
 /// The constraint that keeps two appointments from resting on one hold.
@@ -93,11 +95,11 @@ pub const FORGET_HOLDS: &str = "\
 DELETE FROM booking_handles
 WHERE org_id = $1 AND patient_id = $2 AND appointment_id = $3 AND handle = $4";
 
-/// Asks for an appointment.
+/// Asks for an appointment. Sent with what comes next, which fails if this does.
 pub async fn insert(tx: &RegionTx, facts: &Facts, reason: &Phi<Option<ClinicalText>>) -> Result<(), Error> {
     let reason = seal(tx, facts.id, "reason_sealed", reason).await?;
     let Place { provider, handle, start, end } = facts.place;
-    tx.execute(
+    tx.put(
         INSERT,
         &[
             &facts.id.uuid(),
@@ -115,12 +117,11 @@ pub async fn insert(tx: &RegionTx, facts: &Facts, reason: &Phi<Option<ClinicalTe
             &facts.created_at,
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
-/// Writes an appointment that was locked; `facts.version` is the version that was read. `note` replaces the one that is
-/// there, as long as it is being cancelled.
+/// Writes an appointment that this transaction has locked; `facts.version` is the version that was read. `note` replaces
+/// the one that is there, as long as it is being cancelled. Sent with what comes next, which fails if this does.
 pub async fn update(
     tx: &RegionTx,
     facts: &Facts,
@@ -143,32 +144,30 @@ pub async fn update(
         State::Failed(failure) => Some(failure.as_str()),
         _ => None,
     };
-    let changed = tx
-        .execute(
-            UPDATE,
-            &[
-                &tx.scope().org.uuid(),
-                &facts.patient.uuid(),
-                &facts.id.uuid(),
-                &facts.state.as_str(),
-                &provider.uuid(),
-                &handle.uuid(),
-                &start.timestamp(),
-                &end.timestamp(),
-                &to.map(|to| to.provider.uuid()),
-                &to.map(|to| to.handle.uuid()),
-                &to.map(|to| to.start.timestamp()),
-                &to.map(|to| to.end.timestamp()),
-                &code,
-                &failure,
-                &facts.request.as_slice(),
-                &tx.now(),
-                &note,
-                &facts.version,
-            ],
-        )
-        .await?;
-    if changed == 1 { Ok(()) } else { Err(Error::NotOneRow) }
+    tx.put(
+        UPDATE,
+        &[
+            &tx.scope().org.uuid(),
+            &facts.patient.uuid(),
+            &facts.id.uuid(),
+            &facts.state.as_str(),
+            &provider.uuid(),
+            &handle.uuid(),
+            &start.timestamp(),
+            &end.timestamp(),
+            &to.map(|to| to.provider.uuid()),
+            &to.map(|to| to.handle.uuid()),
+            &to.map(|to| to.start.timestamp()),
+            &to.map(|to| to.end.timestamp()),
+            &code,
+            &failure,
+            &facts.request.as_slice(),
+            &tx.now(),
+            &note,
+            &facts.version,
+        ],
+    )
+    .await
 }
 
 /// One appointment, whole.
@@ -192,10 +191,58 @@ pub async fn lock(tx: &RegionTx, patient: PatientId, id: AppointmentId) -> Resul
     row.map(|row| facts(&row)).transpose()
 }
 
+/// What is under an id.
+pub enum Under {
+    /// There is no such patient.
+    NoPatient,
+    /// There is no such appointment.
+    Nothing,
+    /// This, which nobody else changes until the transaction ends.
+    There(Facts),
+}
+
+/// Looks for a patient and for one of their appointments.
+pub async fn under(tx: &RegionTx, patient: PatientId, id: AppointmentId) -> Result<Under, Error> {
+    let (org, of, id) = (tx.scope().org.uuid(), patient.uuid(), id.uuid());
+    let mut both =
+        tx.query_all(&[(patients::store::TOKEN_BY_ID, &[&org, &of]), (LOCK, &[&org, &of, &id])]).await?;
+    match (both.pop().unwrap_or_default().first(), both.pop().unwrap_or_default().first()) {
+        (_, None) => Ok(Under::NoPatient),
+        (None, Some(_)) => Ok(Under::Nothing),
+        (Some(row), Some(_)) => facts(row).map(Under::There),
+    }
+}
+
 /// The same, of a patient who may be removed from view.
 pub async fn lock_any(tx: &RegionTx, patient: PatientId, id: AppointmentId) -> Result<Option<Facts>, Error> {
     let row = tx.query_opt(LOCK_ANY, &[&tx.scope().org.uuid(), &patient.uuid(), &id.uuid()]).await?;
     row.map(|row| facts(&row)).transpose()
+}
+
+/// The same, and its work ends. `None` if that is not ours any more. With `booked`, whoever waited and was offered this
+/// very time waits no more.
+pub async fn lock_and_end_work(
+    tx: &RegionTx,
+    patient: PatientId,
+    id: AppointmentId,
+    fence: i64,
+    booked: bool,
+) -> Result<Option<Facts>, Error> {
+    let (org, patient, id, now) = (tx.scope().org.uuid(), patient.uuid(), id.uuid(), tx.now());
+    let lock: [&(dyn ToSql + Sync); 3] = [&org, &patient, &id];
+    let end: [&(dyn ToSql + Sync); 4] = [&org, &patient, &id, &fence];
+    let fulfil: [&(dyn ToSql + Sync); 4] = [&org, &patient, &id, &now];
+    let asks: [Ask<'_>; 3] =
+        [(LOCK_ANY, &lock), (work::store::END_WORK, &end), (waitlist::store::FULFIL, &fulfil)];
+    let answers = tx.query_all(if booked { &asks } else { &asks[..2] }).await?;
+    let mut answers = answers.iter().map(|rows| rows.first());
+    let (row, ended, fulfilled) =
+        (answers.next().flatten(), answers.next().flatten(), answers.next().flatten());
+    let (Some(row), Some(_)) = (row, ended) else { return Ok(None) };
+    if let Some(wish) = fulfilled {
+        waitlist::store::was_fulfilled(tx, PatientId::from(patient), wish).await?;
+    }
+    facts(row).map(Some)
 }
 
 /// A page of appointments without why, the latest first. Ask first whether there is such a patient.
@@ -218,11 +265,10 @@ pub async fn use_hold(tx: &RegionTx, facts: &Facts, handle: BookingHandle) -> Re
     Ok(())
 }
 
-/// Gives a hold back that an appointment rested on, if it did.
+/// Gives a hold back that an appointment rested on, if it did. Sent with what comes next.
 pub async fn forget_hold(tx: &RegionTx, facts: &Facts, handle: BookingHandle) -> Result<(), Error> {
     let (org, patient) = (tx.scope().org.uuid(), facts.patient.uuid());
-    tx.execute(FORGET_HOLDS, &[&org, &patient, &facts.id.uuid(), &handle.uuid()]).await?;
-    Ok(())
+    tx.put(FORGET_HOLDS, &[&org, &patient, &facts.id.uuid(), &handle.uuid()]).await
 }
 
 async fn seal(

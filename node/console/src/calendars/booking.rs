@@ -265,9 +265,15 @@ fn claimed(here: &Here, claim: &Claim) -> Result<Confirmation, NotDone> {
         return Err(NotDone::Inactive);
     }
     may_practise(&provider, claim.service, Slot { start, end: entry.end })?;
+    let until = match entry.state {
+        EntryState::Held { until } => until,
+        // It is done, whenever it was held.
+        EntryState::Booked => 0,
+    };
     Ok(Confirmation {
         provider: claim.provider,
         handle: claim.handle,
+        until,
         at: here.clock.now().as_second(),
         provider_version: provider.version,
         org: claim.org,

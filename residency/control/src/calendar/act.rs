@@ -105,13 +105,14 @@ pub(crate) fn confirm(state: &mut State, confirmation: &Confirmation) -> Result<
 
 /// Whether the hold is booked already, by this same home; refused when it cannot be.
 fn may_confirm(state: &State, confirmation: &Confirmation) -> Result<bool, Refusal> {
-    let Confirmation { provider, handle, at, provider_version, org, region } = *confirmation;
+    let Confirmation { provider, handle, until: meant, at, provider_version, org, region } = *confirmation;
     let there = state.ledger.book(provider).and_then(|book| book.find(handle));
     let (_, entry) =
         there.filter(|(_, entry)| entry.org == org).ok_or(Refusal::Calendar(NotBooked::UnknownHold))?;
     match entry.state {
         EntryState::Booked if entry.region == region => Ok(true),
         EntryState::Booked => Err(Refusal::Calendar(NotBooked::AlreadyBooked)),
+        EntryState::Held { until } if until != meant => Err(Refusal::Calendar(NotBooked::UnknownHold)),
         EntryState::Held { until } if at >= until => Err(Refusal::Calendar(NotBooked::HoldExpired)),
         EntryState::Held { .. } => must_be(state, provider, provider_version).map(|()| false),
     }

@@ -88,6 +88,8 @@ record! {
         pub provider: ProviderId,
         /// Which hold.
         pub handle: BookingHandle,
+        /// Until when it was held: one that was given back and taken anew under the same handle is another.
+        pub until: i64,
         /// The second after the epoch, by the proposer's clock.
         pub at: i64,
         /// The provider in whom the proposer saw the authority to practise.

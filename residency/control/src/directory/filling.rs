@@ -55,6 +55,6 @@ impl Filling {
     pub(crate) fn done(mut self) -> Directory {
         self.close();
         let len = self.table.len();
-        Directory { table: Arc::new(self.table), late: Arc::default(), len }
+        Directory { table: Arc::new(self.table), late: Arc::default(), len, turns: 0 }
     }
 }

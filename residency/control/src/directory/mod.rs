@@ -48,6 +48,8 @@ pub struct Directory {
     /// What was set while the table was shared. It counts before the table.
     late: Arc<BTreeMap<Key, Placement>>,
     len: usize,
+    /// Grows with every placement that is set.
+    turns: u64,
 }
 
 impl Directory {
@@ -108,6 +110,7 @@ impl Directory {
     /// Sets a placement, known or new.
     pub fn set(&mut self, placement: Placement) {
         let key = Key::of(placement.patient);
+        self.turns += 1;
         self.settle();
         self.len += usize::from(!self.knows(key));
         if let Some(table) = Arc::get_mut(&mut self.table) {
@@ -132,6 +135,17 @@ impl Directory {
                 table.set(key, placement);
             }
         }
+    }
+
+    /// Grows whenever [`Directory::changed`] may say something new: whoever follows it need not ask that each time. It
+    /// counts in this process, and is no part of what the directory says.
+    pub fn turns(&self) -> u64 {
+        self.turns
+    }
+
+    /// Counts on from another directory, whose place this one takes.
+    pub(crate) fn count_on_from(&mut self, other: &Self) {
+        self.turns = self.turns.max(other.turns) + 1;
     }
 
     /// Every placement that is no longer as it was claimed: retired, or at a later epoch. Ascending by id.

@@ -23,6 +23,7 @@ use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::{PeerId, PeerKind, PeerTls};
 use crate::Endpoint;
@@ -40,6 +41,7 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Body = UnsyncBoxBody<Bytes, BoxError>;
+type Connection = http2::Connection<TokioIo<TlsStream<TcpStream>>, Body, TokioExecutor>;
 type Peers = HashMap<(Endpoint, PeerExpect), Arc<Peer>>;
 
 /// Who must be at the other end.
@@ -119,6 +121,14 @@ struct Peer {
 impl Peer {
     fn is_away(&self) {
         self.away.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
+    }
+
+    /// Lets go of a line whose connection has ended, so that what was queued on it comes back.
+    async fn forget_ended(&self, turn: usize) {
+        let mut slot = self.slots[turn].lock().await;
+        if slot.line.as_ref().is_some_and(|line| line.sender.is_closed()) {
+            slot.line = None;
+        }
     }
 
     fn is_back(&self) {
@@ -204,7 +214,7 @@ impl PeerPool {
     /// Sends once. What was certainly not sent is there afterwards.
     async fn attempt(
         &self,
-        peer: &Peer,
+        peer: &Arc<Peer>,
         to: &Endpoint,
         expect: PeerExpect,
         unsent: &mut Option<Request<Body>>,
@@ -216,7 +226,11 @@ impl PeerPool {
                 continue;
             }
             let Some(request) = unsent.take() else { break };
-            match sender.try_send_request(request).await {
+            let sent = sender.try_send_request(request);
+            // A request that is queued in the very moment in which its connection ends is given back only when nobody
+            // can queue another: tokio's channel holds it until its last sender is gone.
+            drop(sender);
+            match sent.await {
                 Ok(response) => return Ok(response),
                 Err(mut error) => match error.take_message() {
                     Some(request) => *unsent = Some(request),
@@ -238,7 +252,7 @@ impl PeerPool {
 
     async fn sender(
         &self,
-        peer: &Peer,
+        peer: &Arc<Peer>,
         to: &Endpoint,
         expect: PeerExpect,
     ) -> Result<SendRequest<Body>, PeerError> {
@@ -251,7 +265,14 @@ impl PeerPool {
         let error = match &slot.failed {
             Some((when, error)) if when.elapsed() < FAILURE_HOLDS => error.clone(),
             Some(_) | None => match self.connect(to, expect).await {
-                Ok(sender) => {
+                Ok((sender, connection)) => {
+                    let peer_of_line = Arc::clone(peer);
+                    tokio::spawn(async move {
+                        if let Err(error) = connection.await {
+                            tracing::debug!(%error, "a connection to a peer ended");
+                        }
+                        peer_of_line.forget_ended(turn).await;
+                    });
                     // The old line's streams end in peace: each holds a clone of its sender.
                     peer.is_back();
                     *slot = Slot { line: Some(Line { sender: sender.clone(), generation }), failed: None };
@@ -270,7 +291,11 @@ impl PeerPool {
         live.ok_or(error)
     }
 
-    async fn connect(&self, to: &Endpoint, expect: PeerExpect) -> Result<SendRequest<Body>, PeerError> {
+    async fn connect(
+        &self,
+        to: &Endpoint,
+        expect: PeerExpect,
+    ) -> Result<(SendRequest<Body>, Connection), PeerError> {
         let unreachable =
             |why: &dyn fmt::Display| PeerError::Unreachable { to: to.clone(), why: why.to_string().into() };
         let connected = tokio::time::timeout(CONNECT_WAIT, async {
@@ -285,7 +310,7 @@ impl PeerPool {
         if !expect.is(&found) {
             return Err(PeerError::WrongPeer { to: to.clone(), found });
         }
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(KEEPALIVE_EVERY)
             .keep_alive_timeout(KEEPALIVE_WAIT)
@@ -294,13 +319,7 @@ impl PeerPool {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .handshake(TokioIo::new(tls))
             .await
-            .map_err(|e| unreachable(&e))?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to a peer ended");
-            }
-        });
-        Ok(sender)
+            .map_err(|e| unreachable(&e))
     }
 }
 

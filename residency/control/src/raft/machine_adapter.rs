@@ -98,8 +98,11 @@ impl Machine {
     fn take(&self, meta: &SnapshotMeta, mut state: State) -> Applied {
         // A snapshot from before ids were kept holds none of them, and its members are known all the same.
         seats::seat(&mut state, meta.last_membership.nodes().map(|(id, _)| NodeId(*id)));
-        let new = Applied { state, last: meta.last_log_id, membership: meta.last_membership.clone() };
-        self.view.write(|applied| std::mem::replace(applied, new))
+        let mut new = Applied { state, last: meta.last_log_id, membership: meta.last_membership.clone() };
+        self.view.write(|applied| {
+            new.state.directory.count_on_from(&applied.state.directory);
+            std::mem::replace(applied, new)
+        })
     }
 }
 

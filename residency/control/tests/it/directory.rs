@@ -211,8 +211,9 @@ fn ids_whose_keys_meet_are_never_both_known() {
     assert_eq!(book.get(other).map(|p| (p.patient, p.home)), Some((other, home("US-TX"))));
     let retired =
         Placement { epoch: Epoch(2), state: PlacementState::Retired, ..book.get(one).expect("is known") };
-    let shared = book.clone();
+    let (shared, turns) = (book.clone(), book.turns());
     book.set(retired);
+    assert!(book.turns() > turns, "whoever follows what changes is told");
     assert_eq!((book.get(one), book.get(other)), (Some(retired), None));
     drop(shared);
     book.settle();

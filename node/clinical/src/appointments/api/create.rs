@@ -24,10 +24,10 @@ use crate::appointments::end::{self, Ending};
 use crate::appointments::hand::Hand;
 use crate::appointments::model::{Facts, Failure, Place, State};
 use crate::appointments::reading::{self, Asked};
-use crate::appointments::work::store::LEASE_SECONDS;
-use crate::appointments::{store, work};
+use crate::appointments::store::{self, Under};
+use crate::appointments::work::{self, store::LEASE_SECONDS};
 use crate::encounters::model::ClinicalText;
-use crate::{nothing_found, patients};
+use crate::nothing_found;
 
 /// Booking an appointment.
 pub struct Create;
@@ -124,11 +124,12 @@ async fn begin(
         Step::Done(answer) => return Ok(Begun::Answered(answer)),
         Step::Do(tx, doing) => (tx, doing),
     };
-    if patients::store::token_by_id(&tx, patient).await?.is_none() {
-        return Err(nothing_found(tx, AccessAction::Create, ENTITY, order.id.uuid(), patient).await);
-    }
-    let Some(there) = store::lock(&tx, patient, order.id).await? else {
-        return start(call, tx, change, order, None).await;
+    let there = match store::under(&tx, patient, order.id).await? {
+        Under::NoPatient => {
+            return Err(nothing_found(tx, AccessAction::Create, ENTITY, order.id.uuid(), patient).await);
+        }
+        Under::Nothing => return start(call, tx, change, order, None).await,
+        Under::There(facts) => facts,
     };
     if there.request != change.request() {
         tx.rollback().await;
@@ -185,16 +186,18 @@ async fn start(
         updated_at: now,
         version: there.map_or(1, |there| there.version),
     };
+    let (id, handle, appointment) = (facts.id.uuid(), order.handle, Subject::Appointment);
     match there {
         None => store::insert(&tx, &facts, &order.reason).await?,
         Some(_) => store::update(&tx, &facts, None).await?,
     }
     if matches!(when, When::Held(_)) {
-        store::use_hold(&tx, &facts, order.handle).await.map_err(hold_used)?;
+        store::use_hold(&tx, &facts, handle).await.map_err(hold_used)?;
     }
-    let fence =
-        work::store::begin(&tx, facts.id.uuid(), patient, Subject::Appointment, order.handle, LEASE_SECONDS)
-            .await?;
+    let fence = match there {
+        None => work::store::begin_first(&tx, id, patient, appointment, handle).await?,
+        Some(_) => work::store::begin(&tx, id, patient, appointment, handle, LEASE_SECONDS).await?,
+    };
     let access = Access::to(AccessAction::Create, ENTITY, facts.id.uuid(), patient);
     tx.commit(&[access]).await?;
     Ok(Begun::Ours(facts, fence))

@@ -1,7 +1,8 @@
 //! Which free slot is for whom: in the order in which they came, whichever home they are of.
 //!
 //! Every home looks at the same replicated order and comes to the same answer, and offers to its own. A home that is
-//! away must not keep slots from everybody else: what it has not offered for a while is for whoever comes next.
+//! away must not keep slots from everybody else, nor must a place in the order that nobody stands in any more: what has
+//! not been offered for a while is for whoever comes next as well.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +12,7 @@ use residency_control::calendar::{Ledger, Minute, Slot, Waiting, Wanted};
 use residency_control::{Provider, Providers};
 use residency_policy::{BookingHandle, ProviderId, Region};
 
-/// How long a home has to offer a slot to its own.
+/// How long a home has to offer a slot before it is for the next one too.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(20);
 /// The most who are looked at in one go.
 const LOOKED_AT: usize = 10_000;
@@ -19,7 +20,7 @@ const LOOKED_AT: usize = 10_000;
 /// What was seen in earlier rounds.
 #[derive(Debug, Default)]
 pub struct Matching {
-    /// Since when a slot is for somebody of another home.
+    /// Since when a slot is for somebody who was not offered it yet.
     since: HashMap<(BookingHandle, ProviderId, Minute), Timestamp>,
     /// With whom somebody cannot be booked: the provider may not practise where they will be.
     unfit: HashSet<(BookingHandle, ProviderId)>,
@@ -62,13 +63,12 @@ impl Matching {
             let Some((slot, provider)) = best else { continue };
             if waiting.region == own {
                 ours.insert(waiting.handle, (provider, slot));
-            } else {
-                let key = (waiting.handle, provider, slot.start);
-                let since = self.since.get(&key).copied().unwrap_or(now);
-                seen.insert(key, since);
-                if now.duration_since(since) > PATIENCE {
-                    continue;
-                }
+            }
+            let key = (waiting.handle, provider, slot.start);
+            let since = self.since.get(&key).copied().unwrap_or(now);
+            seen.insert(key, since);
+            if now.duration_since(since) > PATIENCE {
+                continue;
             }
             if let Some(calendar) = calendars.get_mut(&provider) {
                 calendar.spoken_for.insert(slot.start);

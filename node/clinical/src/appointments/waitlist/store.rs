@@ -53,12 +53,13 @@ SET status = $4, handle = $5, offer_provider_id = $6, offer_handle = $7, offer_s
     offer_until = $10, outcome = $11, updated_at = $12, version = version + 1
 WHERE org_id = $1 AND patient_id = $2 AND id = $3 AND version = $13";
 
-/// Ends the wish that was offered a time which is booked now.
+/// Ends the wish that was offered the time which an appointment has now.
 pub const FULFIL: &str = "\
 UPDATE waitlist
 SET status = 'leaving', outcome = 'booked', offer_provider_id = NULL, offer_handle = NULL, offer_starts_at = NULL,
     offer_ends_at = NULL, offer_until = NULL, updated_at = $4, version = version + 1
-WHERE org_id = $1 AND patient_id = $2 AND offer_handle = $3 AND status = 'offered'
+WHERE org_id = $1 AND patient_id = $2 AND status = 'offered' AND offer_handle IN (
+    SELECT coalesce(a.to_handle, a.handle) FROM appointments a WHERE a.org_id = $1 AND a.patient_id = $2 AND a.id = $3)
 RETURNING id";
 
 /// Leaves its work to whoever comes next, at once.
@@ -139,13 +140,10 @@ pub async fn update(tx: &RegionTx, wish: &Wish) -> Result<(), Error> {
     if changed == 1 { Ok(()) } else { Err(Error::NotOneRow) }
 }
 
-/// Whoever waited, and was offered this very time, waits no more.
-pub async fn fulfil(tx: &RegionTx, patient: PatientId, handle: BookingHandle) -> Result<(), Error> {
-    let org = tx.scope().org.uuid();
-    let row = tx.query_opt(FULFIL, &[&org, &patient.uuid(), &handle.uuid(), &tx.now()]).await?;
-    let Some(row) = row else { return Ok(()) };
-    let id: Uuid = row.get("id")?;
-    tx.execute(WAKE, &[&org, &patient.uuid(), &id]).await?;
+/// Tells whoever looks after a wish that ended with [`FULFIL`].
+pub async fn was_fulfilled(tx: &RegionTx, patient: PatientId, ended: &Row) -> Result<(), Error> {
+    let id: Uuid = ended.get("id")?;
+    tx.put(WAKE, &[&tx.scope().org.uuid(), &patient.uuid(), &id]).await?;
     tx.emit(&Event::new(EventName::WaitlistEnded, id)).await
 }
 

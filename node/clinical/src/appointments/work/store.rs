@@ -35,13 +35,33 @@ RETURNING fence";
 /// Ends a piece of work, if it is still ours.
 pub const END_WORK: &str = "\
 DELETE FROM booking_work
-WHERE org_id = $1 AND patient_id = $2 AND id = $3 AND fence = $4";
+WHERE org_id = $1 AND patient_id = $2 AND id = $3 AND fence = $4
+RETURNING id";
 
 /// Says until when a piece of work is not to be touched, and whether it may be woken before, if it is still ours.
 pub const POSTPONE_WORK: &str = "\
 UPDATE booking_work
 SET due_at = now() + make_interval(secs => $5), resting = $6, handle = coalesce($7, handle)
 WHERE org_id = $1 AND patient_id = $2 AND id = $3 AND fence = $4";
+
+/// The fence of work that nobody had before.
+const FIRST: i64 = 1;
+
+/// Begins the first piece of work on something that this transaction makes, in the name of whoever acts, and has it for
+/// a while. Returns its fence. Sent with what comes next, which fails if this does.
+pub async fn begin_first(
+    tx: &RegionTx,
+    id: Uuid,
+    patient: PatientId,
+    subject: Subject,
+    handle: BookingHandle,
+) -> Result<i64, Error> {
+    let scope = tx.scope();
+    let (org, key, role) = (scope.org.uuid(), scope.key.uuid(), scope.role.as_str());
+    let (patient, handle) = (patient.uuid(), handle.uuid());
+    tx.put(INSERT_WORK, &[&id, &org, &patient, &named(subject), &handle, &key, &role, &LEASE_SECONDS]).await?;
+    Ok(FIRST)
+}
 
 /// Begins a piece of work, in the name of whoever acts, and has it for so many seconds. Returns its fence.
 pub async fn begin(
@@ -52,27 +72,20 @@ pub async fn begin(
     handle: BookingHandle,
     lease: f64,
 ) -> Result<i64, Error> {
-    let subject = match subject {
-        Subject::Appointment => "appointment",
-        Subject::Wish => "wish",
-    };
     let scope = tx.scope();
+    let (org, key, role) = (scope.org.uuid(), scope.key.uuid(), scope.role.as_str());
+    let (patient, handle) = (patient.uuid(), handle.uuid());
     let row = tx
-        .query_one(
-            INSERT_WORK,
-            &[
-                &id,
-                &scope.org.uuid(),
-                &patient.uuid(),
-                &subject,
-                &handle.uuid(),
-                &scope.key.uuid(),
-                &scope.role.as_str(),
-                &lease,
-            ],
-        )
+        .query_one(INSERT_WORK, &[&id, &org, &patient, &named(subject), &handle, &key, &role, &lease])
         .await?;
     row.get("fence")
+}
+
+fn named(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Appointment => "appointment",
+        Subject::Wish => "wish",
+    }
 }
 
 /// Takes a piece of work that nobody has any more. Returns its fence.
@@ -85,7 +98,7 @@ pub async fn take(tx: &RegionTx, id: Uuid, patient: PatientId) -> Result<Option<
 /// Ends a piece of work. Says whether it was still ours.
 pub async fn end(tx: &RegionTx, id: Uuid, patient: PatientId, fence: i64) -> Result<bool, Error> {
     let org = tx.scope().org.uuid();
-    Ok(tx.execute(END_WORK, &[&org, &patient.uuid(), &id, &fence]).await? == 1)
+    Ok(tx.query_opt(END_WORK, &[&org, &patient.uuid(), &id, &fence]).await?.is_some())
 }
 
 /// Leaves a piece of work to whoever comes after this many seconds. Says whether it was still ours.

@@ -96,8 +96,8 @@ pub(crate) fn hold(n: u8, minute: u32, name: u16, at: i64) -> Hold {
 }
 
 pub(crate) fn confirmation(hold: &Hold, at: i64) -> Confirmation {
-    let Hold { provider, handle, provider_version, org, region, .. } = *hold;
-    Confirmation { provider, handle, at, provider_version, org, region }
+    let Hold { provider, handle, until, provider_version, org, region, .. } = *hold;
+    Confirmation { provider, handle, until, at, provider_version, org, region }
 }
 
 pub(crate) fn day(text: &str) -> Day {
