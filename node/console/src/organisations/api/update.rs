@@ -31,18 +31,20 @@ impl Act for Update {
 pub struct OrganisationPatch {
     /// Its public name.
     #[schema(
+        required = false,
         min_length = 1,
         max_length = 80,
         pattern = "^[^0-9]*([0-9][^0-9]*){0,3}$",
         example = "Lone Star Family Clinic"
     )]
-    pub name: Option<String>,
+    pub name: String,
     /// Where it serves, as ISO 3166-2 codes, each once.
-    #[schema(min_items = 1, max_items = 57, example = json!(["US-TX"]))]
-    pub serves: Option<Vec<String>>,
+    #[schema(required = false, min_items = 1, max_items = 57, example = json!(["US-TX"]))]
+    pub serves: Vec<String>,
     /// Whether its keys are good. `false` ends the key that says so as well: only whoever operates the cluster can
     /// take it back.
-    pub active: Option<bool>,
+    #[schema(required = false)]
+    pub active: bool,
 }
 
 /// Changes the caller's own organisation by merge patch (RFC 7396). Its kind stays as it is. The answer comes when the

@@ -31,13 +31,20 @@ impl Act for Update {
 #[serde(deny_unknown_fields)]
 pub struct UserPatch {
     /// The name on the badge, which is one for all organisations.
-    #[schema(min_length = 1, max_length = 60, pattern = "^[^0-9]+$", example = "Robin Sample")]
-    pub name: Option<String>,
+    #[schema(
+        required = false,
+        min_length = 1,
+        max_length = 60,
+        pattern = "^[^0-9]+$",
+        example = "Robin Sample"
+    )]
+    pub name: String,
     /// What they may be in the caller's organisation. A key of another role ends at once.
-    #[schema(min_items = 1, max_items = 7, example = json!(["provider"]))]
-    pub roles: Option<Vec<String>>,
+    #[schema(required = false, min_items = 1, max_items = 7, example = json!(["provider"]))]
+    pub roles: Vec<String>,
     /// Whether they work for the caller's organisation now.
-    pub active: Option<bool>,
+    #[schema(required = false)]
+    pub active: bool,
 }
 
 /// Changes a user by merge patch (RFC 7396): their name, and what they are in the caller's own organisation.
