@@ -2,6 +2,7 @@
 
 mod audited;
 mod config_samples;
+mod documents;
 mod floors;
 mod openapi;
 mod phi_free;
