@@ -1,9 +1,10 @@
 //! The name under which a clinician is known to the public.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::staff_name::is_a_persons_name;
 
 /// The public name of a clinician: 1 to 80 characters of letters, spaces and `' . , -`, with at least one letter and
 /// no digit. A type of its own, for which only the command about clinicians has a field.
@@ -32,41 +33,14 @@ impl FromStr for ProviderName {
     type Err = NotAProviderName;
 
     fn from_str(text: &str) -> Result<Self, NotAProviderName> {
-        let allowed = |c: char| c.is_alphabetic() || matches!(c, ' ' | '\'' | '.' | ',' | '-');
-        let named = text.chars().any(char::is_alphabetic);
-        let bounded = text.chars().count() <= Self::LEN_MAX;
-        if !named || !bounded || text.trim() != text || !text.chars().all(allowed) {
+        if !is_a_persons_name(text, Self::LEN_MAX) {
             return Err(NotAProviderName);
         }
         Ok(Self(text.into()))
     }
 }
 
-impl TryFrom<String> for ProviderName {
-    type Error = NotAProviderName;
-
-    fn try_from(text: String) -> Result<Self, NotAProviderName> {
-        text.parse()
-    }
-}
-
-impl From<ProviderName> for String {
-    fn from(name: ProviderName) -> Self {
-        name.0.into()
-    }
-}
-
-impl fmt::Display for ProviderName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for ProviderName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+residency_policy::spelt!(ProviderName, NotAProviderName);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,5 @@
 //! The name under which an organisation is known to the public.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -50,31 +49,7 @@ impl FromStr for PublicName {
     }
 }
 
-impl TryFrom<String> for PublicName {
-    type Error = NotAPublicName;
-
-    fn try_from(text: String) -> Result<Self, NotAPublicName> {
-        text.parse()
-    }
-}
-
-impl From<PublicName> for String {
-    fn from(name: PublicName) -> Self {
-        name.0.into()
-    }
-}
-
-impl fmt::Display for PublicName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for PublicName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+residency_policy::spelt!(PublicName, NotAPublicName);
 
 #[cfg(test)]
 mod tests {

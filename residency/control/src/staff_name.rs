@@ -34,35 +34,24 @@ impl FromStr for StaffName {
     type Err = NotAStaffName;
 
     fn from_str(text: &str) -> Result<Self, NotAStaffName> {
-        let allowed = |c: char| c.is_alphabetic() || matches!(c, ' ' | '\'' | '.' | ',' | '-');
-        let named = text.chars().any(char::is_alphabetic);
-        let bounded = text.chars().count() <= Self::LEN_MAX;
-        if !named || !bounded || text.trim() != text || !text.chars().all(allowed) {
+        if !is_a_persons_name(text, Self::LEN_MAX) {
             return Err(NotAStaffName);
         }
         Ok(Self(text.into()))
     }
 }
 
-impl TryFrom<String> for StaffName {
-    type Error = NotAStaffName;
-
-    fn try_from(text: String) -> Result<Self, NotAStaffName> {
-        text.parse()
-    }
+/// Whether a text is at most so many letters, spaces and `' . , -`, with a letter, neither beginning nor ending with
+/// a space.
+pub(crate) fn is_a_persons_name(text: &str, len_max: usize) -> bool {
+    let allowed = |c: char| c.is_alphabetic() || matches!(c, ' ' | '\'' | '.' | ',' | '-');
+    text.chars().any(char::is_alphabetic)
+        && text.chars().count() <= len_max
+        && text.trim() == text
+        && text.chars().all(allowed)
 }
 
-impl From<StaffName> for String {
-    fn from(name: StaffName) -> Self {
-        name.0.into()
-    }
-}
-
-impl fmt::Display for StaffName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+residency_policy::spelt!(StaffName, NotAStaffName, without Debug);
 
 /// A log is no place for who works where.
 impl fmt::Debug for StaffName {

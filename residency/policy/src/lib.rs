@@ -22,6 +22,7 @@ mod placement;
 mod places;
 mod problem;
 pub mod ruleset;
+mod spelt;
 pub mod wire;
 mod workforce;
 

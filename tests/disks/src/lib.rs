@@ -1,6 +1,7 @@
 //! Disks of a test's own: a small one to be filled, and one whose power can be cut. Both need the right to mount;
 //! where that is missing a test says what it did not check, on a stream that no test runner hides.
 
+mod lies;
 mod loop_disk;
 mod small_disk;
 
@@ -10,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+pub use lies::Lies;
 pub use loop_disk::{LoopDisk, ThinDisk, thin, with_power};
 pub use small_disk::{SmallDisk, within};
 

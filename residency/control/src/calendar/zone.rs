@@ -1,6 +1,5 @@
 //! The name of a time zone, and the one database that it is looked up in.
 
-use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
@@ -52,31 +51,7 @@ impl FromStr for ZoneName {
     }
 }
 
-impl TryFrom<String> for ZoneName {
-    type Error = NotAZone;
-
-    fn try_from(text: String) -> Result<Self, NotAZone> {
-        text.parse()
-    }
-}
-
-impl From<ZoneName> for String {
-    fn from(name: ZoneName) -> Self {
-        name.0.into()
-    }
-}
-
-impl fmt::Display for ZoneName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for ZoneName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+residency_policy::spelt!(ZoneName, NotAZone);
 
 #[cfg(test)]
 mod tests {

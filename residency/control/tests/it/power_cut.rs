@@ -2,15 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::mpsc;
 
-use disks::{LoopDisk, with_power};
+use disks::{Lies, LoopDisk, with_power};
 use openraft::storage::{RaftLogStorage as _, RaftLogStorageExt as _};
 use openraft::{CommittedLeaderId, Entry, EntryPayload, RaftLogReader as _};
 use redb::backends::FileBackend;
-use redb::{BackendError, StorageBackend};
 use residency_control::raft::disk::Disk;
 use residency_control::raft::log::LogStore;
 use residency_control::raft::types::{Batch, LogId, TypeConfig, Vote};
@@ -23,36 +21,6 @@ const NODE: NodeId = NodeId(1);
 enum Promise {
     Entry(u64),
     Vote(u64),
-}
-
-/// A file whose fsync says that all is well and does nothing: the control.
-#[derive(Debug)]
-struct Lies(FileBackend);
-
-impl StorageBackend for Lies {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-
-    fn try_lock_range(&self, _start: Bound<u64>, _end: Bound<u64>) -> Result<bool, BackendError> {
-        Err(BackendError::Unsupported)
-    }
 }
 
 fn open(dir: &Path) -> Result<Disk, String> {

@@ -160,31 +160,7 @@ impl FromStr for LicenceNumber {
     }
 }
 
-impl TryFrom<String> for LicenceNumber {
-    type Error = NotALicenceNumber;
-
-    fn try_from(text: String) -> Result<Self, NotALicenceNumber> {
-        text.parse()
-    }
-}
-
-impl From<LicenceNumber> for String {
-    fn from(number: LicenceNumber) -> Self {
-        number.as_str().to_owned()
-    }
-}
-
-impl fmt::Display for LicenceNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for LicenceNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+crate::spelt!(LicenceNumber, NotALicenceNumber);
 
 /// The licences of one clinician: at most [`Licences::LEN_MAX`], each coherent, no number twice in one jurisdiction.
 #[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]

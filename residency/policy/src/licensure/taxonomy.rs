@@ -1,6 +1,5 @@
 //! What a clinician is: codes of the NUCC Health Care Provider Taxonomy.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -196,31 +195,7 @@ impl FromStr for Taxonomy {
     }
 }
 
-impl TryFrom<String> for Taxonomy {
-    type Error = NotATaxonomy;
-
-    fn try_from(text: String) -> Result<Self, NotATaxonomy> {
-        text.parse()
-    }
-}
-
-impl From<Taxonomy> for String {
-    fn from(code: Taxonomy) -> Self {
-        code.as_str().to_owned()
-    }
-}
-
-impl fmt::Display for Taxonomy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for Taxonomy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+crate::spelt!(Taxonomy, NotATaxonomy);
 
 #[cfg(test)]
 mod tests {

@@ -1,50 +1,18 @@
 //! The keyring on a real file system whose power is cut while it writes. What it kept is there afterwards.
 
 use std::fs::File;
-use std::io;
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::mpsc;
 
-use disks::{LoopDisk, with_power};
+use disks::{Lies, LoopDisk, with_power};
+use redb::ReadableDatabase;
 use redb::backends::FileBackend;
-use redb::{BackendError, ReadableDatabase, StorageBackend};
 use residency_policy::{Category, PatientId};
 use tokio::sync::oneshot;
 
 use super::open::{Opens, on, on_disk};
 use super::{BY_OWNER, KEYS, Shared, Write, place, record, write_together};
 use crate::{DataKeyId, KeyOwner, KeyRecord, Wrapped};
-
-/// A file whose fsync says that all is well and does nothing: the control.
-#[derive(Debug)]
-struct Lies(FileBackend);
-
-impl StorageBackend for Lies {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-
-    fn try_lock_range(&self, _start: Bound<u64>, _end: Bound<u64>) -> Result<bool, BackendError> {
-        Err(BackendError::Unsupported)
-    }
-}
 
 /// What the keyring answered for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
