@@ -35,7 +35,10 @@ pub async fn put(operator: &Operator, commands: &[Command], within: Duration) ->
                             // The same rules are in force already; and what somebody changed since stays so.
                             Outcome::Done
                             | Outcome::Refused(
-                                Refusal::OldVersion | Refusal::AlreadyKnown | Refusal::NotAMember,
+                                Refusal::OldVersion
+                                | Refusal::StaleVersion
+                                | Refusal::AlreadyKnown
+                                | Refusal::NotAMember,
                             ) => {}
                             Outcome::Refused(refusal) => bail!("the control plane refused: {refusal}"),
                         },

@@ -7,6 +7,7 @@
 pub mod admit;
 pub mod authority;
 pub mod banner;
+pub mod calendars;
 pub mod clinicians;
 pub mod cluster_json;
 pub mod credentials;

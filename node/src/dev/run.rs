@@ -24,7 +24,7 @@ use super::postgres::{self, Postgres, Server};
 use super::rulebook::Rulebook;
 use super::supervise::{Condition, Kept, Nursery, Program, StopWith};
 use super::visit::Visitor;
-use super::{clinicians, credentials, govern, inspect, provision, sheets, stale_lock, supervise};
+use super::{calendars, clinicians, credentials, govern, inspect, provision, sheets, stale_lock, supervise};
 use crate::tell;
 
 /// How long one step of a start may take on a slow machine.
@@ -233,6 +233,7 @@ pub async fn start(
     let mut commands = vec![rules.command()?];
     commands.extend(credentials::commands(&cluster.credentials)?);
     commands.extend(clinicians::commands(&cluster.credentials, plan.seed, &states, today)?);
+    commands.extend(calendars::commands(plan.seed, &states, today)?);
 
     let visitor = Visitor::trusting(&home.ca_cert())?;
     let urls = cluster.regions.iter().map(|r| r.url.clone()).chain([cluster.router.url.clone()]);

@@ -25,7 +25,7 @@ pub use minute::{Day, Minute};
 pub use rules::{
     Calendar, DAY_MINUTES, Exception, Exceptions, Hours, NotACalendar, TooMany, WeeklyRule, WeeklyRules,
 };
-pub use service_day::service_days;
+pub use service_day::{service_days, zone_names};
 pub use slots::{NotOffered, Slot};
 pub use waiting::{Waiting, Wanted};
 pub use zone::{NotAZone, ZoneName};

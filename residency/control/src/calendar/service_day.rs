@@ -45,12 +45,16 @@ const ZONES: &[(&str, &[&str])] = &[
     ("Pacific/Wake", &["US-UM"]),
 ];
 
-/// The zones whose clocks hang in a jurisdiction.
-fn zones_of(place: Jurisdiction) -> impl Iterator<Item = TimeZone> {
+/// The names of the zones whose clocks hang in a jurisdiction, from east to west.
+pub fn zone_names(place: Jurisdiction) -> impl Iterator<Item = ZoneName> {
     ZONES
         .iter()
         .filter(move |(_, places)| places.contains(&place.code()))
-        .filter_map(|(name, _)| name.parse::<ZoneName>().ok()?.find().ok())
+        .filter_map(|(name, _)| name.parse().ok())
+}
+
+fn zones_of(place: Jurisdiction) -> impl Iterator<Item = TimeZone> {
+    zone_names(place).filter_map(|name| name.find().ok())
 }
 
 /// The dates on which a visit takes place in a jurisdiction, ascending.
