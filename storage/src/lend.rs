@@ -6,7 +6,7 @@ use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, QueueMode, RecyclingMethod, Runtime,
     Status,
 };
-use futures::future::try_join_all;
+use futures::future::{join, try_join_all};
 use residency_policy::{Label, Region};
 use storage_keys::connect::Server;
 use tokio_postgres::types::ToSql;
@@ -83,11 +83,12 @@ async fn make_ready(
     (cluster, region): (Label, Region),
     ahead: &[&str],
 ) -> Result<(), HookError> {
-    let stamp = stamp::read_stamp(client).await.map_err(HookError::Backend)?;
-    if !stamp.is_some_and(|stamp| stamp::matches(&stamp, cluster, region)) {
+    // One round trip for all of it.
+    let prepared = try_join_all(ahead.iter().map(|sql| client.prepare_cached(sql)));
+    let (stamp, prepared) = join(stamp::read_stamp(client), prepared).await;
+    if !stamp.map_err(HookError::Backend)?.is_some_and(|stamp| stamp::matches(&stamp, cluster, region)) {
         return Err(HookError::message("the database is not stamped as this region's"));
     }
-    let prepared = try_join_all(ahead.iter().map(|sql| client.prepare_cached(sql))).await;
     prepared.map(drop).map_err(HookError::Backend)
 }
 

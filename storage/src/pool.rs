@@ -114,9 +114,13 @@ impl RegionPool {
         let whose = (config.cluster, config.region);
         let examined = tokio::time::timeout(Duration::from_secs(20), async {
             stamp::examine(&first, config.cluster, config.region).await?;
-            stamp::examine_keyring(&first, &envelope).await
+            let index = stamp::examine_keyring(&first, &envelope).await?;
+            let settings = first.prepare(lanes::SETTINGS).await;
+            let settings = settings.map_err(|e| OpenError::Examine(Error::from_driver(&e, "open")))?;
+            Ok((index, Arc::from(settings.params())))
         });
-        let index = examined.await.map_err(|_| OpenError::Examine(Error::Unavailable(Unavailable::Slow)))??;
+        let examined = examined.await.unwrap_or(Err(OpenError::Examine(Error::Unavailable(Unavailable::Slow))));
+        let (index, settings) = examined?;
         let connections = |options: &str, ahead, most| {
             let terms = Terms { server: &config.server, options, whose, wait: config.timeouts.wait, ahead };
             Connections::new(&terms, most)
@@ -128,7 +132,8 @@ impl RegionPool {
         let limit = config.timeouts.statement + config.timeouts.wait;
         let lanes = Lanes::open(of_lanes, count, limit);
         let recorder = Recorder::open(of_recorder, limit);
-        let (types, taken) = (RwLock::default(), ids::Taken::default());
+        let types = RwLock::new(HashMap::from([(lanes::SETTINGS, settings)]));
+        let taken = ids::Taken::default();
         let inner =
             Inner { connections, types, lanes, recorder, config, envelope, clock, entropy, index, taken };
         Ok(Self(Arc::new(inner)))
