@@ -76,7 +76,7 @@ type Asked = (&'static str, Vec<Encoded>);
 
 impl Lanes {
     /// Lets so many lanes go on connections until [`Lanes::close`]. What travels together takes no longer than `limit`.
-    pub(crate) fn open(connections: Connections, count: usize, limit: Duration) -> Arc<Self> {
+    pub(crate) fn open(connections: &Connections, count: usize, limit: Duration) -> Arc<Self> {
         let lanes = Arc::new(Self { waiting: Mutex::default(), news: Notify::new(), count });
         for _ in 0..count {
             tokio::spawn(serve(Arc::clone(&lanes), connections.clone(), limit));
@@ -197,12 +197,12 @@ async fn serve(lanes: Arc<Lanes>, connections: Connections, limit: Duration) {
 async fn travel(lease: Lease, mut reads: Vec<Read>) {
     loop {
         let mut questions = Vec::with_capacity(2 + 2 * reads.len());
-        let mut ready = Vec::with_capacity(reads.len());
+        let mut asking = Vec::with_capacity(reads.len());
         for read in reads {
             match prepare(&lease, &read).await {
                 Ok(own) => {
                     questions.extend(own);
-                    ready.push(read);
+                    asking.push(read);
                 }
                 Err(error) => read.refuse(&error),
             }
@@ -210,7 +210,7 @@ async fn travel(lease: Lease, mut reads: Vec<Read>) {
         let (Ok(begin), Ok(commit)) = (plain(&lease, BEGIN).await, plain(&lease, COMMIT).await) else { return };
         let all = std::iter::once(begin).chain(questions).chain(std::iter::once(commit));
         let mut sent = send(lease.client(), all).await;
-        reads = deal_out(&mut sent, ready).await;
+        reads = deal_out(&mut sent, asking).await;
         // Nothing depends on how a transaction that has changed nothing ends, but that it has.
         let ended = sent.last().await;
         if reads.is_empty() {

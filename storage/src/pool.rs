@@ -130,7 +130,7 @@ impl RegionPool {
         let of_recorder = connections(&options, record::AHEAD, 1)?;
         let connections = connections(&options, tx::AHEAD, config.connections_max)?;
         let limit = config.timeouts.statement + config.timeouts.wait;
-        let lanes = Lanes::open(of_lanes, count, limit);
+        let lanes = Lanes::open(&of_lanes, count, limit);
         let recorder = Recorder::open(of_recorder, limit);
         let types = RwLock::new(HashMap::from([(lanes::SETTINGS, settings)]));
         let taken = ids::Taken::default();

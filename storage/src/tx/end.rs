@@ -42,7 +42,9 @@ impl RegionTx {
         let statements = line.ahead();
         let (answers, failed) = line.exchange(self.act, Vec::new()).await?;
         let Some(error) = failed else {
-            line.take().map(Lease::give_back);
+            if let Some(lease) = line.take() {
+                lease.give_back();
+            }
             return Ok(Seen::recorded());
         };
         if error.as_db_error().is_none() {
