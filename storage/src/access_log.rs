@@ -6,6 +6,7 @@ use residency_policy::{Epoch, PatientId, RecordId, UserId};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use crate::tx::Line;
 use crate::{Error, RegionPool, RegionTx, Scope};
 
 /// What was done.
@@ -114,11 +115,7 @@ pub(crate) const STATEMENTS: &[(&str, &str)] =
     &[("access_log.insert", INSERT_ACCESS), ("access_log.record", RECORD)];
 
 /// Puts all records of a transaction on their way, as one statement.
-pub(crate) fn put(
-    tx: &RegionTx,
-    accesses: &[Access],
-    put: impl FnOnce(&'static str, &[&(dyn ToSql + Sync)]) -> Result<(), Error>,
-) -> Result<(), Error> {
+pub(crate) async fn put(tx: &RegionTx, line: &mut Line, accesses: &[Access]) -> Result<(), Error> {
     let scope = tx.scope();
     let id = |_: &Access| RecordId::random(tx.pool.0.entropy.as_ref()).uuid();
     let ids: Vec<_> = accesses.iter().map(id).collect();
@@ -151,7 +148,7 @@ pub(crate) fn put(
         &outcomes,
         &user,
     ];
-    put(INSERT_ACCESS, &params)
+    line.put(tx.act(), INSERT_ACCESS, &params).await
 }
 
 /// One row of the log.

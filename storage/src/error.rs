@@ -6,12 +6,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use deadpool_postgres::{HookError, PoolError, TimeoutType};
 use residency_policy::{Epoch, Label, PatientId, Region};
 use storage_keys::connect::ConnectError;
 use storage_keys::{DataKeyId, EnvelopeError};
 use tokio_postgres::error::SqlState;
-
-use crate::wire::Fault;
 
 /// Why a transaction did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -152,21 +151,31 @@ impl Error {
             return if error.is_closed() || io {
                 Self::Unavailable(Unavailable::Lost)
             } else {
-                // A parameter or a column of another type than the statement's.
-                Self::Sql { act, code: "driver".into() }
+                Self::misused(act)
             };
         };
         Self::of_code(db.code(), db.constraint(), act)
     }
 
-    /// What went wrong on a connection.
-    pub(crate) fn from_fault(fault: &Fault, act: &'static str) -> Self {
-        match fault {
-            Fault::Server { code, constraint } => Self::of_code(code, constraint.as_deref(), act),
-            Fault::Lost => Self::Unavailable(Unavailable::Lost),
-            // A parameter of another type than the statement's.
-            Fault::Misuse => Self::Sql { act, code: "driver".into() },
-        }
+    /// A parameter of another type than the statement's. Nothing was sent.
+    pub(crate) fn misused(act: &'static str) -> Self {
+        Self::Sql { act, code: "driver".into() }
+    }
+
+    /// Why no connection was lent.
+    pub(crate) fn from_pool(error: &PoolError) -> Self {
+        Self::Unavailable(match error {
+            PoolError::Timeout(TimeoutType::Wait) => Unavailable::Busy,
+            PoolError::Timeout(_) => Unavailable::Slow,
+            PoolError::Closed => Unavailable::NotServing,
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                match Self::from_driver(error, "connect") {
+                    Self::Unavailable(why) => why,
+                    _ => Unavailable::Connect,
+                }
+            }
+            _ => Unavailable::Connect,
+        })
     }
 
     fn of_code(code: &SqlState, constraint: Option<&str>, act: &'static str) -> Self {

@@ -11,6 +11,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::read::Inside as _;
+use crate::tx::Line;
 use crate::{Cell, Error, Phi, Reading, RegionPool, RegionRead, RegionTx, Row, Scope, Sealed, row, seal};
 
 const TRY_LOCK: &str = "SELECT pg_try_advisory_xact_lock($1)";
@@ -211,11 +212,8 @@ impl Fresh {
 }
 
 impl Answer {
-    pub(crate) fn put(
-        &self,
-        tx: &RegionTx,
-        put: impl FnOnce(&'static str, &[&(dyn ToSql + Sync)]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    /// Puts the answer on its way.
+    pub(crate) async fn put(&self, tx: &RegionTx, line: &mut Line) -> Result<(), Error> {
         let (org, patient) = (tx.scope().org.uuid(), tx.patient().map(PatientId::uuid));
         let params: [&(dyn ToSql + Sync); 11] = [
             &org,
@@ -230,7 +228,7 @@ impl Answer {
             &self.body,
             &tx.now(),
         ];
-        put(INSERT_ANSWER, &params)
+        line.put(tx.act(), INSERT_ANSWER, &params).await
     }
 }
 

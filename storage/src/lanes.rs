@@ -6,7 +6,8 @@
 //!
 //! What must stay true:
 //! - Every read's questions are preceded, in the same transaction, by the statement that sets its own organisation,
-//!   role, purpose and patient for row-level security. If that fails, the server skips everything after it.
+//!   role, purpose and patient for row-level security. If that fails, so does everything after it. Without BEGIN the
+//!   settings would end with their own statement, and whoever asks without settings sees nothing.
 //! - That statement also says what the fence says, in the snapshot that the questions are answered from: REPEATABLE
 //!   READ has one for the whole transaction, and it is taken after the last of these reads was asked for.
 //! - The transaction is READ ONLY, by the connection's own settings.
@@ -20,12 +21,11 @@ use residency_policy::{Epoch, PatientId};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_postgres::types::ToSql;
-use uuid::Uuid;
 
-use crate::connections::Maker;
+use crate::ask::{Answered, Encoded, Question, Sent, send};
 use crate::error::Unavailable;
-use crate::tx::Ask;
-use crate::wire::{Answered, Encoded, Exchanged, Fault, Shape, Text, Wire};
+use crate::lend::{Connections, Lease};
+use crate::tx::{Ask, COMMIT};
 use crate::{Error, RegionPool, Row, Scope};
 
 /// Who asks, and what the fence says of the patient.
@@ -35,6 +35,11 @@ pub(crate) const SETTINGS: &str = "SELECT set_config('app.org_id', $1, true), se
 
 /// The statements of this file.
 pub(crate) const STATEMENTS: &[(&str, &str)] = &[("lanes.settings", SETTINGS)];
+
+const BEGIN: &str = "BEGIN";
+
+/// What every connection of a lane needs.
+pub(crate) const AHEAD: &[&str] = &[BEGIN, SETTINGS, COMMIT];
 
 /// Given to the connections of lanes, beside what all connections are given.
 pub(crate) const OPTIONS: &str =
@@ -51,8 +56,6 @@ pub(crate) struct Lanes {
     waiting: Mutex<Waiting>,
     news: Notify,
     count: usize,
-    /// How long one transaction of a lane may take.
-    limit: Duration,
 }
 
 #[derive(Default)]
@@ -61,40 +64,24 @@ struct Waiting {
     closed: bool,
 }
 
-/// What one read asks at one time.
+/// What one read asks at one time: first [`SETTINGS`].
 struct Read {
-    who: Who,
-    questions: Vec<Question>,
+    asks: Vec<Asked>,
     answer: oneshot::Sender<Result<Vec<Answered>, Error>>,
     act: &'static str,
 }
 
-/// The parameters of [`SETTINGS`].
-struct Who {
-    org: String,
-    role: &'static str,
-    purpose: &'static str,
-    patient: String,
-    id: Option<Uuid>,
-}
-
 /// A statement with its parameters as they travel, so that they can wait after their owner has gone.
-struct Question {
-    text: Text,
-    shape: Shape,
-    params: Vec<Encoded>,
-}
+type Asked = (&'static str, Vec<Encoded>);
 
 impl Lanes {
-    pub(crate) fn new(count: usize, limit: Duration) -> Arc<Self> {
-        Arc::new(Self { waiting: Mutex::default(), news: Notify::new(), count, limit })
-    }
-
-    /// Lets the lanes go on their connections until [`Lanes::close`].
-    pub(crate) fn open(self: &Arc<Self>, maker: &Arc<Maker>) {
-        for _ in 0..self.count {
-            tokio::spawn(serve(Arc::clone(self), Arc::clone(maker)));
+    /// Lets so many lanes go on connections until [`Lanes::close`]. What travels together takes no longer than `limit`.
+    pub(crate) fn open(connections: &Connections, count: usize, limit: Duration) -> Arc<Self> {
+        let lanes = Arc::new(Self { waiting: Mutex::default(), news: Notify::new(), count });
+        for _ in 0..count {
+            tokio::spawn(serve(Arc::clone(&lanes), connections.clone(), limit));
         }
+        lanes
     }
 
     /// How many reads wait.
@@ -163,21 +150,17 @@ impl RegionPool {
         until: Instant,
         asks: &[Ask<'_>],
     ) -> Result<(Option<Epoch>, Vec<Vec<Row>>), Error> {
-        let mut questions = Vec::with_capacity(asks.len());
-        for (sql, params) in asks {
-            let shape = self.shape(act, sql).await?;
-            let params = Encoded::all(&shape, params).ok_or_else(|| Error::from_fault(&Fault::Misuse, act))?;
-            questions.push(Question { text: Text(sql), shape, params });
+        let (org, role, purpose) = (scope.org.to_string(), scope.role.as_str(), scope.purpose.as_str());
+        let patient = home.map_or_else(|| String::from("any"), |(patient, _)| patient.to_string());
+        let id = home.map(|(patient, _)| patient.uuid());
+        let settings: [&(dyn ToSql + Sync); 5] = [&org, &role, &purpose, &patient, &id];
+        let mut encoded = Vec::with_capacity(1 + asks.len());
+        for (sql, params) in [(SETTINGS, &settings[..])].iter().chain(asks) {
+            let types = self.types(act, sql).await?;
+            encoded.push((*sql, Encoded::all(&types, params).ok_or(Error::misused(act))?));
         }
-        let who = Who {
-            org: scope.org.to_string(),
-            role: scope.role.as_str(),
-            purpose: scope.purpose.as_str(),
-            patient: home.map_or_else(|| String::from("any"), |(patient, _)| patient.to_string()),
-            id: home.map(|(patient, _)| patient.uuid()),
-        };
         let (answer, answered) = oneshot::channel();
-        self.0.lanes.add(Read { who, questions, answer, act })?;
+        self.0.lanes.add(Read { asks: encoded, answer, act })?;
         let limit = self.0.config.timeouts.statement + self.0.config.timeouts.wait;
         let until = until.min(Instant::now() + limit);
         let answered = tokio::time::timeout_at(until, answered).await;
@@ -191,87 +174,96 @@ impl RegionPool {
     }
 }
 
-async fn serve(lanes: Arc<Lanes>, maker: Arc<Maker>) {
-    let mut kept = None;
+async fn serve(lanes: Arc<Lanes>, connections: Connections, limit: Duration) {
     while let Some(reads) = lanes.next().await {
         if reads.is_empty() {
             continue;
         }
-        kept = match ready(kept.take(), &maker).await {
+        match connections.lease().await {
             // One that takes too long is let go with everything on it: those who wait are told so.
-            Ok(wire) => tokio::time::timeout(lanes.limit, travel(wire, reads, &maker)).await.ok(),
-            Err(error) => {
-                let Error::Unavailable(why) = error else { continue };
+            Ok(lease) => drop(tokio::time::timeout(limit, travel(lease, reads)).await),
+            Err(Error::Unavailable(why)) => {
                 for read in reads {
                     drop(read.answer.send(Err(Error::Unavailable(why))));
                 }
-                None
             }
-        };
+            Err(_) => {}
+        }
     }
-}
-
-/// The lane's connection, or a new one when it has none that is of use.
-async fn ready(kept: Option<Wire>, maker: &Maker) -> Result<Wire, Error> {
-    if let Some(mut wire) = kept
-        && wire.is_as_new()
-        && !wire.has_ended().await
-    {
-        return Ok(wire);
-    }
-    maker.make().await
+    connections.close();
 }
 
 /// Asks for all of these reads, and again for those that another one's failure kept from an answer.
-async fn travel(mut wire: Wire, mut reads: Vec<Read>, maker: &Maker) -> Wire {
-    let Some(settings) = maker.shapes.get(Text(SETTINGS)) else { return wire };
-    while !reads.is_empty() {
-        for read in &reads {
-            // What was encoded after a statement's shape fits it; if it does not, nothing here is to be trusted.
-            if put(&mut wire, &settings, read).is_err() {
-                return Wire::lost();
+async fn travel(lease: Lease, mut reads: Vec<Read>) {
+    loop {
+        let mut questions = Vec::with_capacity(2 + 2 * reads.len());
+        let mut asking = Vec::with_capacity(reads.len());
+        for read in reads {
+            match prepare(&lease, &read).await {
+                Ok(own) => {
+                    questions.extend(own);
+                    asking.push(read);
+                }
+                Err(error) => read.refuse(&error),
             }
         }
-        reads = match wire.exchange().await {
-            Ok(exchanged) => deal_out(exchanged, reads),
-            Err(fault) => deal_out(Exchanged::none(fault), reads),
-        };
-    }
-    wire
-}
-
-fn put(wire: &mut Wire, settings: &Shape, read: &Read) -> Result<(), Fault> {
-    let who = &read.who;
-    let params: [&(dyn ToSql + Sync); 5] = [&who.org, &who.role, &who.purpose, &who.patient, &who.id];
-    wire.put(Text(SETTINGS), settings, &params)?;
-    for question in &read.questions {
-        let params: Vec<&(dyn ToSql + Sync)> =
-            question.params.iter().map(|param| param as &(dyn ToSql + Sync)).collect();
-        wire.put(question.text, &question.shape, &params)?;
-    }
-    Ok(())
-}
-
-/// Gives every read its answers, and the failure to the one that it is of. Returns those after it.
-fn deal_out(exchanged: Exchanged, reads: Vec<Read>) -> Vec<Read> {
-    let mut answers = exchanged.answers.into_iter();
-    let mut failed = Some(exchanged.failed.unwrap_or(Fault::Lost));
-    let mut again = Vec::new();
-    for read in reads {
-        let all = 1 + read.questions.len();
-        let own: Vec<Answered> = answers.by_ref().take(all).collect();
-        if own.len() == all {
-            drop(read.answer.send(Ok(own)));
-        } else if let Some(fault) = failed.take() {
-            let error = Error::from_fault(&fault, read.act);
-            drop(read.answer.send(Err(error)));
-            if matches!(fault, Fault::Lost) {
-                // Of the connection, and so of all.
-                failed = Some(fault);
+        let (Ok(begin), Ok(commit)) = (plain(&lease, BEGIN).await, plain(&lease, COMMIT).await) else { return };
+        let all = std::iter::once(begin).chain(questions).chain(std::iter::once(commit));
+        let mut sent = send(lease.client(), all).await;
+        reads = deal_out(&mut sent, asking).await;
+        // Nothing depends on how a transaction that has changed nothing ends, but that it has.
+        let ended = sent.last().await;
+        if reads.is_empty() {
+            if matches!(ended, Some(Ok(_))) {
+                lease.give_back();
             }
-        } else {
-            again.push(read);
+            return;
         }
     }
-    again
+}
+
+/// The questions of one read, on this connection.
+async fn prepare(lease: &Lease, read: &Read) -> Result<Vec<Question>, tokio_postgres::Error> {
+    let mut questions = Vec::with_capacity(read.asks.len());
+    for (sql, params) in &read.asks {
+        let statement = lease.client().prepare_cached(sql).await?;
+        questions.push(Question { statement, params: params.clone() });
+    }
+    Ok(questions)
+}
+
+async fn plain(lease: &Lease, sql: &str) -> Result<Question, tokio_postgres::Error> {
+    Ok(Question { statement: lease.client().prepare_cached(sql).await?, params: Vec::new() })
+}
+
+/// Gives every read its answers as they come, and a failure to the read that it is of. Returns those after it.
+async fn deal_out(sent: &mut Sent<'_>, reads: Vec<Read>) -> Vec<Read> {
+    let mut failed = sent.next().await.and_then(Result::err);
+    let mut reads = reads.into_iter();
+    while let Some(read) = reads.next() {
+        let mut answers = Vec::with_capacity(read.asks.len());
+        while failed.is_none() && answers.len() < read.asks.len() {
+            match sent.next().await {
+                Some(Ok(answered)) => answers.push(answered),
+                Some(Err(error)) if error.as_db_error().is_some() => {
+                    read.refuse(&error);
+                    return reads.collect();
+                }
+                Some(Err(error)) => failed = Some(error),
+                None => return Vec::new(),
+            }
+        }
+        match &failed {
+            None => drop(read.answer.send(Ok(answers))),
+            // Of the connection, and so of all.
+            Some(error) => read.refuse(error),
+        }
+    }
+    Vec::new()
+}
+
+impl Read {
+    fn refuse(self, why: &tokio_postgres::Error) {
+        drop(self.answer.send(Err(Error::from_driver(why, self.act))));
+    }
 }

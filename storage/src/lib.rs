@@ -15,14 +15,15 @@
 //! - Without an organisation and a purpose, nothing is visible (row-level security, forced).
 
 mod access_log;
+mod ask;
 mod blind;
 pub mod bookings;
-mod connections;
 mod error;
 mod fence;
 pub mod idempotency;
 pub mod ids;
 mod lanes;
+mod lend;
 mod migrate;
 mod migrate_back;
 mod outbox;
@@ -40,7 +41,6 @@ mod stamp;
 pub mod testing;
 mod transact;
 mod tx;
-mod wire;
 
 pub use access_log::{Access, AccessAction, AccessOutcome};
 pub use blind::{BlindIndex, IndexField};

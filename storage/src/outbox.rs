@@ -4,6 +4,7 @@ use residency_policy::{PatientId, RecordId};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use crate::tx::Line;
 use crate::{Error, RegionTx};
 
 /// The closed list of events, each with its version.
@@ -105,11 +106,7 @@ pub(crate) const INSERT_EVENTS: &str =
 pub(crate) const STATEMENTS: &[(&str, &str)] = &[("outbox.insert", INSERT_EVENTS)];
 
 /// Puts all events of a transaction on their way, as one statement.
-pub(crate) fn put(
-    tx: &RegionTx,
-    events: &[Event],
-    put: impl FnOnce(&'static str, &[&(dyn ToSql + Sync)]) -> Result<(), Error>,
-) -> Result<(), Error> {
+pub(crate) async fn put(tx: &RegionTx, line: &mut Line, events: &[Event]) -> Result<(), Error> {
     let id = |_: &Event| RecordId::random(tx.pool.0.entropy.as_ref()).uuid();
     let ids: Vec<_> = events.iter().map(id).collect();
     let names: Vec<_> = events.iter().map(|e| e.name.as_str()).collect();
@@ -117,5 +114,5 @@ pub(crate) fn put(
     let entities: Vec<_> = events.iter().map(|e| e.entity.uuid()).collect();
     let (org, patient) = (tx.scope().org.uuid(), tx.patient().map(PatientId::uuid));
     let params: [&(dyn ToSql + Sync); 7] = [&org, &patient, &tx.now(), &ids, &names, &versions, &entities];
-    put(INSERT_EVENTS, &params)
+    line.put(tx.act(), INSERT_EVENTS, &params).await
 }

@@ -1,22 +1,22 @@
 //! The pool of connections to this region's database.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use residency_policy::{Clock, Entropy, Label, Region};
 use ring::hmac;
 use storage_keys::connect::Server;
 use storage_keys::{Envelope, OpenKey};
-use tokio_postgres::Client;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use zeroize::Zeroizing;
 
-use crate::connections::{Connections, Maker};
+use crate::ask::Answered;
 use crate::error::Unavailable;
 use crate::lanes::Lanes;
+use crate::lend::{APPLICATION, Connections, Terms};
 use crate::record::Recorder;
-use crate::wire::{Answered, Column, Shape, Shapes, Text};
-use crate::{Error, OpenError, access_log, fence, idempotency, ids, lanes, outbox, stamp, tx};
+use crate::{Error, OpenError, ids, lanes, record, stamp, tx};
 
 /// What a pool needs.
 #[derive(Debug, Clone)]
@@ -79,17 +79,14 @@ pub struct PoolStatus {
     pub records_waiting: usize,
 }
 
-/// As which the connections are known to the server.
-const APPLICATION: &str = "domicile-node";
-
 /// Connections to the database of one region. Cheap to clone.
 #[derive(Clone)]
 pub struct RegionPool(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) connections: Arc<Connections>,
-    /// What statements take and give.
-    pub(crate) shapes: Arc<Shapes>,
+    pub(crate) connections: Connections,
+    /// What the statements of reads take: the same on every connection, so it is asked for once.
+    types: RwLock<HashMap<&'static str, Arc<[Type]>>>,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) config: PoolConfig,
@@ -114,25 +111,31 @@ impl RegionPool {
         }
         let options = options(&config.timeouts);
         let first = config.server.connect(APPLICATION, &options).await?;
-        let shapes = Arc::new(Shapes::default());
+        let whose = (config.cluster, config.region);
         let examined = tokio::time::timeout(Duration::from_secs(20), async {
             stamp::examine(&first, config.cluster, config.region).await?;
-            learn(&first, &shapes).await?;
-            stamp::examine_keyring(&first, &envelope).await
+            let index = stamp::examine_keyring(&first, &envelope).await?;
+            let settings = first.prepare(lanes::SETTINGS).await;
+            let settings = settings.map_err(|e| OpenError::Examine(Error::from_driver(&e, "open")))?;
+            Ok((index, Arc::from(settings.params())))
         });
-        let index = examined.await.map_err(|_| OpenError::Examine(Error::Unavailable(Unavailable::Slow)))??;
-        let (timeouts, whose) = (config.timeouts, (config.cluster, config.region));
-        let maker =
-            |options: &str| Maker::new(&config.server, (APPLICATION, options), whose, timeouts.wait, &shapes);
-        let connections = Connections::new(maker(&options)?, config.connections_max, timeouts.wait);
-        let limit = timeouts.statement + timeouts.wait;
-        let (lanes, recorder) =
-            (Lanes::new((config.connections_max / 8).clamp(1, 8), limit), Recorder::new(limit));
-        lanes.open(&Arc::new(maker(&format!("{options} {}", lanes::OPTIONS))?));
-        recorder.open(&Arc::new(maker(&options)?));
+        let examined = examined.await.unwrap_or(Err(OpenError::Examine(Error::Unavailable(Unavailable::Slow))));
+        let (index, settings) = examined?;
+        let connections = |options: &str, ahead, most| {
+            let terms = Terms { server: &config.server, options, whose, wait: config.timeouts.wait, ahead };
+            Connections::new(&terms, most)
+        };
+        let count = (config.connections_max / 8).clamp(1, 8);
+        let of_lanes = connections(&format!("{options} {}", lanes::OPTIONS), lanes::AHEAD, count)?;
+        let of_recorder = connections(&options, record::AHEAD, 1)?;
+        let connections = connections(&options, tx::AHEAD, config.connections_max)?;
+        let limit = config.timeouts.statement + config.timeouts.wait;
+        let lanes = Lanes::open(&of_lanes, count, limit);
+        let recorder = Recorder::open(of_recorder, limit);
+        let types = RwLock::new(HashMap::from([(lanes::SETTINGS, settings)]));
         let taken = ids::Taken::default();
         let inner =
-            Inner { connections, shapes, lanes, recorder, config, envelope, clock, entropy, index, taken };
+            Inner { connections, types, lanes, recorder, config, envelope, clock, entropy, index, taken };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -158,9 +161,14 @@ impl RegionPool {
 
     /// How the pool is doing.
     pub fn status(&self) -> PoolStatus {
-        let (open, idle, waiting) = self.0.connections.status();
-        let (reads_waiting, records_waiting) = (self.0.lanes.waiting(), self.0.recorder.waiting());
-        PoolStatus { open, idle, waiting, reads_waiting, records_waiting }
+        let status = self.0.connections.status();
+        PoolStatus {
+            open: status.size,
+            idle: status.available,
+            waiting: status.waiting,
+            reads_waiting: self.0.lanes.waiting(),
+            records_waiting: self.0.recorder.waiting(),
+        }
     }
 
     /// The keyed fingerprint of a request's bytes. Keyed, because an unkeyed hash of a short body can be guessed.
@@ -184,18 +192,22 @@ impl RegionPool {
         hmac::Key::new(hmac::HMAC_SHA256, self.0.index.key.bytes())
     }
 
-    /// What a statement takes and gives.
-    pub(crate) async fn shape(&self, act: &'static str, sql: &'static str) -> Result<Shape, Error> {
-        if let Some(shape) = self.0.shapes.get(Text(sql)) {
-            return Ok(shape);
+    /// What a statement takes.
+    pub(crate) async fn types(&self, act: &'static str, sql: &'static str) -> Result<Arc<[Type]>, Error> {
+        let known = self.0.types.read().unwrap_or_else(PoisonError::into_inner).get(sql).cloned();
+        if let Some(types) = known {
+            return Ok(types);
         }
-        let described = tokio::time::timeout(self.0.config.timeouts.begin, async {
-            let mut lease = self.0.connections.lease().await?;
-            lease.wire().describe(Text(sql)).await.map_err(|fault| Error::from_fault(&fault, act))
+        let asked = tokio::time::timeout(self.0.config.timeouts.begin, async {
+            let lease = self.0.connections.lease().await?;
+            let prepared = lease.client().prepare_cached(sql).await;
+            lease.give_back();
+            prepared.map_err(|error| Error::from_driver(&error, act))
         });
-        let shape = described.await.unwrap_or(Err(Error::Unavailable(Unavailable::Slow)))?;
-        self.0.shapes.put(Text(sql), shape.clone());
-        Ok(shape)
+        let statement = asked.await.unwrap_or(Err(Error::Unavailable(Unavailable::Slow)))?;
+        let types = Arc::from(statement.params());
+        self.0.types.write().unwrap_or_else(PoisonError::into_inner).insert(sql, Arc::clone(&types));
+        Ok(types)
     }
 
     /// One statement of this crate's own, about no patient's PHI, outside a [`crate::RegionTx`].
@@ -205,11 +217,12 @@ impl RegionPool {
         sql: &'static str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Answered, Error> {
-        let mut lease = self.0.connections.lease().await?;
+        let lease = self.0.connections.lease().await?;
         // A statement that may still be running there goes with its connection: the next one must not wait behind it.
-        let asked = tokio::time::timeout(self.0.config.timeouts.begin, lease.ask(Text(sql), params)).await;
+        let asked = tokio::time::timeout(self.0.config.timeouts.begin, lease.ask(sql, params)).await;
         let asked = asked.map_err(|_| Error::Unavailable(Unavailable::Slow))?;
-        asked.map_err(|fault| Error::from_fault(&fault, act))
+        lease.give_back();
+        asked.map_err(|error| Error::from_driver(&error, act))
     }
 }
 
@@ -253,28 +266,6 @@ fn options(timeouts: &Timeouts) -> String {
         timeouts.lock.as_millis(),
         timeouts.idle_in_transaction.as_millis()
     )
-}
-
-/// Asks once what the statements of every transaction take and give, so that none waits for it.
-async fn learn(client: &Client, shapes: &Shapes) -> Result<(), OpenError> {
-    for sql in [
-        stamp::STAMP,
-        tx::SETTINGS,
-        fence::FENCE,
-        access_log::INSERT_ACCESS,
-        access_log::RECORD,
-        outbox::INSERT_EVENTS,
-        idempotency::INSERT_ANSWER,
-        lanes::SETTINGS,
-    ] {
-        let statement = client.prepare(sql).await;
-        let statement = statement.map_err(|e| OpenError::Examine(Error::from_driver(&e, "open")))?;
-        let column =
-            |column: &tokio_postgres::Column| Column { name: column.name().into(), ty: column.type_().clone() };
-        let columns = statement.columns().iter().map(column).collect();
-        shapes.put(Text(sql), Shape { params: statement.params().into(), columns });
-    }
-    Ok(())
 }
 
 /// What a transaction or a read is in a trace, from its beginning to its end. Nothing, if nobody collects traces.

@@ -21,9 +21,11 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::Error;
 use crate::access_log::{Columns, RECORD, Record};
-use crate::connections::{self, Maker};
 use crate::error::Unavailable;
-use crate::wire::{Fault, Text, Wire};
+use crate::lend::{Connections, Lease};
+
+/// What the writer's connection needs.
+pub(crate) const AHEAD: &[&str] = &[RECORD];
 
 /// How many records are committed together, unless one who waits has more.
 const TOGETHER_MAX: usize = 1_024;
@@ -36,8 +38,6 @@ const TRIES_MAX: usize = 64;
 pub(crate) struct Recorder {
     waiting: Mutex<Waiting>,
     news: Notify,
-    /// How long one batch may take.
-    limit: Duration,
 }
 
 #[derive(Default)]
@@ -54,13 +54,11 @@ struct Asker {
 }
 
 impl Recorder {
-    pub(crate) fn new(limit: Duration) -> Arc<Self> {
-        Arc::new(Self { waiting: Mutex::default(), news: Notify::new(), limit })
-    }
-
-    /// Lets the writer go on its connection until [`Recorder::close`].
-    pub(crate) fn open(self: &Arc<Self>, maker: &Arc<Maker>) {
-        tokio::spawn(serve(Arc::clone(self), Arc::clone(maker)));
+    /// Lets the writer go on a connection until [`Recorder::close`]. One batch takes no longer than `limit`.
+    pub(crate) fn open(connections: Connections, limit: Duration) -> Arc<Self> {
+        let recorder = Arc::new(Self { waiting: Mutex::default(), news: Notify::new() });
+        tokio::spawn(serve(Arc::clone(&recorder), connections, limit));
+        recorder
     }
 
     /// Waits until these records are durable.
@@ -137,28 +135,15 @@ impl Recorder {
     }
 }
 
-async fn serve(recorder: Arc<Recorder>, maker: Arc<Maker>) {
-    let mut kept = None;
+async fn serve(recorder: Arc<Recorder>, connections: Connections, limit: Duration) {
     while let Some(batch) = recorder.next().await {
-        kept = match ready(kept.take(), &maker).await {
-            Ok(wire) => tokio::time::timeout(recorder.limit, write(wire, batch, &maker)).await.ok(),
-            Err(error) => {
-                refuse(batch, &error);
-                None
-            }
-        };
+        match connections.lease().await {
+            // One that takes too long is let go, and its connection is closed: those who wait are told so.
+            Ok(lease) => drop(tokio::time::timeout(limit, write(lease, batch)).await),
+            Err(error) => refuse(batch, &error),
+        }
     }
-}
-
-/// The writer's connection, or a new one when it has none that is of use.
-async fn ready(kept: Option<Wire>, maker: &Maker) -> Result<Wire, Error> {
-    if let Some(mut wire) = kept
-        && wire.is_as_new()
-        && !wire.has_ended().await
-    {
-        return Ok(wire);
-    }
-    maker.make().await
+    connections.close();
 }
 
 fn refuse(batch: Vec<Asker>, why: &Error) {
@@ -169,30 +154,29 @@ fn refuse(batch: Vec<Asker>, why: &Error) {
 }
 
 /// Writes a batch. One that the database refuses for what is in it is divided, and its halves are written.
-async fn write(mut wire: Wire, batch: Vec<Asker>, maker: &Maker) -> Wire {
+async fn write(lease: Lease, batch: Vec<Asker>) {
     let mut parts = vec![batch];
     let mut tries = 0;
     while let Some(mut part) = parts.pop() {
         tries += 1;
         let columns = Columns::of(part.iter().flat_map(|asker| &asker.records));
-        let written = connections::ask(&mut wire, &maker.shapes, Text(RECORD), &columns.params()).await;
-        match written {
+        match lease.ask(RECORD, &columns.params()).await {
             Ok(_) => part.into_iter().for_each(|asker| drop(asker.answer.send(Ok(())))),
-            Err(fault) if part.len() > 1 && tries < TRIES_MAX && is_of_one(&fault) => {
+            Err(error) if part.len() > 1 && tries < TRIES_MAX && is_of_one(&error) => {
                 let rest = part.split_off(part.len() / 2);
                 parts.extend([rest, part]);
             }
-            Err(fault) => {
+            Err(error) => {
                 for asker in part {
-                    drop(asker.answer.send(Err(Error::from_fault(&fault, "access_log.record"))));
+                    drop(asker.answer.send(Err(Error::from_driver(&error, "access_log.record"))));
                 }
             }
         }
     }
-    wire
+    lease.give_back();
 }
 
 /// Whether what the database refused can be in one record, and is not about all of them.
-fn is_of_one(fault: &Fault) -> bool {
-    matches!(fault, Fault::Server { code, .. } if matches!(code.code().get(..2), Some("22" | "23" | "P0")))
+fn is_of_one(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| matches!(code.code().get(..2), Some("22" | "23" | "P0")))
 }

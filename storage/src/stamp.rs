@@ -99,10 +99,10 @@ async fn examine_role(client: &Client) -> Result<(), OpenError> {
     Err(OpenError::RoleTooPowerful { role: row.try_get("rolname").map_err(|e| said(&e))?, why })
 }
 
-/// Cluster and region of the stamp.
+/// Cluster and region of the stamp. One round trip: it is asked of every connection, mostly once.
 pub(crate) async fn read_stamp(client: &Client) -> Result<Option<(String, String)>, tokio_postgres::Error> {
-    let row = client.query_opt(STAMP, &[]).await?;
-    row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
+    let rows = client.query_typed(STAMP, &[]).await?;
+    rows.first().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
 }
 
 pub(crate) fn matches(stamp: &(String, String), cluster: Label, region: Region) -> bool {

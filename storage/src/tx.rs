@@ -5,6 +5,7 @@
 //! the stored answer and COMMIT go together ([`end`]). As one round trip each they would take 70 % of the throughput.
 
 mod end;
+mod line;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,17 +13,26 @@ use jiff::Timestamp;
 use residency_policy::{Act, Epoch, PatientId, Permit, RegionPermit};
 use tokio_postgres::types::ToSql;
 
-use crate::connections::Lease;
+use crate::access_log::INSERT_ACCESS;
+use crate::ask::{Answered, Question};
 use crate::error::Unavailable;
 use crate::fence::{FENCE, epoch_of, gate};
-use crate::idempotency::Answer;
-use crate::wire::{Answered, Exchanged, Fault, Shape, Text};
+use crate::idempotency::{Answer, INSERT_ANSWER};
+use crate::outbox::INSERT_EVENTS;
 use crate::{Error, Event, RegionPool, Row, Scope, row};
+
+pub(crate) use line::Line;
+use line::Stage;
 
 /// Local to the transaction: nothing of it is left on the connection afterwards. A null lock is none.
 pub(crate) const SETTINGS: &str = "SELECT set_config('app.org_id', $1, true), set_config('app.role', $2, true),
     set_config('app.purpose', $3, true), set_config('app.patient_id', $4, true), pg_advisory_xact_lock_shared($5)";
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+pub(crate) const COMMIT: &str = "COMMIT";
+
+/// What every transaction needs, or any may need to end.
+pub(crate) const AHEAD: &[&str] =
+    &[BEGIN, SETTINGS, FENCE, INSERT_EVENTS, INSERT_ANSWER, INSERT_ACCESS, COMMIT];
 
 /// The statements of this file.
 pub(crate) const STATEMENTS: &[(&str, &str)] = &[("tx.settings", SETTINGS)];
@@ -39,15 +49,6 @@ pub struct RegionTx {
     with_commit: Mutex<WithCommit>,
     /// Ends with the transaction.
     _span: tracing::Span,
-}
-
-/// The transaction's connection, and how far it is.
-struct Line {
-    // Always there until the end: commit, rollback or drop takes it.
-    lease: Option<Lease>,
-    /// How many statements have been put and not been sent. Their answers come first.
-    ahead: usize,
-    begun: bool,
 }
 
 /// What is sent with COMMIT.
@@ -119,7 +120,7 @@ impl RegionTx {
         }
         let lease = pool.0.connections.lease().await?;
         let tx = Self {
-            line: tokio::sync::Mutex::new(Line { lease: Some(lease), ahead: 0, begun: false }),
+            line: tokio::sync::Mutex::new(Line::new(lease)),
             pool: pool.clone(),
             scope: scope.clone(),
             act,
@@ -129,26 +130,26 @@ impl RegionTx {
             with_commit: Mutex::default(),
             _span: crate::pool::span_of(act),
         };
-        tx.put_begin()?;
+        tx.put_begin().await?;
         Ok(tx)
     }
 
-    fn put_begin(&self) -> Result<(), Error> {
+    async fn put_begin(&self) -> Result<(), Error> {
         let org = self.scope.org.to_string();
         let patient = self.home.map_or_else(|| String::from("any"), |(patient, _)| patient.to_string());
         let gate = self.home.map(|(patient, _)| gate(patient));
         let (role, purpose) = (self.scope.role.as_str(), self.scope.purpose.as_str());
-        let line = &mut self.line.try_lock().map_err(|_| Error::Unavailable(Unavailable::Lost))?;
-        self.put_in(line, Text(BEGIN), &Shape::nothing(), &[])?;
-        self.put_known(line, SETTINGS, &[&org, &role, &purpose, &patient, &gate])?;
+        let mut line = self.line.lock().await;
+        line.put(self.act, BEGIN, &[]).await?;
+        line.put(self.act, SETTINGS, &[&org, &role, &purpose, &patient, &gate]).await?;
         if let Some((patient, _)) = self.home {
-            self.put_known(line, FENCE, &[&patient.uuid()])?;
+            line.put(self.act, FENCE, &[&patient.uuid()]).await?;
         }
         Ok(())
     }
 
     async fn under_way(self) -> Result<Self, Error> {
-        self.send(&mut *self.line.lock().await).await?;
+        self.send(&mut *self.line.lock().await, Vec::new()).await?;
         Ok(self)
     }
 
@@ -185,9 +186,7 @@ impl RegionTx {
     /// statement, or with the commit, and if it fails then that does.
     pub async fn put(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<(), Error> {
         self.check_may(sql)?;
-        let mut line = self.line.lock().await;
-        let shape = self.shape(&mut line, sql).await?;
-        self.put_in(&mut line, Text(sql), &shape, params)
+        self.line.lock().await.put(self.act, sql, params).await
     }
 
     async fn ask(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Answered, Error> {
@@ -195,85 +194,43 @@ impl RegionTx {
     }
 
     async fn ask_all(&self, asks: &[Ask<'_>]) -> Result<Vec<Answered>, Error> {
+        for (sql, _) in asks {
+            self.check_may(sql)?;
+        }
         self.in_time(async {
             let mut line = self.line.lock().await;
-            let mut shapes = Vec::with_capacity(asks.len());
-            for (sql, _) in asks {
-                self.check_may(sql)?;
-                // Before anything is put: to ask for a shape is an exchange of its own.
-                shapes.push(self.shape(&mut line, sql).await?);
+            let mut questions = Vec::with_capacity(asks.len());
+            for (sql, params) in asks {
+                questions.push(line.question(self.act, sql, params).await?);
             }
-            for ((sql, params), shape) in asks.iter().zip(&shapes) {
-                self.put_in(&mut line, Text(sql), shape, params)?;
-            }
-            let mut answers = self.send(&mut line).await?;
+            let mut answers = self.send(&mut line, questions).await?;
             Ok(answers.split_off(answers.len().saturating_sub(asks.len())))
         })
         .await
         .unwrap_or(Err(Error::Unavailable(Unavailable::Slow)))
     }
 
-    /// What a statement takes and gives. Asking for it, once in the life of the program, sends what was put.
-    async fn shape(&self, line: &mut Line, sql: &'static str) -> Result<Shape, Error> {
-        let shapes = &self.pool.0.shapes;
-        if let Some(shape) = shapes.get(Text(sql)) {
-            return Ok(shape);
+    /// Sends what was put, and these. The first time the fence speaks.
+    async fn send(&self, line: &mut Line, questions: Vec<Question>) -> Result<Vec<Answered>, Error> {
+        let first = line.stage() == Stage::New;
+        let (answers, failed) = line.exchange(self.act, questions).await?;
+        if let Some(error) = failed {
+            return Err(Error::from_driver(&error, self.act));
         }
-        if line.ahead > 0 {
-            self.send(line).await?;
+        if first {
+            let passed = self.check_fence(&answers);
+            line.is_now(if passed.is_ok() { Stage::Begun } else { Stage::Failed });
+            passed?;
         }
-        let shape = line.wire()?.describe(Text(sql)).await.map_err(|fault| self.said(&fault))?;
-        shapes.put(Text(sql), shape.clone());
-        Ok(shape)
-    }
-
-    fn put_known(
-        &self,
-        line: &mut Line,
-        sql: &'static str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<(), Error> {
-        // The pool asked for it when it was opened.
-        let shape = self.pool.0.shapes.get(Text(sql)).ok_or(Error::NotOneRow)?;
-        self.put_in(line, Text(sql), &shape, params)
-    }
-
-    fn put_in(
-        &self,
-        line: &mut Line,
-        text: Text,
-        shape: &Shape,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<(), Error> {
-        line.wire()?.put(text, shape, params).map_err(|fault| self.said(&fault))?;
-        line.ahead += 1;
-        Ok(())
-    }
-
-    /// Sends what was put. The first time the fence speaks.
-    async fn send(&self, line: &mut Line) -> Result<Vec<Answered>, Error> {
-        let exchanged = self.exchange(line).await.map_err(|fault| self.said(&fault))?;
-        let answers = exchanged.all().map_err(|fault| self.said(&fault))?;
-        self.check_fence(line, &answers)?;
         Ok(answers)
     }
 
-    async fn exchange(&self, line: &mut Line) -> Result<Exchanged, Fault> {
-        line.ahead = 0;
-        line.wire().map_err(|_| Fault::Lost)?.exchange().await
-    }
-
-    fn check_fence(&self, line: &mut Line, answers: &[Answered]) -> Result<(), Error> {
-        if let (false, Some((patient, permit))) = (line.begun, self.home) {
-            // BEGIN, the settings, the fence.
-            let row = answers.get(2).and_then(|answered| answered.rows.first());
-            let home = row.map(epoch_of).transpose()?.flatten();
-            if home != Some(permit) {
-                return Err(Error::Fenced { patient, permit, home });
-            }
-        }
-        line.begun = true;
-        Ok(())
+    fn check_fence(&self, answers: &[Answered]) -> Result<(), Error> {
+        let Some((patient, permit)) = self.home else { return Ok(()) };
+        // BEGIN, the settings, the fence.
+        let row = answers.get(2).and_then(|answered| answered.rows.first());
+        let home = row.map(epoch_of).transpose()?.flatten();
+        if home == Some(permit) { Ok(()) } else { Err(Error::Fenced { patient, permit, home }) }
     }
 
     fn check_may(&self, sql: &str) -> Result<(), Error> {
@@ -322,20 +279,10 @@ impl RegionTx {
         change(&mut self.with_commit.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn said(&self, fault: &Fault) -> Error {
-        Error::from_fault(fault, self.act)
-    }
-
     /// The server ends a statement that takes too long; this ends the waiting when the server itself stands still.
     async fn in_time<T>(&self, ask: impl Future<Output = T>) -> Option<T> {
         let limit = self.pool.0.config.timeouts.statement + self.pool.0.config.timeouts.wait;
         tokio::time::timeout(limit, ask).await.ok()
-    }
-}
-
-impl Line {
-    fn wire(&mut self) -> Result<&mut crate::wire::Wire, Error> {
-        self.lease.as_mut().map(Lease::wire).ok_or(Error::Unavailable(Unavailable::Lost))
     }
 }
 

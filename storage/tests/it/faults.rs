@@ -132,6 +132,100 @@ async fn a_connection_is_as_new_after_a_failed_or_forgotten_transaction() {
     RegionTx::begin(&pool, &permit, &scope(org), "test.free").await.expect("the control: one is free");
 }
 
+#[tokio::test]
+async fn the_first_failure_is_the_one_that_is_told_and_nothing_after_it_counts() {
+    let region = texas().await;
+    let org = an_org();
+    let (patient, _) = register(&region, org).await;
+    let (id, permit) = (patient.uuid(), region.permit(patient, Act::Write));
+    let begin = async || {
+        RegionTx::begin(&region.pool, &permit, &scope(org), "test.first").await.expect("a transaction")
+    };
+    let update = "UPDATE patients SET version = version + 1 WHERE id = $1";
+    let (ok, broken) = ("SELECT 1 AS one", "SELECT 1 / (SELECT 0 * count(*) FROM patients) AS broken");
+    let tx = begin().await;
+    tx.put(update, &[&id]).await.expect("it is on its way");
+    let failed = tx.query_all(&[(ok, &[]), (broken, &[]), (ok, &[])]).await.expect_err("a division by zero");
+    assert!(matches!(&failed, Error::Sql { code, .. } if code == "22012"), "{failed}");
+    let after = tx.commit(&read(patient)).await.expect_err("nothing more");
+    assert!(matches!(&after, Error::Sql { code, .. } if code == "25P02"), "{after}");
+
+    // What was put fails with what it travels with, here the commit.
+    let tx = begin().await;
+    tx.execute(update, &[&id]).await.expect("an update");
+    let again = "INSERT INTO patient_home (patient_id, epoch, state) VALUES ($1, 1, 'active')";
+    tx.put(again, &[&id]).await.expect("it is on its way");
+    let failed = tx.commit(&read(patient)).await.expect_err("there is one");
+    assert!(matches!(failed, Error::Exists { .. }), "{failed}");
+
+    // What cannot be encoded stays behind, and COMMIT with it.
+    let tx = begin().await;
+    tx.execute(update, &[&id]).await.expect("an update");
+    let failed = tx.put(update, &[&"no id"]).await.expect_err("a text is no id");
+    assert!(matches!(&failed, Error::Sql { code, .. } if code == "driver"), "{failed}");
+    tx.commit(&read(patient)).await.expect_err("nothing more");
+
+    let (version, records) =
+        ("SELECT version::bigint FROM patients", "SELECT count(*) FROM access_log WHERE act = 'test.first'");
+    assert_eq!((count(&region, version).await, count(&region, records).await), (1, 0));
+    let tx = begin().await;
+    tx.put(update, &[&id]).await.expect("it is on its way");
+    tx.commit(&read(patient)).await.expect("the control: nothing fails");
+    assert_eq!((count(&region, version).await, count(&region, records).await), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_beginning_or_a_commit_that_was_given_up_leaves_no_transaction_open() {
+    let region = texas().await;
+    let org = an_org();
+    let (patient, _) = register(&region, org).await;
+    let pool = pool_of(&region, PoolConfig { connections_max: 1, ..region.config.clone() }).await;
+    let permit = region.permit(patient, Act::Write);
+    let scope = scope(org);
+    let begin = || RegionTx::begin(&pool, &permit, &scope, "test.left");
+    let superuser = region.as_superuser().await;
+    let until_waiting = async || {
+        let waits = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+            WHERE NOT l.granted AND a.usename = 'domicile_app' AND a.datname = current_database()";
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while superuser.query_one(waits, &[]).await.expect("a count").get::<_, i64>(0) == 0 {
+            assert!(Instant::now() < deadline, "nobody waits");
+        }
+    };
+    let process = async |tx: &RegionTx| {
+        let row = tx.query_one("SELECT pg_backend_pid() AS pid", &[]).await.expect("an answer");
+        row.get::<i32>("pid").expect("a process")
+    };
+    let tx = begin().await.expect("a transaction");
+    let first = process(&tx).await;
+    tx.rollback().await;
+    for (table, begins) in [("patient_home", true), ("access_log", false)] {
+        let still = format!("BEGIN; LOCK {table} IN ACCESS EXCLUSIVE MODE");
+        let tx = if begins { None } else { Some(begin().await.expect("a transaction")) };
+        superuser.batch_execute(&still).await.expect("it stands still");
+        let accesses = read(patient);
+        let under_way = async {
+            match tx {
+                Some(tx) => drop(tx.commit(&accesses).await),
+                None => drop(begin().await),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = until_waiting() => {}
+            () = under_way => panic!("{table} does not stand still"),
+        }
+        superuser.batch_execute("COMMIT").await.expect("it goes on");
+        let went_on = superuser.query_one("SELECT clock_timestamp()", &[]).await.expect("an instant");
+        let went_on: jiff::Timestamp = went_on.get(0);
+        let tx = begin().await.expect("the connection is free again");
+        assert_eq!(process(&tx).await, first, "the same connection, after {table}");
+        let fresh = tx.query_one("SELECT now() > $1 AS fresh", &[&went_on]).await.expect("an answer");
+        assert!(fresh.get::<bool>("fresh").expect("a truth"), "a transaction of its own, after {table}");
+        tx.rollback().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_transactions_in_a_dead_end_both_succeed_when_repeated() {
     let region = texas().await;

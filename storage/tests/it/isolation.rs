@@ -168,3 +168,43 @@ async fn a_role_sees_and_changes_only_what_its_work_needs() {
         insert_patient(&tx.expect("a transaction"), other).await.expect_err("an auditor registers nobody");
     assert!(matches!(refused, storage::Error::Constraint { .. }), "{refused}");
 }
+
+/// The statements of a transaction are sent together, before the answer to BEGIN is there. One that begins nothing must
+/// therefore be as good as none: settings outside a transaction end with the statement that makes them.
+#[tokio::test]
+async fn settings_without_a_begin_before_them_show_nothing_and_change_nothing() {
+    let region = texas().await;
+    let org = an_org();
+    let (patient, _) = register(&region, org).await;
+    let app = region.as_app().await;
+    let (of_org, id) = (org.to_string(), patient.to_string());
+    let update = "UPDATE patients SET version = version + 1 WHERE id = $1";
+    let insert = "INSERT INTO outbox (id, org_id, name, version, patient_id, entity_id, at)
+        VALUES (gen_random_uuid(), $1, 'x', 1, $2, $2, now())";
+    for name in ["tx.settings", "lanes.settings"] {
+        let (_, settings) =
+            storage::schema::statements().find(|(known, _)| *known == name).expect("a statement");
+        let set = async || {
+            let gate = None::<i64>;
+            let last: &(dyn storage::ToSql + Sync) =
+                if name == "tx.settings" { &gate } else { &patient.uuid() };
+            app.query_one(settings, &[&of_org, &"provider", &"TREAT", &id, last]).await.expect("settings");
+        };
+        let seen = async || {
+            let row = app.query_one("SELECT count(*) FROM patients", &[]).await;
+            row.expect("a count").get::<_, i64>(0)
+        };
+        let changed = async || app.execute(update, &[&patient.uuid()]).await.expect("an answer");
+        let added = async || app.execute(insert, &[&org.uuid(), &patient.uuid()]).await;
+        set().await;
+        assert_eq!((seen().await, changed().await), (0, 0), "{name}");
+        let refused = added().await.expect_err("row-level security");
+        assert_eq!(refused.code().map(tokio_postgres::error::SqlState::code), Some("42501"), "{name}");
+
+        app.batch_execute("BEGIN").await.expect("the control: a transaction");
+        set().await;
+        assert_eq!((seen().await, changed().await), (1, 1), "{name}");
+        assert_eq!(added().await.expect("an event"), 1, "{name}");
+        app.batch_execute("ROLLBACK").await.expect("an end");
+    }
+}

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use residency_policy::{Jurisdiction, Region};
-use storage::testing::{PostgresServer, SetClock, TestEntropy, TestRegion};
-use storage::{APP, MigrateConfig, MigrateError, OWNER, OpenError, PoolConfig, RegionPool, Secret, migrate};
+use residency_policy::{Act, Jurisdiction, Region};
+use storage::testing::{PostgresServer, SetClock, TestEntropy, TestRegion, scope};
+use storage::{
+    APP, Error, MigrateConfig, MigrateError, OWNER, OpenError, PoolConfig, Reading as _, RegionPool,
+    RegionRead, RegionTx, Secret, Unavailable, migrate,
+};
 use storage_keys::Envelope;
 use storage_keys::postgres::PostgresKeyring;
 
-use crate::support::texas;
+use crate::support::{an_org, count, read, register, texas};
 
 async fn open(config: PoolConfig, envelope: &Arc<Envelope>) -> Result<RegionPool, OpenError> {
     RegionPool::open(
@@ -40,6 +43,40 @@ async fn a_database_with_another_stamp_is_refused() {
     let server = PostgresServer::shared().server(&texas.dbname, OWNER);
     let refused = migrate(MigrateConfig { server }, california, TestRegion::cluster()).await;
     assert!(matches!(refused, Err(MigrateError::WrongStamp { .. })), "{refused:?}");
+}
+
+/// A name may lead to another server after a failover.
+#[tokio::test]
+async fn every_later_connection_is_looked_at_too() {
+    let texas = texas().await;
+    let org = an_org();
+    let (patient, _) = register(&texas, org).await;
+    let pool = open(texas.config.clone(), &texas.envelope).await.expect("the own region opens");
+    let (permit, scope, superuser) = (texas.permit(patient, Act::Read), scope(org), texas.as_superuser().await);
+    let stamp = async |region: &str| {
+        let changed = superuser.execute("UPDATE region_stamp SET region = $1", &[&region]).await;
+        assert_eq!(changed.expect("a stamp"), 1);
+    };
+    let begin = || RegionTx::begin(&pool, &permit, &scope, "test.stamp");
+    let looking = RegionRead::begin(&pool, &permit, &scope, "test.stamp").expect("a read");
+    let look = || looking.query("SELECT id FROM patients", &[]);
+    let refused = |error: Error| assert!(matches!(error, Error::Unavailable(Unavailable::Connect)), "{error}");
+
+    stamp("US-CA").await;
+    refused(begin().await.expect_err("a transaction's connection"));
+    stamp("US-TX").await;
+    begin().await.expect("the control: the own region").rollback().await;
+    stamp("US-CA").await;
+    refused(look().await.expect_err("a lane's connection"));
+    stamp("US-TX").await;
+    assert_eq!(look().await.expect("the control: the own region").len(), 1);
+    stamp("US-CA").await;
+    let another = RegionRead::begin(&pool, &permit, &scope, "test.stamp").expect("a read");
+    another.query("SELECT id FROM patients", &[]).await.expect("on a connection that is there");
+    refused(another.disclose(&read(patient)).await.expect_err("the recorder's connection"));
+    stamp("US-TX").await;
+    looking.disclose(&read(patient)).await.expect("the control: the own region");
+    assert_eq!(count(&texas, "SELECT count(*) FROM access_log WHERE act = 'test.stamp'").await, 1);
 }
 
 #[tokio::test]
