@@ -91,8 +91,11 @@ const fn advice(kind: ProblemKind) -> &'static str {
         ProblemKind::SlotTaken => {
             "Somebody else has the time that <code>slot</code> names. Ask for the free slots again, or wait for one on the waiting list."
         }
+        ProblemKind::CalendarFull => {
+            "A calendar lists a bounded number of held and booked times, and this one has no room for more. Times that are over leave it after two days."
+        }
         ProblemKind::HoldExpired => {
-            "A hold lasts for a few minutes, and this one's are over. Nothing was booked. Hold the slot again, if it is still free."
+            "A hold lasts for a few minutes, and this one's are over, or it was given back. Nothing was booked. Hold the slot again, if it is still free."
         }
         ProblemKind::HoldUsed => {
             "The hold was made an appointment before. A second appointment needs a hold of its own."

@@ -58,6 +58,8 @@ problems! {
     IllegalTransition = 409, "illegal-transition", "The current state does not allow this";
     /// Somebody else has the time.
     SlotTaken = 409, "slot-taken", "Somebody else has this time";
+    /// A calendar has a bound.
+    CalendarFull = 409, "calendar-full", "The calendar holds as many times as it can";
     /// The hold has lapsed.
     HoldExpired = 409, "hold-expired", "The hold's time is over";
     /// The hold was made a booking before.

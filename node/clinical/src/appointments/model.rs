@@ -88,7 +88,9 @@ impl Failure {
         match why {
             NotDone::Taken(..) => Self::SlotTaken,
             NotDone::NotOffered(residency_control::calendar::NotOffered::Past) => Self::SlotInPast,
-            NotDone::NotOffered(_) | NotDone::Inactive | NotDone::NotFound => Self::SlotNotOffered,
+            NotDone::NotOffered(_) | NotDone::Inactive | NotDone::NotFound | NotDone::Full => {
+                Self::SlotNotOffered
+            }
             NotDone::NoAuthority(_) => Self::NoAuthority,
             NotDone::Expired | NotDone::NoHold => Self::HoldExpired,
             NotDone::Used => Self::HoldUsed,

@@ -193,8 +193,15 @@ async fn a_hold_is_made_an_appointment_once() {
     world.region.clock.set("2026-11-18T11:11:40Z".parse().expect("an instant"));
     body["hold"] = lapsed;
     world.book(&patient, &body).send().await.is(409).problem("hold-expired");
+    // It is taken away by whoever holds anything next, and is over all the same.
+    let next = world.hold(provider, LATER).await.is(201).json()["handle"].clone();
+    world.book(&patient, &body).send().await.is(409).problem("hold-expired");
     body["hold"] = json!("00000000-0000-4000-8000-000000000000");
-    world.book(&patient, &body).send().await.is(404);
+    world.book(&patient, &body).send().await.is(409).problem("hold-expired");
+    // What is held may not begin before it is booked.
+    body["hold"] = next;
+    world.region.clock.set(LATER.parse().expect("an instant"));
+    world.book(&patient, &body).send().await.is(409).problem("hold-expired");
     assert_eq!(world.diverged().await, Vec::<String>::new());
 }
 

@@ -188,6 +188,22 @@ async fn a_hold_takes_a_slot_for_a_while() {
     let reused =
         world.open("provider", "POST", &path).header("idempotency-key", "one").json(&other).send().await;
     reused.is(422).problem("idempotency-reused");
+    // The same key with anything else of the request changed: another provider, another place, a reason.
+    let elsewhere = format!("/v1/providers/{}/holds", world.doctor().await);
+    let in_california = json!({"start": start, "service_jurisdiction": "US-CA"});
+    let urgent = json!({"start": start, "service_jurisdiction": "US-TX", "override_reason": "urgent-need"});
+    for (path, body) in [(&elsewhere, &body), (&path, &in_california), (&path, &urgent)] {
+        let reused =
+            world.open("provider", "POST", path).header("idempotency-key", "one").json(body).send().await;
+        reused.is(422).problem("idempotency-reused");
+    }
+    world
+        .open("provider", "POST", &elsewhere)
+        .header("idempotency-key", "two")
+        .json(&body)
+        .send()
+        .await
+        .is(201);
 
     let taken = world.hold(provider, start).await.is(409).problem("slot-taken");
     assert_eq!(taken["slot"], json!({"provider": provider.to_string(), "start": start}));
@@ -253,9 +269,12 @@ async fn a_taken_slot_is_taken_once_more_for_a_reason_that_is_recorded() {
     over("provider", "because").await.is(422).problem("invalid");
     over("provider_staff", "urgent-need").await.is(403).problem("forbidden");
     let held = over("provider", "urgent-need").await.is(201);
+    let shown = held.header("location").to_owned();
+    assert_eq!(world.open("provider", "GET", &shown).send().await.is(200).json(), held.json());
+    assert_eq!(held.json()["override_reason"], "urgent-need");
     let client = world.region.as_superuser().await;
     let sql = "SELECT count(*), max(entity_id::text), max(patient_id::text) FROM access_log
-        WHERE entity = 'slot-override' AND action = 'create'";
+        WHERE entity = 'slot-override/urgent-need' AND action = 'create'";
     let row = client.query_one(sql, &[]).await.expect("a row");
     assert_eq!(row.get::<_, i64>(0), 1, "the one that was allowed");
     assert_eq!(row.get::<_, Option<String>>(1).as_deref(), held.json()["handle"].as_str());

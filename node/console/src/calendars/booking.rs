@@ -133,11 +133,15 @@ fn judged(
             slot
         }
         When::Held(handle) => {
+            // One whose time is over is taken away by whoever comes next: it is over all the same.
             let (start, entry) =
-                book.find(handle).filter(|(_, entry)| entry.org == org).ok_or(NotDone::NoHold)?;
+                book.find(handle).filter(|(_, entry)| entry.org == org).ok_or(NotDone::Expired)?;
             match entry.state {
                 EntryState::Booked => return Err(NotDone::Used),
                 EntryState::Held { .. } if !entry.is_live(now.as_second()) => return Err(NotDone::Expired),
+                EntryState::Held { .. } if start.timestamp() <= now => {
+                    return Err(NotDone::NotOffered(NotOffered::Past));
+                }
                 EntryState::Held { .. } => Slot { start, end: entry.end },
             }
         }

@@ -31,6 +31,8 @@ pub enum NotDone {
     Reused,
     /// The organisation holds as much as it may.
     TooMany,
+    /// No more fits into the calendar's list.
+    Full,
     /// Calendar or provider are changed faster than they can be looked at.
     Changing,
     /// The control plane did not say. Whether it was done is not known unless the error says so.
@@ -71,6 +73,7 @@ impl Disclosable for NotDone {
             Self::TooMany => Problem::new(Kind::TooManyRequests)
                 .detail("this organisation holds as many slots as it may; book or release some")
                 .retry_after(60),
+            Self::Full => Problem::new(Kind::CalendarFull),
             Self::Changing => Problem::new(Kind::Overloaded).retry_after(1),
             Self::Unproposed(ProposeError::TooLarge | ProposeError::NotAllowed) | Self::Other(_) => {
                 Problem::new(Kind::Internal)
@@ -99,6 +102,7 @@ impl NotDone {
             Refusal::Calendar(NotBooked::HoldExpired) => NotDone::Expired,
             Refusal::Calendar(NotBooked::AlreadyBooked) => NotDone::Used,
             Refusal::Calendar(NotBooked::TooManyHolds) => NotDone::TooMany,
+            Refusal::Full => NotDone::Full,
             other => NotDone::Other(other),
         }
     }

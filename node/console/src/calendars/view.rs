@@ -192,6 +192,13 @@ pub struct HoldBody {
     /// When the slot is free for others again. `null` when it is booked.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
+    /// Why it was taken although there was no room. `null` when there was.
+    #[schema(
+        required,
+        pattern = "^(urgent-need|continuity-of-care|provider-request|booking-error)$",
+        example = json!(null)
+    )]
+    pub override_reason: Option<&'static str>,
 }
 
 impl From<&Calendar> for CalendarBody {

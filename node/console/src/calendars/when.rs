@@ -113,8 +113,9 @@ fn instant_of(pieces: &Pieces<'_>, of_dates: Option<&TimeZone>) -> Result<Timest
         (Some(offset), None) => offset.to_timestamp(wall).map_err(|_| NotATime::Format),
         (Some(offset), Some(zone)) => {
             let instant = offset.to_timestamp(wall).map_err(|_| NotATime::Format)?;
-            // `Z` says which instant and nothing of the clock on the wall (RFC 9557 section 2).
-            let agrees = offset == jiff::tz::Offset::UTC || zone.to_offset(instant) == offset;
+            // `Z` says which instant and nothing of the clock on the wall (RFC 9557 section 2); `+00:00` does.
+            let zulu = matches!(pieces.offset(), Some(PiecesOffset::Zulu));
+            let agrees = zulu || zone.to_offset(instant) == offset;
             if agrees { Ok(instant) } else { Err(NotATime::Skipped) }
         }
         (None, Some(zone)) => match zone.to_ambiguous_timestamp(wall).offset() {
@@ -151,6 +152,7 @@ mod tests {
     fn a_time_that_is_skipped_or_comes_twice_is_refused_by_its_name() {
         assert_eq!(read("2026-03-08T02:30[America/New_York]"), Err(NotATime::Skipped));
         assert_eq!(read("2026-03-08T02:30-05:00[America/New_York]"), Err(NotATime::Skipped));
+        assert_eq!(read("2026-12-01T15:00+00:00[America/New_York]"), Err(NotATime::Skipped));
         assert_eq!(read("2026-11-01T01:30[America/New_York]"), Err(NotATime::Twice));
         let first = read("2026-11-01T01:30-04:00[America/New_York]");
         let second = read("2026-11-01T01:30-05:00[America/New_York]");

@@ -57,6 +57,11 @@ impl Ledger {
         self.waiters.get(&org).copied().unwrap_or(0)
     }
 
+    /// The holds of an organisation, whether they still count or not.
+    pub fn holds(&self, org: OrgId) -> impl Iterator<Item = BookingHandle> {
+        self.holds.get(&org).into_iter().flatten().map(|(_, _, handle)| *handle)
+    }
+
     /// How many holds of an organisation count at a second.
     pub(crate) fn holds_at(&self, org: OrgId, at: i64) -> usize {
         let first = (at.saturating_add(1), ProviderId::from_bytes([0; 16]), BookingHandle::from_bytes([0; 16]));
@@ -155,7 +160,8 @@ impl Ledger {
         Arc::make_mut(&mut self.clocks).insert(region, at);
     }
 
-    /// A second that has passed by the word of half of all regions: one clock that is years ahead changes nothing.
+    /// A second that has passed by the word of half of the regions that told: beside others, one clock that is years
+    /// ahead changes nothing.
     pub(crate) fn passed(&self) -> Option<i64> {
         let mut all: Vec<i64> = self.clocks.values().copied().collect();
         all.sort_unstable();

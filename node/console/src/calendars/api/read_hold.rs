@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use node_access::change::CONSISTENCY;
 use node_access::doc::{ConsistencyParameter, HoldPath, OpenProblems};
 use node_access::{Act, Action, Entity, OpenCall, Refused};
-use residency_control::calendar::EntryState;
+use residency_control::calendar::{EntryState, OverrideReason};
 
 use crate::calendars::at_index;
 use crate::calendars::booking::NotDone;
@@ -45,6 +45,13 @@ pub async fn read_hold(call: OpenCall<ReadHold>) -> Result<Response, Refused> {
         EntryState::Held { until } => ("held", Timestamp::from_second(until).ok()),
         EntryState::Booked => ("booked", None),
     };
-    let body = HoldBody { handle, status, start: start.timestamp(), end: entry.end.timestamp(), expires_at };
+    let body = HoldBody {
+        handle,
+        status,
+        start: start.timestamp(),
+        end: entry.end.timestamp(),
+        expires_at,
+        override_reason: entry.over_capacity.map(OverrideReason::as_str),
+    };
     Ok(at_index(Json(body).into_response(), index))
 }
