@@ -103,9 +103,9 @@ async fn a_new_certificate_is_shown_by_every_listener_and_caller_and_a_wrong_one
     let own = rig.authority.peer(OWN, "router");
     let other = rig.authority.peer(OTHER, "other");
     let (listens, _) = peers(&rig, own.clone()).await;
-    let (called, caller) = peers(&rig, other.clone()).await;
+    let (called, shown_there) = peers(&rig, other.clone()).await;
     let pool = PeerPool::new(own.clone());
-    let seen = Seen { rig: &rig, peers: listens, stranger: other, pool, called, caller };
+    let seen = Seen { rig: &rig, peers: listens, stranger: other, pool, called, caller: shown_there };
     let certificates = Arc::new(Certificates::new(Arc::clone(&rig.tls), own, Arc::new(SystemClock)));
     tokio::spawn(Arc::clone(&certificates).watch(Duration::from_millis(5), rig.drain.clone()));
 
