@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use residency_control::FatalReason;
 use residency_control::system::{SystemClock, SystemEntropy};
@@ -18,6 +19,9 @@ use crate::{hardening, listeners, tasks, telemetry, wiring};
 
 /// Threads for what blocks: the control plane's store and the embedded keyring, and no crowd.
 const BLOCKING_THREADS_MAX: usize = 16;
+
+/// How long peers have to finish what they ask, once callers were served.
+const PEERS_FINISH_WITHIN: Duration = Duration::from_secs(5);
 
 /// Reads a configuration.
 pub fn load(file: &Path) -> Result<Config, Stop> {
@@ -73,12 +77,13 @@ async fn serve(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>)
         Stop::new(Cause::Listen, e.to_string(), "see [listen]; another process may have the port")
     })?;
     let app = node_clinical::router(node.here.clone());
-    let drain = Drain::new();
+    // Peers are heard until callers were served: what a caller changes is only known here when a peer has told.
+    let (drain, peers) = (Drain::new(), Drain::new());
     listeners::watch(&node, &drain);
     let tasks = tasks::start(&node, &drain);
     tracing::info!(%region, node = %id, public = %node.config.listen.public, "the node listens");
 
-    let serving = doors.serve(&node, app, &drain);
+    let serving = doors.serve(&node, app, &drain, &peers);
     tokio::pin!(serving);
     let ended = tokio::select! {
         () = &mut serving => Ok(()),
@@ -94,9 +99,10 @@ async fn serve(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>)
         tracing::info!(%region, node = %id, handed, "the node takes no lead in the control plane any more");
     }
     tracing::info!(%region, node = %id, "the node finishes what is under way");
-    match drain.finish(node.config.limits.drain()).await {
-        Drained::Finished => {}
-        Drained::Cut(open) => tracing::warn!(open, "connections were cut when the time to finish was over"),
+    for (drain, within) in [(&drain, node.config.limits.drain()), (&peers, PEERS_FINISH_WITHIN)] {
+        if let Drained::Cut(open) = drain.finish(within).await {
+            tracing::warn!(open, "connections were cut when the time to finish was over");
+        }
     }
     tasks.wait().await;
     node.control.shutdown().await;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::MatchedPath;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::service::TowerToHyperService;
@@ -17,7 +18,7 @@ use residency_control::peer::{NotAPeer, PeerId, PeerKind, peer_of};
 use residency_control::{Control, Reader};
 use residency_policy::{Entropy, Problem, ProblemKind, wire};
 use router::listen::{Drain, Limits, ListenError, Listener, TlsSource, no_certificate};
-use router::respond;
+use router::{respond, traces};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
@@ -63,8 +64,9 @@ pub async fn bind(node: &Node) -> Result<Doors, ListenError> {
 impl Doors {
     /// Serves both until the drain begins. Peers are served at once, callers when this node has heard from a quorum: one
     /// that was away would else answer from a view that it is about to replace. Where there is no quorum it goes by the
-    /// view that it has, whose age bounds what may rest on it.
-    pub async fn serve(self, node: &Node, app: axum::Router, drain: &Drain) {
+    /// view that it has, whose age bounds what may rest on it. Members that are
+    /// connected are served until the drain of the peers begins.
+    pub async fn serve(self, node: &Node, app: axum::Router, drain: &Drain, peers: &Drain) {
         let (open, opened) = watch::channel(false);
         let reader = node.control.reader();
         let settle = async {
@@ -96,7 +98,10 @@ impl Doors {
             let door = door.clone();
             async move { Ok::<_, Infallible>(door.answer(request).await) }
         });
-        let peer = self.peer.serve(source, identify, service, Arc::clone(&node.entropy), drain.clone());
+        let members = peers.clone();
+        let stays = move |peer: &PeerId| matches!(peer.kind, PeerKind::Region(_)).then(|| members.clone());
+        let entropy = Arc::clone(&node.entropy);
+        let peer = self.peer.serve_staying(source, identify, service, entropy, drain.clone(), stays);
         let public = async {
             if are_served(opened, drain).await {
                 public.await;
@@ -116,8 +121,12 @@ async fn are_served(mut opened: watch::Receiver<bool>, drain: &Drain) -> bool {
 
 /// The span of one request, beneath the router's or the caller's.
 async fn traced(request: axum::extract::Request, next: axum::middleware::Next) -> Response<Body> {
-    let span = router::traces::server_span(request.method(), request.headers());
-    next.run(request).instrument(span).await
+    let span = traces::server_span(request.method(), request.headers());
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).instrument(span.clone()).await;
+    traces::name(&span, &method, route.as_ref().map_or("unmatched", MatchedPath::as_str));
+    response
 }
 
 fn identify(connection: &rustls::ServerConnection) -> Result<PeerId, NotAPeer> {
@@ -189,17 +198,7 @@ impl PeerDoor {
 /// Reads certificates and rules again on SIGHUP and when their files change.
 pub fn watch(node: &Node, drain: &Drain) {
     const EVERY: Duration = Duration::from_secs(2);
-    let clock = Arc::clone(&node.clock);
-    tokio::spawn(Arc::clone(&node.public_tls).watch(EVERY, move || clock.now(), drain.clone()));
-
-    let (tls, peer) = (node.peer_tls.clone(), &node.config.peer);
-    let files = vec![peer.ca.clone(), peer.certificate.clone(), peer.key.clone()];
-    tokio::spawn(router::reload::on_change(files, EVERY, drain.clone(), move || match tls.reload() {
-        Ok(()) => tracing::info!("the peers' certificates were read again"),
-        Err(error) => {
-            tracing::warn!(%error, "the new peers' certificates are not usable; the old ones stay in use");
-        }
-    }));
+    tokio::spawn(Arc::clone(&node.certificates).watch(EVERY, drain.clone()));
 
     let (rules, file) = (Arc::clone(&node.rules), node.config.rules.file.clone());
     tokio::spawn(router::reload::on_change(vec![file.clone()], EVERY, drain.clone(), move || {

@@ -5,6 +5,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use residency_policy::{Problem, ProblemKind, RequestId, exposition};
+use serde::Serialize;
 
 use crate::respond;
 
@@ -43,18 +44,37 @@ pub fn live(request: RequestId) -> Response<Full<Bytes>> {
     page(JSON, Bytes::from_static(b"{\"status\":\"ok\"}"), request)
 }
 
-const READY: &[u8] = b"{\"status\":\"ready\"}";
-const READY_WITH_OLD_VIEW: &[u8] =
-    b"{\"status\":\"ready\",\"view\":\"old\",\"detail\":\"this router hears nothing from \
-    the control plane: what it knows is still forwarded, and what it does not know is answered 503\"}";
+/// What a router that can route says of itself.
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    view: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificates: Option<&'static str>,
+}
 
-/// Whether it can route. An old view is said and is no reason to send nothing here: a router goes on forwarding without
-/// a quorum, and a load balancer that believed otherwise would take away every router at the same time.
-pub fn ready(unready: Option<Unready>, view_is_old: bool, request: RequestId) -> Response<Full<Bytes>> {
-    match unready {
-        Some(why) => respond::problem(&why.problem(), request),
-        None => page(JSON, Bytes::from_static(if view_is_old { READY_WITH_OLD_VIEW } else { READY }), request),
+const OLD_VIEW: &str = "this router hears nothing from the control plane: what it knows is still forwarded, and what \
+                        it does not know is answered 503";
+
+/// Whether it can route. An old view, or what is wrong with its certificates, is said and is no reason to send nothing
+/// here: a router goes on forwarding, and a load balancer that believed otherwise would take away every router at the
+/// same time.
+pub fn ready(
+    unready: Option<Unready>,
+    view_is_old: bool,
+    certificates: Option<&'static str>,
+    request: RequestId,
+) -> Response<Full<Bytes>> {
+    if let Some(why) = unready {
+        return respond::problem(&why.problem(), request);
     }
+    let (view, detail) = if view_is_old { (Some("old"), Some(OLD_VIEW)) } else { (None, None) };
+    // Text always serializes.
+    let body = serde_json::to_vec(&Ready { status: "ready", view, detail, certificates }).unwrap_or_default();
+    page(JSON, Bytes::from(body), request)
 }
 
 /// What it has counted.

@@ -10,6 +10,7 @@
 
 mod ask_around;
 mod carry;
+pub mod certificates;
 pub mod config;
 mod connection;
 pub mod decide;

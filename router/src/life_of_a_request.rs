@@ -21,6 +21,7 @@ use residency_control::peer::PeerPool;
 use residency_policy::{Clock, Entropy, Epoch, Home, Ingress, Problem, ProblemKind, Region, RequestId};
 use tracing::Instrument as _;
 
+use crate::certificates::Certificates;
 use crate::config::Bounds;
 use crate::decide::{Step, choose};
 use crate::drain::Drain;
@@ -49,6 +50,7 @@ pub struct Edge<K> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) drain: Drain,
+    certificates: Option<Arc<Certificates>>,
     at_work: Arc<AtomicUsize>,
 }
 
@@ -129,8 +131,26 @@ impl<K: Known> Edge<K> {
         drain: Drain,
     ) -> Self {
         let homes = Homes::new(pool, ingress, bounds.answer, bounds.in_flight_per_home);
-        let at_work = Arc::default();
-        Self { known, ingress, bounds, homes, metrics, metrics_here, clock, entropy, drain, at_work }
+        let (certificates, at_work) = (None, Arc::default());
+        Self {
+            known,
+            ingress,
+            bounds,
+            homes,
+            metrics,
+            metrics_here,
+            clock,
+            entropy,
+            drain,
+            certificates,
+            at_work,
+        }
+    }
+
+    /// The same, which tells on its page of readiness what is wrong with these.
+    #[must_use]
+    pub fn with_certificates(self, certificates: Arc<Certificates>) -> Self {
+        Self { certificates: Some(certificates), ..self }
     }
 
     /// Limit: what is too much by its head alone, or too much with all else that is at work.
@@ -234,7 +254,11 @@ impl<K: Known> Edge<K> {
     fn here(&self, page: Page, id: RequestId) -> Ended {
         let response = match page {
             Page::Live => health::live(id),
-            Page::Ready => health::ready(self.unready(), self.known.age() > self.bounds.view_age_max, id),
+            Page::Ready => {
+                let old = self.known.age() > self.bounds.view_age_max;
+                let certificates = self.certificates.as_ref().and_then(|certificates| certificates.wrong());
+                health::ready(self.unready(), old, certificates, id)
+            }
             Page::Metrics if self.metrics_here => health::metrics(self.metrics_page(), id),
             Page::Metrics => health::nothing(id),
         };

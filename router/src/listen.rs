@@ -153,8 +153,33 @@ impl Listener {
         P: Clone + Send + Sync + 'static,
         E: Display + Send,
     {
+        self.serve_staying(tls, peer, service, entropy, drain, |_| None).await;
+    }
+
+    /// The same, where some connections go on when nothing new is accepted any more, until another drain begins: a
+    /// member must still hear its peers while it finishes what callers wait for.
+    pub async fn serve_staying<S, B, P, E>(
+        self,
+        tls: TlsSource,
+        peer: impl Fn(&ServerConnection) -> Result<P, E> + Send + Sync + 'static,
+        service: S,
+        entropy: Arc<dyn Entropy>,
+        drain: Drain,
+        stays: impl Fn(&P) -> Option<Drain> + Send + Sync + 'static,
+    ) where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+        P: Clone + Send + Sync + 'static,
+        E: Display + Send,
+    {
         let service = Guarded { service, limits: self.limits, entropy };
-        self.serve_unguarded(tls, peer, service, drain).await;
+        self.serve_unguarded(tls, peer, service, drain, stays).await;
     }
 
     /// Serves without refusing what is over the limits: the service does that itself, as a stage of its own.
@@ -164,6 +189,7 @@ impl Listener {
         peer: impl Fn(&ServerConnection) -> Result<P, E> + Send + Sync + 'static,
         service: S,
         drain: Drain,
+        stays: impl Fn(&P) -> Option<Drain> + Send + Sync + 'static,
     ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
             + Clone
@@ -179,15 +205,16 @@ impl Listener {
     {
         let (limits, follows_renewals) = (self.limits, self.follows_renewals);
         let http = Arc::new(Http::new(&limits));
-        let peer = Arc::new(peer);
-        self.accept(drain.clone(), move |tcp, counters| {
+        let (peer, stays) = (Arc::new(peer), Arc::new(stays));
+        self.accept(drain.clone(), move |tcp, open| {
             let (config, http, peer) = (tls(), Arc::clone(&http), Arc::clone(&peer));
+            let stays = Arc::clone(&stays);
             let (acceptor, now) = (TlsAcceptor::from(Arc::clone(&config)), Arc::clone(&tls));
             let outlived = move || follows_renewals && !Arc::ptr_eq(&config, &now());
             let (service, drain) = (service.clone(), drain.clone());
             async move {
                 let handshake = acceptor.accept(tcp).into_fallible();
-                let failed = || counters.handshakes_failed.inc();
+                let failed = || open.0.handshakes_failed.inc();
                 let stream = match timeout(limits.handshake, handshake).await {
                     Ok(Ok(stream)) => stream,
                     Ok(Err((_, tcp))) => {
@@ -208,7 +235,16 @@ impl Listener {
                         return tracing::warn!(%error, "a connection was refused for its certificate");
                     }
                 };
-                http.serve(stream, speaks_h2, service, peer, &limits, &drain, outlived).await;
+                let stays = stays(&peer);
+                let told_by = stays.clone().unwrap_or(drain);
+                let serving = async move {
+                    let _open = open;
+                    http.serve(stream, speaks_h2, service, peer, &limits, &told_by, outlived).await;
+                };
+                match stays {
+                    None => serving.await,
+                    Some(drain) => drain.run(serving),
+                }
             }
         })
         .await;
@@ -229,14 +265,17 @@ impl Listener {
     {
         let limits = self.limits;
         let http = Arc::new(Http::new(&limits));
-        self.accept(drain.clone(), move |tcp, _| {
+        self.accept(drain.clone(), move |tcp, open| {
             let (http, service, drain) = (Arc::clone(&http), service.clone(), drain.clone());
-            async move { http.serve(tcp, false, service, (), &limits, &drain, || false).await }
+            async move {
+                let _open = open;
+                http.serve(tcp, false, service, (), &limits, &drain, || false).await;
+            }
         })
         .await;
     }
 
-    async fn accept<F>(self, drain: Drain, connection: impl Fn(TcpStream, Arc<Counters>) -> F)
+    async fn accept<F>(self, drain: Drain, connection: impl Fn(TcpStream, Open) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -265,11 +304,7 @@ impl Listener {
             let open = Open(Arc::clone(&counters));
             // Answers are small and wait for nothing: Nagle's algorithm would only delay them.
             let _ = tcp.set_nodelay(true);
-            let connection = connection(tcp, counters);
-            drain.run(async move {
-                let _open = open;
-                connection.await;
-            });
+            drain.run(connection(tcp, open));
         }
     }
 }

@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use residency_policy::{Region, exposition};
 
+use crate::certificates::Certificates;
 use crate::listen::Counters;
 
 /// How a request ended.
@@ -139,6 +140,13 @@ impl Metrics {
         );
         r.register("regions", "Regions in the region map", metrics.regions.clone());
         metrics
+    }
+
+    /// The same, besides what is known of the certificates.
+    #[must_use]
+    pub fn with_certificates(mut self, certificates: &Certificates) -> Self {
+        certificates.register(&mut self.registry);
+        self
     }
 
     /// Counts one request.

@@ -10,12 +10,13 @@ use std::time::Duration;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use residency_control::peer::{self, PeerId, PeerKind, PeerPaths, PeerPool, PeerTls};
+use residency_control::peer::{self, PeerId, PeerKind, PeerPool, PeerTls};
 use residency_control::rules::RulesInForce;
 use residency_control::{Control, FatalReason, StartError};
 use residency_policy::ruleset::RulesetError;
 use residency_policy::{Clock, Entropy, Ruleset};
 
+use crate::certificates::Certificates;
 use crate::config::{Config, Rules};
 use crate::known::{Known, Replica};
 use crate::life_of_a_request::{Edge, life_of_a_request};
@@ -167,25 +168,28 @@ pub async fn start(
     .await?;
     let rules = Arc::new(RulesInForce::new(read.rules, read.verify_key));
 
+    let certificates =
+        Arc::new(Certificates::new(Arc::clone(&read.public), read.peer.clone(), Arc::clone(&clock)));
     let drain = Drain::new();
-    let edge = Arc::new(Edge::new(
+    let edge = Edge::new(
         Replica::new(control.reader(), Arc::clone(&rules)),
         pool,
         config.ingress,
         config.bounds,
-        Arc::new(Metrics::new(&public.counters())),
+        Arc::new(Metrics::new(&public.counters()).with_certificates(&certificates)),
         scraped.is_none(),
         Arc::clone(&clock),
         Arc::clone(&entropy),
         drain.clone(),
-    ));
+    );
+    let edge = Arc::new(edge.with_certificates(Arc::clone(&certificates)));
 
     tokio::spawn(serve_peers(peers, control.clone(), read.peer.clone(), Arc::clone(&entropy), drain.clone()));
     if let Some(scraped) = scraped {
         tokio::spawn(serve_metrics(scraped, Arc::clone(&edge), entropy, drain.clone()));
     }
-    tokio::spawn(read_again(config.peer, config.rules.file, read.peer, rules, drain.clone()));
-    tokio::spawn(Arc::clone(&read.public).watch(LOOK_EVERY, move || clock.now(), drain.clone()));
+    tokio::spawn(read_rules_again(config.rules.file, rules, drain.clone()));
+    tokio::spawn(certificates.watch(LOOK_EVERY, drain.clone()));
     tokio::spawn(serve_callers(public, read.public, edge, drain.clone()));
 
     tracing::info!(listen = %addresses.0, peers = %addresses.1, ingress = %config.ingress.0, "the router serves");
@@ -241,7 +245,7 @@ pub async fn serve_callers<K: Known>(
         let edge = Arc::clone(&edge);
         async move { Ok::<_, Infallible>(life_of_a_request(&edge, request).await) }
     });
-    listener.serve_unguarded(tls.source(), no_certificate, service, drain).await;
+    listener.serve_unguarded(tls.source(), no_certificate, service, drain, |()| None).await;
 }
 
 async fn serve_peers(
@@ -280,26 +284,11 @@ async fn serve_metrics<K: Known>(
     listener.serve_plain(service, drain).await;
 }
 
-/// Reads the certificates between members and the rules again when they change.
-async fn read_again(
-    paths: PeerPaths,
-    rules_file: PathBuf,
-    tls: PeerTls,
-    rules: Arc<RulesInForce>,
-    drain: Drain,
-) {
-    let files = vec![paths.ca, paths.cert, paths.key, rules_file.clone()];
-    reload::on_change(files, LOOK_EVERY, drain, move || {
-        match tls.reload() {
-            Ok(()) => tracing::info!("the certificate between members was read again"),
-            Err(error) => {
-                tracing::warn!(%error, "the new certificate between members is not usable; the old one stays");
-            }
-        }
-        match read_rules(&rules_file) {
-            Ok(read) => rules.replace(read),
-            Err(error) => tracing::warn!(%error, "the new rules are not usable; the old ones stay"),
-        }
+/// Reads the rules again when they change.
+async fn read_rules_again(file: PathBuf, rules: Arc<RulesInForce>, drain: Drain) {
+    reload::on_change(vec![file.clone()], LOOK_EVERY, drain, move || match read_rules(&file) {
+        Ok(read) => rules.replace(read),
+        Err(error) => tracing::warn!(%error, "the new rules are not usable; the old ones stay"),
     })
     .await;
 }

@@ -2,18 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use residency_control::peer::Validity;
 use rustls::ServerConfig;
 use rustls::crypto::ring::{Ticketer, default_provider};
 use rustls::server::ProducesTickets;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-
-use crate::drain::Drain;
-use crate::reload;
 
 /// Gives the TLS configuration for the next connection. Asked once per accepted connection, so that a new
 /// certificate, or a new trust root, holds from the next handshake on.
@@ -25,7 +22,12 @@ pub struct PublicTls {
     key: PathBuf,
     // One for the life of the process: a ticket from before a reload still resumes after it.
     tickets: Arc<dyn ProducesTickets>,
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Loaded>,
+}
+
+struct Loaded {
+    config: Arc<ServerConfig>,
+    validity: Validity,
 }
 
 /// Why a certificate and key are not usable. Says which file, and what would be right.
@@ -83,37 +85,35 @@ impl PublicTls {
     /// Reads the files. The certificate must be valid at `now`.
     pub fn load(cert: &Path, key: &Path, now: Timestamp) -> Result<Self, TlsError> {
         let tickets = Ticketer::new().map_err(|source| pair(cert, key, source))?;
-        let config = read(cert, key, &tickets, now)?;
-        Ok(Self { cert: cert.into(), key: key.into(), tickets, current: ArcSwap::new(config) })
+        let loaded = read(cert, key, &tickets, now)?;
+        Ok(Self { cert: cert.into(), key: key.into(), tickets, current: ArcSwap::from_pointee(loaded) })
     }
 
     /// Reads the files again. What was in use stays in use when they are not usable.
     pub fn reload(&self, now: Timestamp) -> Result<(), TlsError> {
-        self.current.store(read(&self.cert, &self.key, &self.tickets, now)?);
+        self.current.store(Arc::new(read(&self.cert, &self.key, &self.tickets, now)?));
         Ok(())
     }
 
     /// The configuration for the next handshake.
     pub fn config(&self) -> Arc<ServerConfig> {
-        self.current.load_full()
+        Arc::clone(&self.current.load().config)
+    }
+
+    /// When the certificate in use holds.
+    pub fn validity(&self) -> Validity {
+        self.current.load().validity
+    }
+
+    /// The files: certificate and key.
+    pub(crate) fn files(&self) -> [&Path; 2] {
+        [&self.cert, &self.key]
     }
 
     /// What a [`crate::listen::Listener`] asks.
     pub fn source(self: &Arc<Self>) -> TlsSource {
         let tls = Arc::clone(self);
         Arc::new(move || tls.config())
-    }
-
-    /// Reloads on SIGHUP and when a file has changed, until the drain begins.
-    pub async fn watch(self: Arc<Self>, every: Duration, now: impl Fn() -> Timestamp + Send, drain: Drain) {
-        let files = vec![self.cert.clone(), self.key.clone()];
-        reload::on_change(files, every, drain, move || match self.reload(now()) {
-            Ok(()) => tracing::info!(path = %self.cert.display(), "the certificate was read again"),
-            Err(error) => {
-                tracing::warn!(%error, "the new certificate is not usable, so the old one stays in use");
-            }
-        })
-        .await;
     }
 }
 
@@ -128,14 +128,14 @@ fn read(
     key: &Path,
     tickets: &Arc<dyn ProducesTickets>,
     now: Timestamp,
-) -> Result<Arc<ServerConfig>, TlsError> {
+) -> Result<Loaded, TlsError> {
     let certificate = |source| TlsError::Certificate { path: cert.into(), source };
     let chain = CertificateDer::pem_file_iter(cert)
         .map_err(certificate)?
         .collect::<Result<Vec<_>, _>>()
         .map_err(certificate)?;
     let leaf = chain.first().ok_or_else(|| TlsError::Empty(cert.into()))?;
-    valid_now(cert, leaf, now)?;
+    let validity = valid_now(cert, leaf, now)?;
     let private =
         PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::Key { path: key.into(), source })?;
 
@@ -148,18 +148,17 @@ fn read(
         .map_err(|source| pair(cert, key, source))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = Arc::clone(tickets);
-    Ok(Arc::new(config))
+    Ok(Loaded { config: Arc::new(config), validity })
 }
 
-fn valid_now(path: &Path, leaf: &CertificateDer<'_>, now: Timestamp) -> Result<(), TlsError> {
-    let (_, parsed) = x509_parser::parse_x509_certificate(leaf).map_err(|_| TlsError::NotX509(path.into()))?;
-    let validity = parsed.validity();
-    let instant = |seconds| Timestamp::from_second(seconds).map_err(|_| TlsError::NotX509(path.into()));
-    let (from, until) = (instant(validity.not_before.timestamp())?, instant(validity.not_after.timestamp())?);
-    if now < from || until < now {
-        return Err(TlsError::NotValidNow { path: path.into(), from, until, now });
+fn valid_now(path: &Path, leaf: &CertificateDer<'_>, now: Timestamp) -> Result<Validity, TlsError> {
+    let validity = Validity::of(leaf).ok_or_else(|| TlsError::NotX509(path.into()))?;
+    let Validity { from, until } = validity;
+    if validity.holds(now) {
+        Ok(validity)
+    } else {
+        Err(TlsError::NotValidNow { path: path.into(), from, until, now })
     }
-    Ok(())
 }
 
 fn pair(cert: &Path, key: &Path, source: rustls::Error) -> TlsError {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 use http::Method;
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use residency_policy::Npi;
 use serde_json::{Value, json};
@@ -31,10 +32,16 @@ fn npi() -> String {
 
 /// Adds a clinician of the caller's organisation who is licensed in these states, and returns their id.
 pub async fn clinician(admin: &Client, states: &[&str]) -> Result<String> {
+    licensed(admin, states, None).await
+}
+
+/// The same with licences that end on a day.
+pub async fn licensed(admin: &Client, states: &[&str], until: Option<Date>) -> Result<String> {
     let licence = |state: &&str| {
         json!({
             "jurisdiction": state, "kind": "full", "number": format!("{}-1", &state[3..]), "status": "active",
-            "from": "2021-01-01", "source": "state-board", "verified": "2026-11-01",
+            "from": "2021-01-01", "until": until.map(|day| day.to_string()), "source": "state-board",
+            "verified": "2026-11-01",
         })
     };
     let body = json!({

@@ -53,9 +53,8 @@ async fn finish(State(here): State<Here>, mut request: Request, next: Next) -> R
     let taken = started.elapsed();
     here.metrics.answered(&method, route, status, taken.as_secs_f64());
     drop(in_flight);
-    // The span of the listener, when traces are collected.
+    // The span of the listener, which names it, when traces are collected.
     let span = tracing::Span::current();
-    span.record("otel.name", tracing::field::display(format_args!("{} {route}", metrics::bounded(&method))));
     span.record("http.route", route);
     span.record("http.response.status_code", status);
     span.record("domicile.request_id", tracing::field::display(id));

@@ -89,6 +89,8 @@ pub struct Checks {
     pub control: Check,
     /// The rules in force.
     pub rules: Check,
+    /// The certificates. Callers are served whatever is said of them.
+    pub certificates: Check,
 }
 
 /// Where in the replicated log a change is.

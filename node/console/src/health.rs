@@ -47,6 +47,9 @@ pub struct Ready {
     pub control: Part,
     /// The rules in force.
     pub rules: Part,
+    /// The certificates of both listeners. What is wrong with them does not make the node unready: callers are served
+    /// with those that are in use.
+    pub certificates: Part,
 }
 
 /// One part.
@@ -102,6 +105,7 @@ async fn ready(State(here): State<Here>) -> (StatusCode, Json<Ready>) {
         keys: checks.keys.into(),
         control: checks.control.into(),
         rules: checks.rules.into(),
+        certificates: checks.certificates.into(),
     };
     (status, Json(body))
 }

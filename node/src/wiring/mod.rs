@@ -19,6 +19,7 @@ use residency_control::Control;
 use residency_control::peer::PeerTls;
 use residency_control::rules::RulesInForce;
 use residency_policy::{Clock, Entropy};
+use router::certificates::Certificates;
 use router::listen::PublicTls;
 use storage::RegionPool;
 use storage_keys::Envelope;
@@ -48,6 +49,8 @@ pub struct Node {
     pub peer_tls: PeerTls,
     /// The certificate that callers see.
     pub public_tls: Arc<PublicTls>,
+    /// What is known of both, while they are replaced.
+    pub certificates: Arc<Certificates>,
     /// What every handler gets.
     pub here: Here,
 }
@@ -58,13 +61,16 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
     // Certificates first: they are cheap to check and often what is wrong.
     let public_tls = PublicTls::load(&config.tls.certificate, &config.tls.key, clock.now())
         .map_err(|e| Stop::new(Cause::Tls, e.to_string(), "see [tls]; `domicile doctor` checks the files"))?;
-    let peer_tls = control::peer_tls(&config)?;
+    let (public_tls, peer_tls) = (Arc::new(public_tls), control::peer_tls(&config)?);
+    let certificates =
+        Arc::new(Certificates::new(Arc::clone(&public_tls), peer_tls.clone(), Arc::clone(&clock)));
     let rules = Arc::new(rules::load(&config.rules)?);
     let envelope = Arc::new(keys::envelope(&config, Arc::clone(&entropy)).await?);
     let pool = database::open(&config, &envelope, &clock, &entropy).await?;
     let control = control::start(&config, &peer_tls, Arc::clone(&clock)).await?;
 
     let metrics = Arc::new(Metrics::default());
+    metrics.register(|registry| certificates.register(registry));
     let view_age_max = limits(&config.limits).view_age_max;
     let here = Here::new(Parts {
         region: config.region.region(),
@@ -77,6 +83,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
             control.reader(),
             Arc::clone(&rules),
             view_age_max,
+            Arc::clone(&certificates),
         )),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
@@ -93,7 +100,8 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         rules,
         metrics,
         peer_tls,
-        public_tls: Arc::new(public_tls),
+        public_tls,
+        certificates,
         here,
     })
 }

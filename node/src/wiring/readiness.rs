@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use node_access::{Check, Checks, Readiness};
 use residency_control::Reader;
 use residency_control::rules::RulesInForce;
+use router::certificates::Certificates;
 use storage::RegionPool;
 use storage_keys::Envelope;
 use tokio::sync::Mutex;
@@ -27,6 +28,7 @@ pub struct NodeReadiness {
     reader: Reader,
     rules: Arc<RulesInForce>,
     view_age_max: Duration,
+    certificates: Arc<Certificates>,
     keys: Mutex<Option<(Instant, Check)>>,
 }
 
@@ -38,8 +40,9 @@ impl NodeReadiness {
         reader: Reader,
         rules: Arc<RulesInForce>,
         view_age_max: Duration,
+        certificates: Arc<Certificates>,
     ) -> Self {
-        Self { pool, envelope, reader, rules, view_age_max, keys: Mutex::new(None) }
+        Self { pool, envelope, reader, rules, view_age_max, certificates, keys: Mutex::new(None) }
     }
 
     async fn database(&self) -> Check {
@@ -98,7 +101,8 @@ impl Readiness for NodeReadiness {
     fn check(&self) -> BoxFuture<'_, Checks> {
         Box::pin(async {
             let (database, keys) = tokio::join!(self.database(), self.keys());
-            Checks { database, keys, control: self.control(), rules: self.rules() }
+            let certificates = self.certificates.wrong().map_or(Check::Right, Check::Wrong);
+            Checks { database, keys, control: self.control(), rules: self.rules(), certificates }
         })
     }
 }

@@ -21,7 +21,6 @@ pub fn server_span(method: &Method, headers: &HeaderMap) -> Span {
         target: TARGET,
         "request",
         otel.kind = "server",
-        otel.name = Empty,
         otel.status_code = Empty,
         http.request.method = known(method),
         http.route = Empty,
@@ -60,7 +59,7 @@ pub fn ended(method: &Method, went: &Went<'_>) {
     if span.is_disabled() {
         return;
     }
-    span.record("otel.name", tracing::field::display(format_args!("{} {}", known(method), went.route)));
+    name(&span, method, went.route);
     span.record("http.route", went.route);
     span.record("http.response.status_code", went.status);
     span.record("domicile.request_id", tracing::field::display(went.id));
@@ -68,6 +67,14 @@ pub fn ended(method: &Method, went: &Went<'_>) {
     span.record("domicile.outcome", went.outcome);
     if went.status >= 500 {
         span.record("otel.status_code", "ERROR");
+    }
+}
+
+/// Names a request's span by the template of its path, once that is known. A span that has begun takes a name from
+/// OpenTelemetry's own interface only: the field `otel.name` is read when it begins and not again.
+pub fn name(span: &Span, method: &Method, route: &str) {
+    if !span.is_disabled() {
+        span.context().span().update_name(format!("{} {route}", known(method)));
     }
 }
 

@@ -71,30 +71,49 @@ fn is_here(host: &str) -> bool {
 impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = self.client.clone();
-        let sent = self.runtime.spawn(async move {
+        let sent = async move {
             let (head, body) = client.request(request.map(Full::new)).await?.into_parts();
             let body = Limited::new(body, ANSWER_MAX).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(head, body))
-        });
-        tokio::select! {
-            sent = sent => sent?,
-            () = self.too_long() => Err("the collector did not answer in time".into()),
+        };
+        // The clock too is the runtime's: on the exporter's thread a timer cannot even be made.
+        let sent = async move { tokio::time::timeout(WITHIN, sent).await };
+        match self.runtime.spawn(sent).await? {
+            Ok(answer) => answer,
+            Err(_) => Err("the collector did not answer in time".into()),
         }
-    }
-}
-
-impl Collector {
-    /// The exporter's thread has no timer of ours.
-    async fn too_long(&self) {
-        let waited = self.runtime.spawn(tokio::time::sleep(WITHIN)).await;
-        // The runtime ends: so does the wait.
-        drop(waited);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the exporter does: it asks from a thread that belongs to no runtime.
+    fn from_a_thread_of_its_own(collector: Collector, endpoint: String) -> Result<u16, String> {
+        let asks = std::thread::spawn(move || {
+            let request = Request::post(endpoint).body(Bytes::from_static(b"spans")).expect("a request");
+            let answer = futures::executor::block_on(collector.send_bytes(request));
+            answer.map(|answer| answer.status().as_u16()).map_err(|e| e.to_string())
+        });
+        asks.join().expect("the thread lives on")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_batch_is_sent_from_a_thread_that_has_no_runtime() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = format!("http://{}/v1/traces", socket.local_addr().expect("an address"));
+        let collector = client(&endpoint, None, Handle::current()).expect("a client");
+        let asked = tokio::task::spawn_blocking(move || from_a_thread_of_its_own(collector, endpoint));
+        let (mut caller, _) = socket.accept().await.expect("a connection");
+        let mut begun = [0; 15];
+        caller.read_exact(&mut begun).await.expect("a request");
+        assert_eq!(&begun, b"POST /v1/traces");
+        caller.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").await.expect("is sent");
+        assert_eq!(asked.await.expect("ends"), Ok(202));
+    }
 
     #[tokio::test]
     async fn spans_never_leave_the_machine_unencrypted_or_to_whoever_answers() {

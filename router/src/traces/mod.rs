@@ -21,7 +21,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::registry::LookupSpan;
 
-pub use carry::{Went, ended, pass_on, server_span};
+pub use carry::{Went, ended, name, pass_on, server_span};
 
 /// The target of every span that is meant for a trace. Logs leave it out.
 pub const TARGET: &str = "trace";

@@ -5,6 +5,7 @@ use residency_control::Endpoint;
 use residency_control::peer::{PeerExpect, PeerPool, peer_of};
 use residency_control::system::{SystemClock, SystemEntropy};
 use residency_policy::{Clock as _, Region};
+use router::certificates::Certificates;
 use router::listen::{Listener, PublicTls, TlsError};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,7 +36,9 @@ async fn a_new_certificate_is_shown_to_new_connections_and_old_ones_live_on() {
 async fn a_changed_file_is_noticed_and_one_that_is_not_usable_changes_nothing() {
     let rig = Rig::start().await;
     let every = std::time::Duration::from_millis(5);
-    tokio::spawn(std::sync::Arc::clone(&rig.tls).watch(every, || SystemClock.now(), rig.drain.clone()));
+    let peer = rig.authority.peer("spiffe://domicile/router/us-ca/node/10", "watched");
+    let watched = Certificates::new(std::sync::Arc::clone(&rig.tls), peer, std::sync::Arc::new(SystemClock));
+    tokio::spawn(std::sync::Arc::new(watched).watch(every, rig.drain.clone()));
     let first = rig.tls.config();
 
     let (cert, key) = rig.authority.public_paths("router");
@@ -187,7 +190,7 @@ async fn a_peer_whose_authority_was_replaced_is_let_in_no_more_however_long_it_w
         let before = std::fs::read(&ca).unwrap();
         std::fs::copy(other.dir.path().join("ca.pem"), &ca).unwrap();
         assert!(file("pem").exists());
-        tls.reload().unwrap();
+        tls.reload(SystemClock.now()).unwrap();
         std::fs::write(&ca, before).unwrap();
         let patience = std::time::Duration::from_millis(if follows { 10_000 } else { 1_000 });
         // One request stays open on each connection, so that neither is ended for being idle.

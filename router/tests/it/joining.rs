@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command as Process, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use http::{Request, Response};
 use http_body_util::Full;
@@ -33,8 +34,16 @@ struct Voter {
     signer: Ed25519KeyPair,
 }
 
+/// A port that is free until the program takes it. Not one of those that the kernel gives to whoever asks for any: the
+/// other tests ask all the time, and one of them would have it before the program has started.
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = std::process::id() % 500 * 20;
+    let mut ports = std::iter::repeat_with(|| {
+        let next = first + u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(20_000 + next % 10_000).unwrap()
+    });
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 impl Voter {

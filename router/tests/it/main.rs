@@ -13,5 +13,6 @@ mod indistinct;
 mod joining;
 mod limits;
 mod refusing;
+mod renewing;
 mod smuggling;
 mod stopping;

@@ -17,19 +17,20 @@ use super::play::Table;
 /// How long a change of the membership may take before it is given up.
 const CHANGE_WITHIN: Duration = Duration::from_secs(6);
 
-/// One fault, from its beginning to its end. Afterwards everybody who belongs there runs, on whole links.
-pub(super) async fn happen(table: &Table, fault: Fault) {
+/// One fault, from its beginning to its end. Afterwards everybody who belongs there runs, on whole links. Tells whether
+/// it was what it is called: at times nobody leads who could be killed, and a membership that cannot be changed stays.
+pub(super) async fn happen(table: &Table, fault: Fault) -> bool {
     sleep_until(Instant::now() + fault.after).await;
     let mut rng = ChaCha8Rng::seed_from_u64(fault.dice);
     let until = Instant::now() + fault.length;
     let mut nodes = table.nodes();
     nodes.shuffle(&mut rng);
     // The seed chooses; where it is to be the leader, whoever leads now comes first.
-    if matches!(fault.kind, Kind::KillLeader | Kind::PauseLeader | Kind::LeaderAlone)
-        && let Some(leader) = leader(table)
-        && let Some(at) = nodes.iter().position(|node| *node == leader)
-    {
-        nodes.swap(0, at);
+    let mut so = true;
+    if matches!(fault.kind, Kind::KillLeader | Kind::PauseLeader | Kind::LeaderAlone) {
+        let at = leader(table).and_then(|leader| nodes.iter().position(|node| *node == leader));
+        nodes.swap(0, at.unwrap_or(0));
+        so = at.is_some();
     }
     let one = nodes[0];
     match fault.kind {
@@ -77,11 +78,9 @@ pub(super) async fn happen(table: &Table, fault: Fault) {
             many_entries(table, nodes[1], &mut rng).await;
             let purged = |node: &u64| Some(table.running(*node)?.0.reader().status().purged);
             // What everybody else has purged can come by a snapshot only.
-            if nodes[1..].iter().filter_map(purged).min() > had {
-                table.behind.fetch_add(1, Ordering::Relaxed);
-            }
+            so = nodes[1..].iter().filter_map(purged).min() > had;
         }
-        Kind::Join => join(table, nodes[0]).await,
+        Kind::Join => so = join(table, nodes[0]).await,
         Kind::ClockStep => {
             let by = if rng.random_bool(0.5) { 3_600 } else { -3_600 };
             table.seat(one, |seat| seat.clock.by.fetch_add(by, Ordering::Relaxed));
@@ -90,6 +89,7 @@ pub(super) async fn happen(table: &Table, fault: Fault) {
     }
     table.wires.mend();
     table.start_all().await;
+    so
 }
 
 /// Whoever takes itself for the leader. There may be two, of different terms.
@@ -122,13 +122,14 @@ async fn many_entries(table: &Table, by: u64, rng: &mut ChaCha8Rng) {
 
 /// A new member joins and, when it has caught up, votes; then `leaves` goes. Each step may fail for want of a quorum,
 /// and what was done by then stays done.
-async fn join(table: &Table, leaves: u64) {
+/// Tells whether one has joined, votes, and another one has left.
+async fn join(table: &Table, leaves: u64) -> bool {
     let new = table.newcomer();
-    let Some(asked) = table.nodes().into_iter().find(|node| *node != leaves) else { return };
+    let Some(asked) = table.nodes().into_iter().find(|node| *node != leaves) else { return false };
     let member = table.seat(asked, |seat| seat.members(&table.wires, std::iter::once(new)));
-    let Some(member) = member.into_values().next() else { return };
+    let Some(member) = member.into_values().next() else { return false };
     if change(table, asked, RosterChange::Add { node: NodeId(new), member }).await.is_err() {
-        return;
+        return false;
     }
     table.admit(new).await;
     let promoted = timeout(CHANGE_WITHIN, async {
@@ -142,11 +143,13 @@ async fn join(table: &Table, leaves: u64) {
         }
     });
     if !matches!(promoted.await, Ok(true)) {
-        return;
+        return false;
     }
-    if change(table, asked, RosterChange::Remove(NodeId(leaves))).await.is_ok() {
+    let left = change(table, asked, RosterChange::Remove(NodeId(leaves))).await.is_ok();
+    if left {
         table.dismiss(leaves).await;
     }
+    left
 }
 
 async fn change(table: &Table, asked: u64, change: RosterChange) -> Result<u64, MembershipError> {

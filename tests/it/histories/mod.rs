@@ -12,6 +12,7 @@
 //! left in a file that `domicile-loadtest check` reads.
 
 mod clients;
+mod clocks;
 mod faults;
 mod members;
 mod plan;
@@ -103,20 +104,23 @@ fn histories_under_faults_are_linearizable() {
     let (operations, answered) = (sum(|p| p.operations.len()), sum(Played::answered));
     say(&format!(
         "{many} histories in {:?}: {operations} operations, {answered} answered, {} without a known outcome, {} \
-         elections, {} snapshots installed, {} members started again that had ended by themselves",
+         elections, {} members started again that had ended by themselves",
         began.elapsed(),
         sum(Played::unknown),
         sum(|p| p.elections),
-        sum(|p| p.installed),
         sum(|p| p.ended),
     ));
     assert!(answered >= many * 60, "{answered} operations were answered in {many} histories");
     if many >= 100 {
+        // The first fault goes round, so that each kind is planned in a thirteenth of them at least. Of each, some must
+        // have been what they are called: a leader that led, a member that needed a snapshot, a membership that changed.
         for kind in plan::Kind::ALL {
-            let times = played.iter().filter(|p| p.kinds.contains(&kind)).count();
-            assert!(times > 0, "no history had {kind:?}");
+            let times = played.iter().flat_map(|p| &p.kinds).filter(|had| **had == kind).count();
+            let planned = played.iter().flat_map(|p| &p.plan.faults).filter(|fault| fault.kind == kind).count();
+            say(&format!("{kind:?}: {times} of {planned}"));
+            assert!(planned >= many / plan::Kind::ALL.len(), "{kind:?} was planned {planned} times only");
+            assert!(times >= 3, "{kind:?} took effect {times} times only, and was planned {planned} times");
         }
-        assert!(sum(|p| p.installed) > 0, "no member was far enough behind for a snapshot");
         assert!(sum(Played::unknown) > 0, "no answer was ever lost");
     }
 }

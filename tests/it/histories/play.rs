@@ -38,12 +38,12 @@ const WELL_WITHIN: Duration = Duration::from_mins(1);
 pub(super) struct Played {
     pub(super) seed: u64,
     pub(super) plan: Plan,
+    /// What went wrong, and was what it is called.
     pub(super) kinds: Vec<Kind>,
     pub(super) operations: Vec<Operation>,
     /// What is wrong apart from the answers.
     pub(super) trouble: Vec<String>,
     pub(super) elections: usize,
-    pub(super) installed: usize,
     pub(super) ended: usize,
 }
 
@@ -68,8 +68,6 @@ pub(super) struct Table {
     troubles: Mutex<Vec<String>>,
     /// How often a member ended by itself where it need not have.
     pub(super) ended: AtomicUsize,
-    /// How often a member came back to a cluster that no longer had the next entry of its log.
-    pub(super) behind: AtomicUsize,
 }
 
 impl Table {
@@ -172,12 +170,11 @@ async fn played(seed: u64, reading: Reading, dir: PathBuf) -> Played {
     let table = set(&plan, dir).await;
     let mut played = Played {
         seed,
-        kinds: plan.faults.iter().map(|fault| fault.kind).collect(),
+        kinds: Vec::new(),
         plan: plan.clone(),
         operations: Vec::new(),
         trouble: Vec::new(),
         elections: 0,
-        installed: 0,
         ended: 0,
     };
     if let Err(why) = prepare(&table).await {
@@ -196,7 +193,9 @@ async fn played(seed: u64, reading: Reading, dir: PathBuf) -> Played {
         })
         .collect();
     for fault in &plan.faults {
-        faults::happen(&table, *fault).await;
+        if faults::happen(&table, *fault).await {
+            played.kinds.push(fault.kind);
+        }
     }
     stop.send_replace(true);
     for client in work {
@@ -230,7 +229,6 @@ async fn set(plan: &Plan, dir: PathBuf) -> Arc<Table> {
         dir,
         troubles: Mutex::default(),
         ended: AtomicUsize::new(0),
-        behind: AtomicUsize::new(0),
     };
     table.start_all().await;
     Arc::new(table)
@@ -355,6 +353,5 @@ async fn end(table: &Table, played: &mut Played) {
         table.kill(node).await;
     }
     played.ended = table.ended.load(Ordering::Relaxed);
-    played.installed = table.behind.load(Ordering::Relaxed);
     played.trouble.append(&mut table.troubles.lock().expect("nobody panicked"));
 }

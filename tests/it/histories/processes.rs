@@ -1,5 +1,5 @@
 //! A few histories of real processes: nodes of `dev up` with their Postgres and their supervisor, killed with SIGKILL
-//! and stopped with SIGSTOP, written to and read over HTTPS. Their clocks are the machine's.
+//! and stopped with SIGSTOP, their clocks stepped by an hour with libfaketime, written to and read over HTTPS.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,12 +14,15 @@ use residency_policy::{OrgId, OrgType};
 use tests::cluster::{Cluster, Wish, turn};
 use tests::faults::{Signal, send, wait_until};
 use tests::{clinic, operate};
+
+use super::clocks::Clocks;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 const REGIONS: [&str; 3] = ["ca", "ny", "tx"];
-const HISTORIES: u64 = 6;
+const HISTORIES: u64 = 7;
 const CLIENTS: u32 = 6;
+const HOUR: i64 = 3_600;
 const KEYS: usize = 3;
 
 /// What goes wrong.
@@ -30,10 +33,21 @@ enum Kind {
     StopLeader,
     StopAnybody,
     KillEverybody,
+    /// The leader's clock goes forward by an hour, and back.
+    LeaderAhead,
+    /// Anybody's clock goes back by an hour, and forward.
+    AnybodyBehind,
 }
 
-const KINDS: [Kind; 5] =
-    [Kind::KillLeader, Kind::StopLeader, Kind::KillAnybody, Kind::StopAnybody, Kind::KillEverybody];
+const KINDS: [Kind; 7] = [
+    Kind::KillLeader,
+    Kind::LeaderAhead,
+    Kind::StopLeader,
+    Kind::KillAnybody,
+    Kind::AnybodyBehind,
+    Kind::StopAnybody,
+    Kind::KillEverybody,
+];
 
 struct Client {
     process: u32,
@@ -119,16 +133,22 @@ fn pid(cluster: &Cluster, region: &str) -> Option<u32> {
     now.regions.iter().find(|r| r.name == region).map(|r| r.pid).filter(|pid| *pid > 1)
 }
 
-async fn happen(cluster: &Cluster, kind: Kind, length: Duration, rng: &mut ChaCha8Rng) {
+async fn happen(cluster: &Cluster, clocks: &Clocks, kind: Kind, length: Duration, rng: &mut ChaCha8Rng) {
     let leader = async || operate::leader(cluster, &REGIONS).await;
     let anybody = REGIONS[rng.random_range(0..REGIONS.len())];
     let whom: Vec<String> = match kind {
         Kind::KillEverybody => REGIONS.map(str::to_owned).to_vec(),
-        Kind::KillLeader | Kind::StopLeader => {
+        Kind::KillLeader | Kind::StopLeader | Kind::LeaderAhead => {
             vec![wait_until("a leader", leader).await.expect("somebody leads")]
         }
-        Kind::KillAnybody | Kind::StopAnybody => vec![anybody.to_owned()],
+        Kind::KillAnybody | Kind::StopAnybody | Kind::AnybodyBehind => vec![anybody.to_owned()],
     };
+    if matches!(kind, Kind::LeaderAhead | Kind::AnybodyBehind) {
+        let by = if matches!(kind, Kind::LeaderAhead) { HOUR } else { -HOUR };
+        clocks.step(cluster, &whom[0], by).await;
+        sleep_until(Instant::now() + length).await;
+        return clocks.step(cluster, &whom[0], 0).await;
+    }
     let pids: Vec<u32> = whom.iter().filter_map(|region| pid(cluster, region)).collect();
     let stops = matches!(kind, Kind::StopLeader | Kind::StopAnybody);
     for pid in &pids {
@@ -140,7 +160,7 @@ async fn happen(cluster: &Cluster, kind: Kind, length: Duration, rng: &mut ChaCh
     }
 }
 
-async fn history(cluster: &Arc<Cluster>, seed: u64) -> Vec<Operation> {
+async fn history(cluster: &Arc<Cluster>, clocks: &Clocks, seed: u64) -> Vec<Operation> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let recorder = Arc::new(Recorder::new(None).expect("no file"));
     let orgs = Arc::new((0..KEYS).map(|_| OrgId::from(clinic::fresh())).collect::<Vec<_>>());
@@ -162,7 +182,7 @@ async fn history(cluster: &Arc<Cluster>, seed: u64) -> Vec<Operation> {
     for kind in [first, second] {
         sleep_until(Instant::now() + Duration::from_millis(500)).await;
         let length = Duration::from_millis(rng.random_range(500..3_000));
-        happen(cluster, kind, length, &mut rng).await;
+        happen(cluster, clocks, kind, length, &mut rng).await;
     }
     wait_until("a leader", async || operate::leader(cluster, &REGIONS).await).await.expect("somebody leads");
     stop.send_replace(true);
@@ -180,12 +200,13 @@ async fn history(cluster: &Arc<Cluster>, seed: u64) -> Vec<Operation> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn histories_of_killed_and_stopped_processes_are_linearizable() {
+async fn histories_of_killed_stopped_and_misdated_processes_are_linearizable() {
     let _turn = turn().await;
     let wish = Wish { name: "histories", people: 6, more: Vec::new() };
-    let cluster = Arc::new(Cluster::start(&wish).unwrap_or_else(|e| panic!("{e:#}")));
+    let (clocks, cluster) = Clocks::start(&wish, &REGIONS).unwrap_or_else(|e| panic!("{e:#}"));
+    let cluster = Arc::new(cluster);
     for seed in 0..HISTORIES {
-        let operations = history(&cluster, seed).await;
+        let operations = history(&cluster, &clocks, seed).await;
         let found = linearize::violations(&operations);
         assert_eq!(found, [], "seed {seed}");
         let answered =

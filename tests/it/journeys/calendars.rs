@@ -3,6 +3,8 @@
 use http::Method;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use tests::calendars::{self, clinician, coming, daily, doctor, hold, in_days, now, put, slots};
 use tests::client::Client;
@@ -153,6 +155,65 @@ async fn who_has_a_free_slot_is_found() {
     assert_eq!(wide.await.expect("an answer").problem(400).expect("a problem"), "window-too-wide");
     let half = admin.get(&format!("/v1/providers?available_from={}", in_days(1))).await.expect("an answer");
     assert_eq!(half.problem(400).expect("a problem"), "bad-parameter");
+}
+
+/// The filter of the list and the slots themselves are asked in many ways, drawn from a seed, also about the days on which
+/// the clock is changed: whoever is found has a slot, and whoever has one is found.
+#[tokio::test]
+async fn who_is_found_has_slots_and_who_has_slots_is_found() {
+    let admin = shared().client("org_admin", HOME);
+    let mut rng = ChaCha8Rng::seed_from_u64(15);
+    let mut calendars = Vec::new();
+    for zone in ["America/New_York", "America/Phoenix", "Pacific/Honolulu"] {
+        let id = clinician(&admin, &[HOME]).await.expect("a clinician");
+        let from = rng.random_range(0..23);
+        let mut hours = daily(zone, &format!("{from:02}:00"), &format!("{:02}:00", from + 1), 20);
+        hours["weekly"][0]["days"] = json!([["mon", "thu"], ["sun", "tue"]][rng.random_range(0..2)]);
+        put(&admin, &id, "\"0\"", &hours).await.expect("an answer").expect(200).expect("is put");
+        calendars.push(id);
+    }
+    let (mut yes, mut no) = (0, 0);
+    for round in 0..24 {
+        let around = match round % 3 {
+            0 => changes()[round / 3 % 2].0,
+            _ => in_days(rng.random_range(1..380)),
+        };
+        let minutes = |range: std::ops::Range<i64>, rng: &mut ChaCha8Rng| {
+            SignedDuration::from_mins(rng.random_range(range))
+        };
+        let from = around.saturating_sub(minutes(-1_440..1_440, &mut rng)).expect("an instant");
+        let to = from.saturating_add(minutes(10..2_880, &mut rng)).expect("an instant");
+        let path = format!(
+            "/v1/providers?state={HOME}&available_from={from}&available_to={to}&consistency=linearizable"
+        );
+        let found = clinic::walk(&admin, &path, 100).await.expect("a list");
+        for id in &calendars {
+            let has = !slots(&admin, id, from, to).await.expect("slots").is_empty();
+            assert_eq!(found.iter().any(|one| one["id"] == **id), has, "{id} from {from} to {to}");
+            *(if has { &mut yes } else { &mut no }) += 1;
+        }
+    }
+    assert!(yes > 5 && no > 5, "the control: {yes} had slots and {no} had none");
+}
+
+#[tokio::test]
+async fn a_slot_after_the_end_of_a_licence_is_none_in_that_state() {
+    let admin = shared().client("org_admin", HOME);
+    let ends = in_days(20).to_zoned(TimeZone::UTC).date();
+    let id = calendars::licensed(&admin, &[HOME], Some(ends)).await.expect("a clinician");
+    let hours = daily("America/Chicago", "09:00", "17:00", 30);
+    put(&admin, &id, "\"0\"", &hours).await.expect("an answer").expect(200).expect("is put");
+    let found = async |state: &str, from: i64, to: i64| {
+        let window = format!("available_from={}&available_to={}", in_days(from), in_days(to));
+        let path = format!("/v1/providers?consistency=linearizable&{window}{state}");
+        let all = clinic::walk(&admin, &path, 100).await.expect("a list");
+        all.iter().any(|one| one["id"] == *id)
+    };
+    let state = format!("&state={HOME}");
+    assert!(found(&state, 10, 12).await, "the control: while the licence holds");
+    assert!(!found(&state, 30, 32).await, "after its end");
+    assert!(found(&state, 10, 32).await, "some of the window is before its end");
+    assert!(found("", 30, 32).await, "where no state is asked for, only the calendar counts");
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ async fn a_request_is_one_trace_and_says_nothing_of_the_patient() {
         let found = of_trace();
         let names: BTreeSet<_> =
             found.iter().map(|(service, span)| format!("{service} {}", span.name)).collect();
-        let wanted = ["domicile-router GET /v1/patients/{id}", "domicile-node GET /v1/patients/{id}"];
+        let wanted = ["domicile-router GET /v1/patients/{patient}", "domicile-node GET /v1/patients/{id}"];
         let all = wanted.iter().all(|name| names.contains(*name));
         (all && names.iter().any(|name| name.starts_with("domicile-node database"))).then_some(found)
     })

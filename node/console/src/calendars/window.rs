@@ -5,11 +5,12 @@ use jiff::tz::TimeZone;
 use node_access::parameters::bad;
 use node_access::{Act, OpenCall};
 use residency_control::Provider;
-use residency_control::calendar::Ledger;
 use residency_control::calendar::slots::free;
-use residency_policy::{OrgId, Problem};
+use residency_control::calendar::{Ledger, Slot};
+use residency_policy::{Jurisdiction, OrgId, Problem};
 
 use super::api::slots::check_window;
+use super::booking::may_practise;
 use super::when;
 
 /// A window of time, the calendars, and who asks.
@@ -39,13 +40,17 @@ impl Window {
         Ok(Some(Self { from, to, now, org: call.caller.org, ledger }))
     }
 
-    /// Whether a clinician of the asking organisation has a free slot in it. Others' calendars are nobody's business.
-    pub(crate) fn has_room(&self, provider: &Provider) -> bool {
+    /// Whether a clinician of the asking organisation has a free slot in it, on a day on which they may practise in the
+    /// state that is asked for: a licence of today is none for a visit after its end. Others' calendars are nobody's
+    /// business.
+    pub(crate) fn has_room(&self, provider: &Provider, state: Option<Jurisdiction>) -> bool {
         let own = provider.orgs.contains(self.org);
         let book = self.ledger.book(provider.id).filter(|_| own);
         book.is_some_and(|book| {
+            let practises =
+                |slot: &Slot| state.is_none_or(|state| may_practise(provider, state, *slot).is_ok());
             let zone = book.calendar().zone.find();
-            zone.is_ok_and(|zone| free(book, &zone, self.from, self.to, self.now).next().is_some())
+            zone.is_ok_and(|zone| free(book, &zone, self.from, self.to, self.now).any(|slot| practises(&slot)))
         })
     }
 }

@@ -128,7 +128,7 @@ impl Search {
         }
         let on = |state| authority(&provider.licences, Compacts::shipped(), state, self.on);
         let authority = self.wanted.licensed.map(on).transpose().ok()?;
-        if self.available.as_ref().is_some_and(|window| !window.has_room(provider)) {
+        if self.available.as_ref().is_some_and(|window| !window.has_room(provider, self.wanted.licensed)) {
             return None;
         }
         Some(Found { rank, provider: Arc::clone(provider), authority })

@@ -6,4 +6,4 @@ mod tls;
 
 pub use identity::{NotAPeer, PeerId, PeerKind, peer_of};
 pub use pool::{PeerError, PeerExpect, PeerPool};
-pub use tls::{PeerPaths, PeerTls, TlsError};
+pub use tls::{PeerPaths, PeerTls, TlsError, Validity};

@@ -273,7 +273,8 @@ impl PeerPool {
                         }
                         peer_of_line.forget_ended(turn).await;
                     });
-                    // The old line's streams end in peace: each holds a clone of its sender.
+                    // The old line's streams end in peace: without a sender nothing new is opened on its connection,
+                    // which lasts until the last of them has ended.
                     peer.is_back();
                     *slot = Slot { line: Some(Line { sender: sender.clone(), generation }), failed: None };
                     return Ok(sender);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
@@ -58,14 +59,50 @@ pub enum TlsError {
         /// Who this node is.
         expected: PeerId,
     },
+    /// A new certificate has ended, or has not begun.
+    #[error("{path} holds from {from} until {until}, and it is now {now}", path = path.display())]
+    NotValidNow {
+        /// Which file.
+        path: PathBuf,
+        /// The first instant.
+        from: Timestamp,
+        /// The last instant.
+        until: Timestamp,
+        /// The present instant.
+        now: Timestamp,
+    },
     /// Certificate and key do not fit, or the authority's certificate is unusable.
     #[error("the certificates cannot be used: {0}")]
     Unusable(String),
 }
 
+/// When a certificate holds (RFC 5280 section 4.1.2.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// The first instant.
+    pub from: Timestamp,
+    /// The last instant.
+    pub until: Timestamp,
+}
+
+impl Validity {
+    /// The validity of a certificate, if it is one.
+    pub fn of(leaf: &CertificateDer<'_>) -> Option<Self> {
+        let (_, parsed) = X509Certificate::from_der(leaf).ok()?;
+        let instant = |seconds| Timestamp::from_second(seconds).ok();
+        let (from, until) = (parsed.validity().not_before, parsed.validity().not_after);
+        Some(Self { from: instant(from.timestamp())?, until: instant(until.timestamp())? })
+    }
+
+    /// Whether it holds at an instant.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.from <= now && now <= self.until
+    }
+}
+
 struct Loaded {
     own: PeerId,
-    until: i64,
+    validity: Validity,
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
 }
@@ -89,10 +126,15 @@ impl PeerTls {
         Ok(Self { inner: Arc::new(Inner { paths, loaded, generation: AtomicU64::new(1) }) })
     }
 
-    /// Reads them again. On an error the old ones stay in use. Connections made from now on use the new ones, and
-    /// the pool replaces its connections as they are asked for.
-    pub fn reload(&self) -> Result<(), TlsError> {
+    /// Reads them again. On an error the old ones stay in use, and so they do where the new one does not hold at `now`:
+    /// nobody would believe it. Connections made from now on use the new ones, and the pool replaces its connections as
+    /// they are asked for.
+    pub fn reload(&self, now: Timestamp) -> Result<(), TlsError> {
         let loaded = read(&self.inner.paths)?;
+        let Validity { from, until } = loaded.validity;
+        if !loaded.validity.holds(now) {
+            return Err(TlsError::NotValidNow { path: self.inner.paths.cert.clone(), from, until, now });
+        }
         let expected = self.own_id();
         if loaded.own != expected {
             return Err(TlsError::OtherIdentity { found: loaded.own, expected });
@@ -107,9 +149,14 @@ impl PeerTls {
         self.inner.loaded.load().own
     }
 
-    /// The second after the Unix epoch at which this node's own certificate ends.
-    pub fn own_until(&self) -> i64 {
-        self.inner.loaded.load().until
+    /// When this node's own certificate holds.
+    pub fn own_validity(&self) -> Validity {
+        self.inner.loaded.load().validity
+    }
+
+    /// Where the certificates lie.
+    pub fn paths(&self) -> &PeerPaths {
+        &self.inner.paths
     }
 
     /// For accepting peers: a client certificate is required, ALPN is h2. Ask for it for every connection.
@@ -147,8 +194,7 @@ fn read(paths: &PeerPaths) -> Result<Loaded, TlsError> {
     let chain = certificates(&paths.cert)?;
     let own = PeerId::from_chain(Some(&chain))?;
     let leaf = chain.first().ok_or(NotAPeer::NoCertificate)?;
-    let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| NotAPeer::Malformed)?;
-    let until = parsed.validity().not_after.timestamp();
+    let validity = Validity::of(leaf).ok_or(NotAPeer::Malformed)?;
     let key = PrivateKeyDer::from_pem_file(&paths.key)
         .map_err(|source| TlsError::File { path: paths.key.clone(), source })?;
     let mut roots = RootCertStore::empty();
@@ -178,7 +224,7 @@ fn read(paths: &PeerPaths) -> Result<Loaded, TlsError> {
         .with_client_auth_cert(chain, key)
         .map_err(|e| unusable(&e))?;
     client.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(Loaded { own, until, server: Arc::new(server), client: Arc::new(client) })
+    Ok(Loaded { own, validity, server: Arc::new(server), client: Arc::new(client) })
 }
 
 /// Accepts a certificate that the authority signed, that is valid now, and that names exactly one peer.

@@ -32,11 +32,14 @@ impl Control {
 }
 
 impl Control {
-    /// Prepares for the end of this process: gives the lead away, and stands for no election any more. A member that
-    /// is about to end and hears nobody would otherwise only raise the term for all.
+    /// Prepares for the end of this process: gives the lead away, answers what was proposed to it, and stands for no
+    /// election any more. A member that is about to end and hears nobody would otherwise only raise the term for all.
     pub async fn retire(&self) -> bool {
         let handed = self.hand_over().await;
         self.core.raft.runtime_config().elect(false);
+        if handed {
+            self.core.settle().await;
+        }
         handed
     }
 }
@@ -53,6 +56,17 @@ impl Core {
         switch(true);
         self.yielding.store(false, Ordering::Release);
         handed
+    }
+
+    /// Waits until this member has applied all that is in its log now. What it appended as the leader and nobody had
+    /// committed yet, the next leader commits, and only whoever proposed it here can be told. To close the door before
+    /// would leave them without an answer. One that the next leader does not have is cut off, and not waited for long.
+    async fn settle(&self) {
+        let appended = self.raft.metrics().borrow().last_log_index.unwrap_or_default();
+        let until = Instant::now() + Duration::from_millis(self.timings.election_ms_max);
+        if !self.applied(appended, until).await {
+            tracing::warn!("what was proposed last was not seen to be committed before this member ends");
+        }
     }
 
     async fn find_a_leader(&self) -> bool {

@@ -133,7 +133,7 @@ impl Core {
             applied: status.applied,
             last_log: status.last_log,
             view_age_ms: status.view_age_ms,
-            certificate_until: self.calls.pool.tls().own_until(),
+            certificate_until: self.calls.pool.tls().own_validity().until.as_second(),
         }
     }
 }

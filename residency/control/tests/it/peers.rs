@@ -7,8 +7,9 @@ use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use openraft::raft::VoteRequest;
 use residency_control::peer::{NotAPeer, PeerError, PeerExpect, PeerId, PeerPool, PeerTls, TlsError};
+use residency_control::system::SystemClock;
 use residency_control::{Command, Control, Endpoint, Outcome, ProposeError, StartError};
-use residency_policy::Epoch;
+use residency_policy::{Clock as _, Epoch};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
@@ -203,13 +204,13 @@ async fn certificates_are_replaced_while_running() {
     // A new authority for everybody: the client first, which is then refused, then the member.
     let new = Authority::new();
     new.issue(&dir, &[TEXAS]);
-    tls.reload().expect("reloads");
+    tls.reload(SystemClock.now()).expect("reloads");
     let expect = PeerExpect::Region(region("US-TX"));
     pool.send(&texas, expect, post("/raft/vote", vote_of(1)))
         .await
         .expect_err("old connections are not used on");
     new.issue(&cluster.dir.path().join("1/tls"), &[TEXAS]);
-    cluster.seats[&1].tls.reload().expect("reloads");
+    cluster.seats[&1].tls.reload(SystemClock.now()).expect("reloads");
     let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
     while pool.send(&texas, expect, post("/raft/vote", vote_of(1))).await.is_err() {
         assert!(tokio::time::Instant::now() < deadline, "the new certificates are not taken");
@@ -218,9 +219,9 @@ async fn certificates_are_replaced_while_running() {
 
     // What is wrong is refused, and what was right stays in use.
     new.issue(&dir, &[CALIFORNIA]);
-    assert!(matches!(tls.reload(), Err(TlsError::OtherIdentity { .. })));
+    assert!(matches!(tls.reload(SystemClock.now()), Err(TlsError::OtherIdentity { .. })));
     fs::write(dir.join("cert.pem"), "nonsense").expect("writes");
-    tls.reload().expect_err("is refused");
+    tls.reload(SystemClock.now()).expect_err("is refused");
     assert_eq!(status(&pool, &texas, post("/raft/vote", vote_of(1))).await, StatusCode::OK);
     drop(running);
 }

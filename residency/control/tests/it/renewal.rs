@@ -8,6 +8,8 @@ use http::{Method, Request};
 use http_body_util::Full;
 use residency_control::Outcome;
 use residency_control::peer::{PeerExpect, PeerPool};
+use residency_control::system::SystemClock;
+use residency_policy::Clock as _;
 use tokio::sync::watch;
 
 use crate::support::authority::Authority;
@@ -40,7 +42,7 @@ async fn an_authority_is_replaced_step_by_step_while_changes_go_on() {
         made
     });
     let tls_of = |node: u64| cluster.dir.path().join(node.to_string()).join("tls");
-    let reload = |node: u64| cluster.seats[&node].tls.reload().expect("the files are good");
+    let reload = |node: u64| cluster.seats[&node].tls.reload(SystemClock.now()).expect("the files are good");
     // A little after each step, so that connections are made anew and used.
     let settle = async || {
         let before = running[&1].reader().placements_len();
@@ -62,14 +64,14 @@ async fn an_authority_is_replaced_step_by_step_while_changes_go_on() {
         reload(node);
         settle().await;
     }
-    let before = cluster.seats[&1].tls.own_until();
+    let before = cluster.seats[&1].tls.own_validity();
     for (node, uri) in URIS {
         new.issue(&tls_of(node), &[uri]);
         fs::write(tls_of(node).join("ca.pem"), format!("{old}{new_ca}")).expect("writes");
         reload(node);
         settle().await;
     }
-    assert_eq!(before, cluster.seats[&1].tls.own_until(), "the throw-away certificates all end on one day");
+    assert_eq!(before, cluster.seats[&1].tls.own_validity(), "the throw-away certificates all end on one day");
     // The control: until the last step, whoever has a certificate of the old authority is let in.
     let texas = cluster.seats[&1].member.endpoint();
     let expect = PeerExpect::Region(region("US-TX"));

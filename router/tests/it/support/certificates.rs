@@ -28,14 +28,29 @@ impl Authority {
     }
 
     fn sign(&self, name: &str, names: Vec<SanType>) {
+        self.sign_until(name, names, None);
+    }
+
+    fn sign_until(&self, name: &str, names: Vec<SanType>, until: Option<jiff::civil::Date>) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.subject_alt_names = names;
+        if let Some(until) = until {
+            let positive = |number: i8| u8::try_from(number).unwrap();
+            params.not_after =
+                rcgen::date_time_ymd(until.year().into(), positive(until.month()), positive(until.day()));
+        }
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let key_file = self.dir.path().join(format!("{name}.key"));
         std::fs::write(&key_file, key.serialize_pem()).unwrap();
         std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o600)).unwrap();
         std::fs::write(self.dir.path().join(format!("{name}.pem")), certificate.pem()).unwrap();
+    }
+
+    /// Makes both certificates of a process anew, which hold until a day.
+    pub(crate) fn renew(&self, name: &str, spiffe: &str, until: jiff::civil::Date) {
+        self.sign_until(name, vec![SanType::DnsName("localhost".try_into().unwrap())], Some(until));
+        self.sign_until(&format!("{name}-peer"), vec![SanType::URI(spiffe.try_into().unwrap())], Some(until));
     }
 
     pub(crate) fn peer(&self, spiffe: &str, name: &str) -> PeerTls {

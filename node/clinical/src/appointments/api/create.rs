@@ -129,7 +129,7 @@ async fn begin(
             return Err(nothing_found(tx, AccessAction::Create, ENTITY, order.id.uuid(), patient).await);
         }
         Under::Nothing => return start(call, tx, change, order, None).await,
-        Under::There(facts) => facts,
+        Under::There(facts) => *facts,
     };
     if there.request != change.request() {
         tx.rollback().await;

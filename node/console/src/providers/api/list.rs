@@ -46,8 +46,8 @@ struct SearchParameters {
     /// `any`: also those with whom no patient can be booked.
     #[param(pattern = "^any$")]
     active: Option<String>,
-    /// With `available_to`: who works for the caller's organisation and has a free slot that begins in this window. A
-    /// date (of UTC) or an instant.
+    /// With `available_to`: who works for the caller's organisation and has a free slot that begins in this window; with
+    /// `state`, one on a day on which they may practise there. A date (of UTC) or an instant.
     #[param(max_length = 80, example = json!(null))]
     available_from: Option<String>,
     /// Where that window ends, at most 31 days later.
