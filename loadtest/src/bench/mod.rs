@@ -47,8 +47,15 @@ pub struct Bench {
 }
 
 /// All of them, in the order in which they run.
-pub const ALL: &[Bench] =
-    &[read::BENCH, write::BENCH, search::BENCH, directory::BENCH, snapshots::BENCH, control::BENCH, memory::BENCH];
+pub const ALL: &[Bench] = &[
+    read::BENCH,
+    write::BENCH,
+    search::BENCH,
+    directory::BENCH,
+    snapshots::BENCH,
+    control::BENCH,
+    memory::BENCH,
+];
 
 /// Runs what was asked for. False when a goal was missed.
 pub fn run(ask: &Ask) -> anyhow::Result<bool> {
