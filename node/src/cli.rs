@@ -182,7 +182,7 @@ enum DevAct {
 #[derive(Debug, Clone, Args)]
 pub struct HomeFolder {
     /// Where the cluster lives; `./dev` sets `.domicile` at the root of the repository, and else it is `.domicile` here.
-    #[arg(long, value_name = "DIR", env = "DOMICILE_HOME")]
+    #[arg(long, value_name = "DIR", env = "DOMICILE_HOME", global = true)]
     pub home: Option<PathBuf>,
 }
 

@@ -41,8 +41,10 @@ pub enum Act {
     },
     /// Change what links are like. What is not named stays.
     Set {
+        /// Which.
         #[command(flatten)]
         ends: Ends,
+        /// What they are like afterwards.
         #[command(flatten)]
         knobs: Knobs,
     },

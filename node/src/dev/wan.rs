@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result};
@@ -52,20 +52,23 @@ pub struct Nurseries {
 struct Wan {
     _links: Links,
     steered: JoinHandle<()>,
+    socket: PathBuf,
 }
 
 impl Drop for Wan {
     fn drop(&mut self) {
         self.steered.abort();
+        let _ = std::fs::remove_file(&self.socket);
     }
 }
 
 impl Nurseries {
     /// Makes the links that were asked for, if any.
     pub fn open(home: &Home, plan: &Plan, profile: Option<Profile>) -> Result<Self> {
+        let socket = home.root().join(steer::SOCKET);
         let Some(profile) = profile else {
             // Left by a supervisor that was killed.
-            let _ = std::fs::remove_file(home.root().join(steer::SOCKET));
+            let _ = std::fs::remove_file(socket);
             return Ok(Self { each: vec![Nursery::open()?], wan: None });
         };
         let sides = sides(plan);
@@ -78,7 +81,7 @@ impl Nurseries {
             (0..sides.len()).map(|side| Nursery::open_in(links.namespace(side))).collect::<Result<_>>()?;
         let listener = steer::listen(home.root()).context("the socket for `domicile dev link`")?;
         let steered = tokio::spawn(steer::serve(listener, links.fabric()));
-        Ok(Self { each, wan: Some(Wan { _links: links, steered }) })
+        Ok(Self { each, wan: Some(Wan { _links: links, steered, socket }) })
     }
 
     /// Who starts the processes of a side: of a region by its place in the plan, and after them of the router.
@@ -152,7 +155,7 @@ pub fn may(in_user_namespace: bool) -> Result<(), Stop> {
     }
 }
 
-fn own() -> Result<std::path::PathBuf, Stop> {
+fn own() -> Result<PathBuf, Stop> {
     std::env::current_exe().map_err(|e| Stop::new(Cause::Other, e.to_string(), "start the program by its path"))
 }
 
