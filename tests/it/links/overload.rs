@@ -32,7 +32,9 @@ const OTHER: &str = "US-NY";
 const EVERY: Duration = Duration::from_millis(5);
 const AWAY: Duration = Duration::from_millis(250);
 const AT_WORK_MAX: u32 = 8;
-const READS: usize = 25;
+/// Longer than a read takes, so that a turn lasts as long whether reads are answered or refused.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const READS: usize = 20;
 const ROUNDS: usize = 4;
 /// More than a home has at work, so that it is never the streams of a connection that hold requests back.
 const CONNECTIONS: usize = 4;
@@ -120,7 +122,9 @@ async fn limit_router(cluster: &Cluster, limits: &str) {
 async fn look(reader: &mut Reader) -> (Vec<Duration>, usize) {
     let mut took = Vec::new();
     let mut refused = 0;
+    let mut pace = tokio::time::interval(LOOK_EVERY);
     for _ in 0..READS {
+        pace.tick().await;
         let began = Instant::now();
         match reader.read().await.expect("an answer") {
             StatusCode::OK => took.push(began.elapsed()),
