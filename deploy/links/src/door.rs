@@ -3,12 +3,15 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 use crate::namespace::Namespace;
+
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// One door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +61,7 @@ async fn keep_open(listener: TcpListener, inside: SocketAddr) {
     loop {
         let Ok((mut near, _)) = listener.accept().await else {
             // Out of file descriptors, mostly: others have to end first.
-            tokio::task::yield_now().await;
+            tokio::time::sleep(PAUSE).await;
             continue;
         };
         tokio::spawn(async move {

@@ -25,7 +25,6 @@ pub mod shape;
 pub mod steer;
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 
 pub use carry::Links;
 pub use fabric::Fabric;
@@ -57,9 +56,6 @@ pub(crate) fn side_at(address: Ipv4Addr) -> Option<usize> {
         _ => None,
     }
 }
-
-/// A shared [`Fabric`].
-pub type SharedFabric = Arc<Fabric>;
 
 #[cfg(test)]
 mod tests {

@@ -24,6 +24,7 @@ pub const SOCKET: &str = "links.sock";
 const LINE_BYTES_MAX: u64 = 4 << 10;
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 const WITHIN: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What is asked of links.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +98,8 @@ pub fn listen(folder: &Path) -> io::Result<UnixListener> {
 pub async fn serve(listener: UnixListener, fabric: Arc<Fabric>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            tokio::task::yield_now().await;
+            // Out of file descriptors, mostly.
+            tokio::time::sleep(PAUSE).await;
             continue;
         };
         let fabric = Arc::clone(&fabric);

@@ -118,19 +118,19 @@ fn doors(plan: &Plan, side: usize) -> Vec<Door> {
     own.chain(peers).collect()
 }
 
-/// Whether the cluster that runs is one that this wish is content with.
+/// Gives the cluster that runs the links of this wish, if it has any links at all.
 pub fn fits(home: &Home, wish: Option<Profile>) -> Result<(), Stop> {
     let Some(profile) = wish else { return Ok(()) };
-    let mend = if steer::order(home.root(), &steer::Order::Show {}).is_ok() {
-        return match steer::order(home.root(), &steer::Order::Use { profile: profile.name.to_owned() }) {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(why)) => Err(Stop::new(Cause::Other, why, "`./dev wan` lists the profiles")),
-            Err(error) => Err(Stop::new(Cause::Other, error.to_string(), "run it again")),
-        };
-    } else {
-        "`./dev down` first: links are made at a start"
+    let order = steer::Order::Use { profile: profile.name.to_owned() };
+    let (what, mend) = match steer::order(home.root(), &order) {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(why)) => (why, "`./dev wan` lists the profiles"),
+        Err(_) => (
+            "the cluster runs without emulated links".to_owned(),
+            "`./dev down` first: they are made at a start",
+        ),
     };
-    Err(Stop::new(Cause::Other, "the cluster runs without emulated links", mend))
+    Err(Stop::new(Cause::Other, what, mend))
 }
 
 /// Goes on when this process may make namespaces. An ordinary user may in a user namespace of their own, where the

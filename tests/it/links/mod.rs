@@ -3,6 +3,7 @@
 //! The clusters' tests take turns at one cluster, whose links are made whole before each.
 
 mod apart;
+mod by_hand;
 mod distance;
 mod measured;
 mod overload;
