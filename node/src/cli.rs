@@ -217,7 +217,8 @@ pub struct Up {
     #[arg(long, value_name = "URL")]
     pub traces: Option<String>,
     /// Put emulated links between the regions and the router, each in a network namespace of its own: `us`, `rough`,
-    /// `narrow` or `still`; `domicile dev wan` says more. All chance in them comes from `--seed`.
+    /// `narrow` or `still`; `domicile dev wan` says more. They are so from when everything is ready. All chance in them
+    /// comes from `--seed`.
     #[arg(long, value_name = "PROFILE", value_parser = dev::wan::profile, conflicts_with = "traces")]
     pub wan: Option<links::Profile>,
     /// Set on the process that made itself a user namespace.

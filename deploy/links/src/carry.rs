@@ -50,10 +50,10 @@ impl Links {
             .collect::<Result<_, _>>()?;
         let fabric = Arc::new(Fabric::new(sides.to_vec(), profile, seed));
         let (stop, stopped) = oneshot::channel();
-        let carried = Arc::clone(&fabric);
+        let shared = Arc::clone(&fabric);
         let carrier = std::thread::Builder::new()
             .name("links".into())
-            .spawn(move || run(&runtime, devices, &carried, stopped))
+            .spawn(move || run(&runtime, devices, &shared, stopped))
             .map_err(failed("a thread cannot be started"))?;
         Ok(Self { namespaces, fabric, doors: Vec::new(), stop: Some(stop), carrier: Some(carrier) })
     }

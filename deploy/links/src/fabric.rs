@@ -78,11 +78,11 @@ impl Fabric {
         let index = from * self.sides.len() + to;
         let bytes = bytes as u64;
         self.locked(|_, links| {
-            let link = &mut links[index];
-            let dice = dice(self.seed, index as u64, link.counts.sent);
-            let (fate, line) = fate(&link.shape, dice, link.line, now, bytes);
-            link.line = line;
-            let counts = &mut link.counts;
+            let way = &mut links[index];
+            let dice = dice(self.seed, index as u64, way.counts.sent);
+            let (fate, line) = fate(&way.shape, dice, way.line, now, bytes);
+            way.line = line;
+            let counts = &mut way.counts;
             counts.sent += 1;
             match fate {
                 Fate::Cut => counts.cut += 1,

@@ -1,5 +1,6 @@
 //! `domicile dev link`: looks at the links of a running cluster and changes them.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -146,10 +147,12 @@ fn table(rows: &[Row]) -> String {
     for Row { from, to, shape, counts } in rows {
         let lost = counts.lost + counts.overflowed;
         let (sent, cut, twice, held) = (counts.sent, counts.cut, counts.twice, counts.held);
-        text.push_str(&format!(
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
             "\n{from:<8} {to:<8} {:<44} {sent:>9} {lost:>8} {cut:>8} {twice:>8} {held:>8}",
             shape.to_string()
-        ));
+        );
     }
     text
 }

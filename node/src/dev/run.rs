@@ -75,6 +75,11 @@ impl Keeper {
         Ok(supervise::keep(self.nurseries.of(side), program, tell::aside))
     }
 
+    /// Makes the links between the sides as they were asked for.
+    pub fn be_as_asked(&self) {
+        self.nurseries.be_as_asked();
+    }
+
     /// Whether any process was started.
     pub fn keeps_anything(&self) -> bool {
         !self.databases.is_empty()

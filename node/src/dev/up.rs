@@ -211,6 +211,7 @@ async fn bring_up(
     // In the background this goes to a log, where no key may be; the parent shows them.
     tell::line(&banner::credentials(&cluster, home, new_credentials && !up.in_background));
     tell::line(&banner::what_next(&cluster, home, up.in_background));
+    keeper.be_as_asked();
     hold::tell_phase(home, &Phase::Ready)?;
     Ok(Reached::Ready)
 }

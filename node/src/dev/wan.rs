@@ -31,8 +31,13 @@ pub fn profile(name: &str) -> Result<Profile, String> {
     Profile::named(name).ok_or_else(|| format!("there is no profile `{name}`: there are {}", names.join(", ")))
 }
 
+/// The links of a start.
+fn still() -> Profile {
+    // The last of the list is there, as a test says.
+    PROFILES[PROFILES.len() - 1]
+}
+
 /// Lists the profiles.
-#[expect(clippy::unnecessary_wraps, reason = "every act of the command line may refuse")]
 pub fn list() -> Result<ExitCode, Stop> {
     for profile in PROFILES {
         tell::line(&format!("{:<8} {}", profile.name, profile.about));
@@ -50,7 +55,8 @@ pub struct Nurseries {
 }
 
 struct Wan {
-    _links: Links,
+    links: Links,
+    profile: Profile,
     steered: JoinHandle<()>,
     socket: PathBuf,
 }
@@ -72,21 +78,28 @@ impl Nurseries {
             return Ok(Self { each: vec![Nursery::open()?], wan: None });
         };
         let sides = sides(plan);
-        let mut links = Links::open(&sides, profile, plan.seed)?;
-        for side in 0..sides.len() {
-            let doors = doors(plan, side);
-            links.open_doors(side, &doors).with_context(|| format!("the ports of {}", sides[side].name))?;
+        let mut links = Links::open(&sides, still(), plan.seed)?;
+        for (number, side) in sides.iter().enumerate() {
+            let doors = doors(plan, number);
+            links.open_doors(number, &doors).with_context(|| format!("the ports of {}", side.name))?;
         }
         let each =
             (0..sides.len()).map(|side| Nursery::open_in(links.namespace(side))).collect::<Result<_>>()?;
         let listener = steer::listen(home.root()).context("the socket for `domicile dev link`")?;
         let steered = tokio::spawn(steer::serve(listener, links.fabric()));
-        Ok(Self { each, wan: Some(Wan { _links: links, steered, socket }) })
+        Ok(Self { each, wan: Some(Wan { links, profile, steered, socket }) })
     }
 
     /// Who starts the processes of a side: of a region by its place in the plan, and after them of the router.
     pub fn of(&self, side: usize) -> &Nursery {
         self.each.get(side).unwrap_or(&self.each[0])
+    }
+
+    /// Makes the links as they were asked for. Until then they do nothing, so that a start takes as long as ever.
+    pub fn be_as_asked(&self) {
+        if let Some(wan) = &self.wan {
+            wan.links.fabric().be(wan.profile);
+        }
     }
 
     /// How members of the control plane reach one another.
@@ -207,6 +220,7 @@ mod tests {
     #[test]
     fn a_profile_that_there_is_not_is_refused_with_those_that_there_are() {
         assert!(profile("us").is_ok());
+        assert_eq!(still().name, "still");
         assert!(profile("mars").is_err_and(|e| e.contains("us, rough, narrow, still")));
     }
 }

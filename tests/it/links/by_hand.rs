@@ -21,7 +21,8 @@ async fn links_are_cut_spoilt_and_healed_while_the_cluster_runs() {
     let whole = show(cluster).expect("is shown");
     let line = |said: &str, from: &str, to: &str| {
         let is_it = |l: &&str| l.split_whitespace().take(2).eq([from, to]);
-        said.lines().find(is_it).map(str::to_owned).unwrap_or_else(|| panic!("{from} {to} is not in {said}"))
+        let found = said.lines().find(is_it);
+        found.unwrap_or_else(|| panic!("{from} {to} is not in {said}")).to_owned()
     };
     let said = link(home, &["cut", "tx", "ny", "--one-way"]).expect("is cut");
     assert!(line(&said, "tx", "ny").contains("cut") && line(&said, "ny", "tx").contains("19 ms"), "{said}");
