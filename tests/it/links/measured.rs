@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use links::fabric::Counts;
@@ -33,10 +35,24 @@ struct Arrived {
     took: Duration,
 }
 
-/// Sends numbered packets of 1,000 bytes from California to Texas, so many in a millisecond.
+/// Sends numbered packets of 1,000 bytes from California to Texas, so many in a millisecond, and no more ahead of what
+/// was received than a socket holds: on a busy machine the kernel would lose some as well.
 fn send(links: &Links, packets: u32, per_ms: u32) -> Arrived {
+    send_ahead(links, packets, per_ms, 40)
+}
+
+/// How many packets the link has let through so far.
+fn let_through(links: &Links) -> u64 {
+    let Counts { sent, lost, overflowed, cut, twice, .. } = counts(links);
+    sent + twice - lost - overflowed - cut
+}
+
+fn send_ahead(links: &Links, packets: u32, per_ms: u32, ahead_max: u64) -> Arrived {
     let (from, to) = (socket(links, 0), socket(links, 1));
     to.set_read_timeout(Some(QUIET)).expect("is set");
+    let (sent_before, through_before) = (counts(links).sent, let_through(links));
+    let received = Arc::new(AtomicU64::new(0));
+    let receives = Arc::clone(&received);
     let began = Instant::now();
     let receiver = std::thread::spawn(move || {
         let mut arrived = Vec::new();
@@ -44,13 +60,21 @@ fn send(links: &Links, packets: u32, per_ms: u32) -> Arrived {
         while to.recv(&mut packet).is_ok() {
             let number = u32::from_be_bytes([packet[0], packet[1], packet[2], packet[3]]);
             arrived.push((number, began.elapsed()));
+            receives.fetch_add(1, Ordering::Relaxed);
         }
         arrived
     });
     let mut sent = BTreeMap::new();
     for number in 0..packets {
         let due = Duration::from_millis(u64::from(number / per_ms));
-        while began.elapsed() < due {
+        let may_go = || {
+            let taken = counts(links).sent - sent_before;
+            let under_way =
+                (let_through(links) - through_before).saturating_sub(received.load(Ordering::Relaxed));
+            u64::from(number) < taken + ahead_max && under_way < ahead_max
+        };
+        while began.elapsed() < due || !may_go() {
+            assert!(began.elapsed() < DEADLINE, "packet {number} of {packets} cannot be sent");
             std::thread::yield_now();
         }
         let mut packet = [0; 1_000];
@@ -128,7 +152,7 @@ fn a_link_does_to_real_packets_what_was_asked_of_it() {
         ..Change::default()
     };
     set(&links, Change { rate_kbit: Some(8_000), ..plain });
-    let narrow = send(&links, 1_000, 4);
+    let narrow = send_ahead(&links, 1_000, 4, u64::MAX / 2);
     let queue = usize::try_from(256 * 1_024 / 1_028_u32).expect("fits");
     assert!(narrow.numbers.len() < 1_000, "the queue is finite");
     assert!(narrow.numbers.len() > queue, "{}", narrow.numbers.len());
