@@ -51,8 +51,8 @@ fn send_ahead(links: &Links, packets: u32, per_ms: u32, ahead_max: u64) -> Arriv
     let (from, to) = (socket(links, 0), socket(links, 1));
     to.set_read_timeout(Some(QUIET)).expect("is set");
     let (sent_before, through_before) = (counts(links).sent, let_through(links));
-    let received = Arc::new(AtomicU64::new(0));
-    let receives = Arc::clone(&received);
+    let so_far = Arc::new(AtomicU64::new(0));
+    let counting = Arc::clone(&so_far);
     let began = Instant::now();
     let receiver = std::thread::spawn(move || {
         let mut arrived = Vec::new();
@@ -60,7 +60,7 @@ fn send_ahead(links: &Links, packets: u32, per_ms: u32, ahead_max: u64) -> Arriv
         while to.recv(&mut packet).is_ok() {
             let number = u32::from_be_bytes([packet[0], packet[1], packet[2], packet[3]]);
             arrived.push((number, began.elapsed()));
-            receives.fetch_add(1, Ordering::Relaxed);
+            counting.fetch_add(1, Ordering::Relaxed);
         }
         arrived
     });
@@ -70,7 +70,7 @@ fn send_ahead(links: &Links, packets: u32, per_ms: u32, ahead_max: u64) -> Arriv
         let may_go = || {
             let taken = counts(links).sent - sent_before;
             let under_way =
-                (let_through(links) - through_before).saturating_sub(received.load(Ordering::Relaxed));
+                (let_through(links) - through_before).saturating_sub(so_far.load(Ordering::Relaxed));
             u64::from(number) < taken + ahead_max && under_way < ahead_max
         };
         while began.elapsed() < due || !may_go() {
