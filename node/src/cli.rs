@@ -140,8 +140,19 @@ enum DevAct {
         domicile dev up                                  CA, NY and TX with 300 patients, until Ctrl-C\n  \
         domicile dev up --detach                         the same in the background\n  \
         domicile dev up --states WA,OR --people 1000     other states, more patients\n  \
+        domicile dev up --wan rough                      with the distances and the losses between states\n  \
         domicile dev up --home /tmp/second               a second cluster beside the first")]
     Up(Up),
+    /// List the sets of links that `up --wan` can put between the regions.
+    Wan,
+    /// Look at the links of a cluster that was started with `up --wan`, cut them, spoil them and heal them.
+    #[command(after_help = dev::link::EXAMPLES)]
+    Link {
+        #[command(subcommand)]
+        act: Option<dev::link::Act>,
+        #[command(flatten)]
+        home: HomeFolder,
+    },
     /// Show what runs, where and how well; the exit code is 1 when something is down.
     Status(HomeFolder),
     /// Stop everything and wait until no process is left. The data stays.
@@ -171,7 +182,7 @@ enum DevAct {
 #[derive(Debug, Clone, Args)]
 pub struct HomeFolder {
     /// Where the cluster lives; `./dev` sets `.domicile` at the root of the repository, and else it is `.domicile` here.
-    #[arg(long, value_name = "DIR", env = "DOMICILE_HOME")]
+    #[arg(long, value_name = "DIR", env = "DOMICILE_HOME", global = true)]
     pub home: Option<PathBuf>,
 }
 
@@ -205,6 +216,14 @@ pub struct Up {
     /// Send OpenTelemetry spans of every request to this collector, such as `http://127.0.0.1:4318/v1/traces`.
     #[arg(long, value_name = "URL")]
     pub traces: Option<String>,
+    /// Put emulated links between the regions and the router, each in a network namespace of its own: `us`, `rough`,
+    /// `narrow` or `still`; `domicile dev wan` says more. They are so from when everything is ready. All chance in them
+    /// comes from `--seed`.
+    #[arg(long, value_name = "PROFILE", value_parser = dev::wan::profile, conflicts_with = "traces")]
+    pub wan: Option<links::Profile>,
+    /// Set on the process that made itself a user namespace.
+    #[arg(long, hide = true)]
+    pub in_user_namespace: bool,
     /// Set by `--detach` on the process that stays.
     #[arg(long, hide = true)]
     pub in_background: bool,
@@ -242,6 +261,8 @@ pub fn run() -> ExitCode {
     let played = match cli.role {
         RoleCommand::Dev { act } => match act {
             DevAct::Up(up) => dev::up::run(&up),
+            DevAct::Wan => dev::wan::list(),
+            DevAct::Link { act, home } => dev::link::run(&home, act.as_ref()),
             DevAct::Status(home) => dev::status::run(&home),
             DevAct::Down(home) => dev::down::run(&home),
             DevAct::Logs { of, follow, postgres, lines, home } => {

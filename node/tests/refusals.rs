@@ -38,7 +38,7 @@ impl Bench {
         }
         let bench = Self { dir, toml: files.node_toml(), region: files.root().to_owned(), plan };
         bench.certify(&home, SystemClock.now(), &sheets::region_identity(&bench.plan.regions[0]));
-        sheets::write(&home, &bench.plan, &rules, None).expect("writes");
+        sheets::write(&home, &bench.plan, &rules, None, sheets::Reach::Loopback).expect("writes");
         for name in ["app.password", "owner.password"] {
             keep::write(&files.keys().join(name), Readers::Owner, b"secret\n").expect("writes");
         }

@@ -6,6 +6,7 @@ mod faults;
 mod histories;
 mod house;
 mod journeys;
+mod links;
 mod operations;
 mod residency;
 mod schemathesis;

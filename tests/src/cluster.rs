@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
-use tokio::sync::{Mutex as Turn, MutexGuard as TurnGuard};
+use tokio::sync::Mutex as Turn;
+pub use tokio::sync::MutexGuard as TurnGuard;
 
 use crate::client::Client;
 use crate::faults::{self, Signal, wait_blocking};

@@ -4,6 +4,7 @@
 //! - [`cluster`] starts and stops clusters; nothing survives the test process, however it ends.
 //! - [`client`] speaks HTTPS, [`postgres`] reads a region's database, [`faults`] kills and pauses processes.
 //! - [`clinic`] does what clinicians do; [`operate`] asks a node what only its own key may ask.
+//! - [`namespaces`] says whether links between network namespaces can be tested here, and steers those of a cluster.
 //! - [`steady`] is a clinic that goes on working and writes down every request that failed.
 //! - [`canaries`] are people whose every field is a marker; [`scan`] finds a marker in any coding.
 //! - [`rust_source`] and [`workspace`] let the house tests read the code they check.
@@ -14,6 +15,7 @@ pub mod client;
 pub mod clinic;
 pub mod cluster;
 pub mod faults;
+pub mod namespaces;
 pub mod operate;
 pub mod postgres;
 pub mod rust_source;

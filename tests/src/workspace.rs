@@ -57,7 +57,7 @@ fn walk(folder: &Path, ends: &str, found: &mut Vec<PathBuf>) {
 }
 
 /// The folders that hold code.
-pub const CODE: &[&str] = &["residency", "storage", "router", "node", "loadtest", "tests"];
+pub const CODE: &[&str] = &["residency", "storage", "router", "node", "loadtest", "deploy", "tests"];
 
 /// Every Rust file of the workspace, but for the walls, which are made not to compile.
 pub fn sources() -> Vec<Source> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use futures::future::try_join_all;
 use jiff::tz::TimeZone;
+use links::Profile;
 use residency_control::system::{SystemClock, SystemEntropy};
 use residency_policy::Clock as _;
 use tokio::sync::watch;
@@ -22,8 +23,9 @@ use super::logs::tail;
 use super::plan::{Plan, PlannedRegion};
 use super::postgres::{self, Postgres, Server};
 use super::rulebook::Rulebook;
-use super::supervise::{Condition, Kept, Nursery, Program, StopWith};
+use super::supervise::{Condition, Kept, Program, StopWith};
 use super::visit::Visitor;
+use super::wan::Nurseries;
 use super::{calendars, clinicians, credentials, govern, inspect, provision, sheets, stale_lock, supervise};
 use crate::tell;
 
@@ -51,7 +53,7 @@ pub struct Started {
 pub struct Keeper {
     home: Home,
     plan: Plan,
-    nursery: Nursery,
+    nurseries: Nurseries,
     databases: Vec<Kept>,
     nodes: Vec<Kept>,
     router: Option<Kept>,
@@ -60,17 +62,22 @@ pub struct Keeper {
 
 impl Keeper {
     /// Keeps nothing yet.
-    pub fn open(home: Home, plan: Plan) -> Result<Self> {
-        let nursery = Nursery::open()?;
-        Ok(Self { home, plan, nursery, databases: Vec::new(), nodes: Vec::new(), router: None, scribe: None })
+    pub fn open(home: Home, plan: Plan, profile: Option<Profile>) -> Result<Self> {
+        let nurseries = Nurseries::open(&home, &plan, profile)?;
+        Ok(Self { home, plan, nurseries, databases: Vec::new(), nodes: Vec::new(), router: None, scribe: None })
     }
 
-    fn keep(&self, program: Program) -> Result<Kept> {
+    fn keep(&self, side: usize, program: Program) -> Result<Kept> {
         if std::fs::metadata(&program.log).is_ok_and(|m| m.len() > LOG_BYTES_MAX) {
             std::fs::rename(&program.log, program.log.with_extension("log.1"))
                 .with_context(|| format!("cannot put {} aside", program.log.display()))?;
         }
-        Ok(supervise::keep(&self.nursery, program, tell::aside))
+        Ok(supervise::keep(self.nurseries.of(side), program, tell::aside))
+    }
+
+    /// Makes the links between the sides as they were asked for.
+    pub fn be_as_asked(&self) {
+        self.nurseries.be_as_asked();
     }
 
     /// Whether any process was started.
@@ -191,7 +198,7 @@ pub async fn start(
     let postgres = Postgres::find()?;
     let rules = Rulebook::open_or_create(home)?;
     let leaves = lay_out(home, plan, clock)?;
-    sheets::write(home, plan, &rules, collector)?;
+    sheets::write(home, plan, &rules, collector, keeper.nurseries.reach())?;
 
     let servers: Vec<Server> =
         plan.regions.iter().map(|planned| postgres.place(home, plan.cluster, planned)).collect();
@@ -201,10 +208,10 @@ pub async fn start(
         tell::line(&format!("making {}", count(missing.len(), "database", "databases")));
         postgres.create(&missing)?;
     }
-    for ((planned, server), leaf) in plan.regions.iter().zip(&servers).zip(&leaves) {
+    for (side, ((planned, server), leaf)) in plan.regions.iter().zip(&servers).zip(&leaves).enumerate() {
         postgres.configure(server, &std::fs::read(&leaf.certificate)?, &std::fs::read(&leaf.key)?)?;
         stale_lock::clear(server).await?;
-        keeper.databases.push(keeper.keep(postgres.program(home, planned, server))?);
+        keeper.databases.push(keeper.keep(side, postgres.program(home, planned, server))?);
     }
     try_join_all(plan.regions.iter().zip(&servers).zip(&keeper.databases).map(
         async |((planned, server), kept)| {
@@ -216,10 +223,10 @@ pub async fn start(
     .await?;
 
     let own = std::env::current_exe().context("this program does not know where it lies")?;
-    for planned in &plan.regions {
-        keeper.nodes.push(keeper.keep(node_program(home, planned, &own))?);
+    for (side, planned) in plan.regions.iter().enumerate() {
+        keeper.nodes.push(keeper.keep(side, node_program(home, planned, &own))?);
     }
-    keeper.router = Some(keeper.keep(router_process(home, &router_program))?);
+    keeper.router = Some(keeper.keep(plan.regions.len(), router_process(home, &router_program))?);
 
     // Kept before they are put anywhere: a key that is known to the cluster and to nobody else is lost.
     let states: Vec<_> = plan.regions.iter().map(|r| r.region.0).collect();

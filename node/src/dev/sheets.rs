@@ -1,6 +1,7 @@
 //! Writes the configuration files of a development cluster's nodes and router.
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -21,16 +22,44 @@ pub fn router_identity(plan: &Plan) -> String {
     format!("spiffe://domicile/router/{ingress}/node/{}", plan.router.node)
 }
 
+/// How members of the control plane reach one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// On one machine, without anything between them.
+    Loopback,
+    /// Each from a network namespace of its own, over emulated links.
+    Links,
+}
+
+impl Reach {
+    /// Where a side's peer listener is, and what others call it.
+    fn peer(self, side: usize) -> (Ipv4Addr, String) {
+        match self {
+            Self::Loopback => (Ipv4Addr::LOCALHOST, "localhost".to_owned()),
+            Self::Links => (links::address(side), links::address(side).to_string()),
+        }
+    }
+
+    fn timings(self) -> &'static str {
+        match self {
+            // Short elections, because everything is on one machine.
+            Self::Loopback => "heartbeat_ms = 150\nelection_ms_min = 500\nelection_ms_max = 1000\n",
+            // A lost packet costs TCP 200 ms and a round trip, and no election.
+            Self::Links => "heartbeat_ms = 250\nelection_ms_min = 1500\nelection_ms_max = 3000\n",
+        }
+    }
+}
+
 /// Writes every file.
-pub fn write(home: &Home, plan: &Plan, rules: &Rulebook, collector: Option<&str>) -> Result<()> {
+pub fn write(home: &Home, plan: &Plan, rules: &Rulebook, collector: Option<&str>, reach: Reach) -> Result<()> {
     let traces = collector.map_or_else(String::new, |url| {
         format!("\n[traces]\nendpoint = {}\nper_mille = 1000\n", toml::Value::String(url.to_owned()))
     });
     for (i, planned) in plan.regions.iter().enumerate() {
-        let text = node_toml(home, plan, planned, i == 0, rules)? + &traces;
+        let text = node_toml(home, plan, i, rules, reach)? + &traces;
         keep::write(&home.region(planned.region).node_toml(), Readers::Owner, text.as_bytes())?;
     }
-    let text = router_toml(home, plan, rules)? + &traces;
+    let text = router_toml(home, plan, rules, reach)? + &traces;
     keep::write(&home.router_toml(), Readers::Owner, text.as_bytes())
 }
 
@@ -39,23 +68,17 @@ fn quoted(path: &Path) -> Result<String> {
     Ok(toml::Value::String(text.to_owned()).to_string())
 }
 
-/// Written for one node: short elections, because everything is on one machine.
-const TIMINGS: &str = "heartbeat_ms = 150\nelection_ms_min = 500\nelection_ms_max = 1000\n";
-
-fn node_toml(
-    home: &Home,
-    plan: &Plan,
-    planned: &PlannedRegion,
-    founds: bool,
-    rules: &Rulebook,
-) -> Result<String> {
-    let PlannedRegion { region, node, public, peer, postgres, .. } = planned;
+fn node_toml(home: &Home, plan: &Plan, side: usize, rules: &Rulebook, reach: Reach) -> Result<String> {
+    let PlannedRegion { region, node, public, peer, postgres, .. } = &plan.regions[side];
+    // Exactly one makes the cluster.
+    let founds = side == 0;
+    let (own, at) = reach.peer(side);
     let ca = quoted(&home.ca_cert())?;
     let mut text = format!(
         "# Written by `domicile dev` at each start.\n\
          [region]\njurisdiction = \"{region}\"\ncluster = \"{}\"\nnode = {node}\n\n\
-         [listen]\npublic = \"127.0.0.1:{public}\"\npeer = \"127.0.0.1:{peer}\"\n\
-         advertise_public = \"localhost:{public}\"\nadvertise_peer = \"localhost:{peer}\"\n\n\
+         [listen]\npublic = \"127.0.0.1:{public}\"\npeer = \"{own}:{peer}\"\n\
+         advertise_public = \"localhost:{public}\"\nadvertise_peer = \"{at}:{peer}\"\n\n\
          [tls]\ncertificate = \"tls/public.pem\"\nkey = \"tls/public.key\"\n\n\
          [peer]\nca = {ca}\ncertificate = \"tls/peer.pem\"\nkey = \"tls/peer.key\"\n\n\
          [database]\nhost = \"127.0.0.1\"\nport = {postgres}\nname = \"domicile\"\nuser = \"domicile_app\"\n\
@@ -69,26 +92,27 @@ fn node_toml(
         quoted(&rules.file)?,
         quoted(&rules.verify_key)?,
     );
-    let mut member = |id: String, port: u16, votes: bool| {
+    let mut member = |id: String, side: usize, port: u16, votes: bool| {
+        let (_, at) = reach.peer(side);
         // Writing to a String cannot fail.
-        let _ =
-            write!(text, "\n[[control.members]]\nid = \"{id}\"\nat = \"localhost:{port}\"\nvotes = {votes}\n");
+        let _ = write!(text, "\n[[control.members]]\nid = \"{id}\"\nat = \"{at}:{port}\"\nvotes = {votes}\n");
     };
-    for other in &plan.regions {
-        member(region_identity(other), other.peer, other.voter);
+    for (side, other) in plan.regions.iter().enumerate() {
+        member(region_identity(other), side, other.peer, other.voter);
     }
-    member(router_identity(plan), plan.router.peer, false);
-    let _ = write!(text, "\n[control.timings]\n{TIMINGS}");
+    member(router_identity(plan), plan.regions.len(), plan.router.peer, false);
+    let _ = write!(text, "\n[control.timings]\n{}", reach.timings());
     Ok(text)
 }
 
-fn router_toml(home: &Home, plan: &Plan, rules: &Rulebook) -> Result<String> {
+fn router_toml(home: &Home, plan: &Plan, rules: &Rulebook, reach: Reach) -> Result<String> {
     let router = &plan.router;
+    let (own, _) = reach.peer(plan.regions.len());
     let mut text = format!(
         "# Written by `domicile dev` at each start.\n\
          listen = \"127.0.0.1:{}\"\ningress = \"{}\"\n\n\
          [tls]\ncert = \"tls/public.pem\"\nkey = \"tls/public.key\"\n\n\
-         [peer]\nlisten = \"127.0.0.1:{}\"\nca = {}\ncert = \"tls/peer.pem\"\nkey = \"tls/peer.key\"\n\n\
+         [peer]\nlisten = \"{own}:{}\"\nca = {}\ncert = \"tls/peer.pem\"\nkey = \"tls/peer.key\"\n\n\
          [rules]\nfile = {}\nverify_key = {}\n\n\
          [control]\nid = {}\ndir = \"control\"\n",
         router.public,
@@ -99,14 +123,12 @@ fn router_toml(home: &Home, plan: &Plan, rules: &Rulebook) -> Result<String> {
         quoted(&rules.verify_key)?,
         router.node,
     );
-    for planned in &plan.regions {
+    for (side, planned) in plan.regions.iter().enumerate() {
         let PlannedRegion { region, node, peer, .. } = planned;
-        let _ = write!(
-            text,
-            "\n[[control.peers]]\nid = {node}\nregion = \"{region}\"\nat = \"localhost:{peer}\"\n"
-        );
+        let (_, at) = reach.peer(side);
+        let _ = write!(text, "\n[[control.peers]]\nid = {node}\nregion = \"{region}\"\nat = \"{at}:{peer}\"\n");
     }
-    let _ = write!(text, "\n[control.timings]\n{TIMINGS}");
+    let _ = write!(text, "\n[control.timings]\n{}", reach.timings());
     Ok(text)
 }
 
@@ -120,6 +142,11 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_a_node_and_a_router_accept() {
+        accepted(Reach::Loopback);
+        accepted(Reach::Links);
+    }
+
+    fn accepted(reach: Reach) {
         let dir = tempfile::tempdir().expect("a folder");
         // A folder that needs quoting.
         let home = Home::at(Some(&dir.path().join("a \"b\" c"))).expect("a home");
@@ -129,8 +156,9 @@ mod tests {
             keep::folder(home.region(planned.region).root(), Readers::All).expect("makes");
         }
         keep::folder(&home.router(), Readers::Owner).expect("makes");
-        write(&home, &plan, &rules, Some("http://127.0.0.1:4318/v1/traces")).expect("writes");
+        write(&home, &plan, &rules, Some("http://127.0.0.1:4318/v1/traces"), reach).expect("writes");
         let mut founders = 0;
+        let mut doors = std::collections::BTreeSet::new();
         for planned in &plan.regions {
             let config = Config::load(&home.region(planned.region).node_toml()).expect("is accepted");
             assert_eq!(config.region.region(), planned.region);
@@ -138,8 +166,11 @@ mod tests {
             assert_eq!(config.rules.file, rules.file);
             assert_eq!(config.traces.per_mille, 1000);
             founders += usize::from(config.control.found);
+            assert_eq!(config.listen.peer.ip().to_string() == "127.0.0.1", reach == Reach::Loopback);
+            doors.insert(config.listen.peer.ip());
         }
         assert_eq!(founders, 1, "exactly one node makes the cluster");
+        assert_eq!(doors.len(), if reach == Reach::Links { 3 } else { 1 });
         let router = router::config::Config::read(&home.router_toml()).expect("is accepted");
         assert_eq!(router.peers.len(), 3);
         assert_eq!(router.listen.port(), plan.router.public);

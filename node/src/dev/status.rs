@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use futures::future::join_all;
+use links::steer;
 
 use super::cluster_json::{Cluster, RegionEntry, is_ours};
 use super::layout::Home;
@@ -78,6 +79,10 @@ async fn show(home: &Home) -> Result<ExitCode> {
     }
     let phase = hold::phase(home).map(|phase| format!("{phase:?}").to_lowercase()).unwrap_or_default();
     tell::line(&format!("supervisor {supervisor} ({phase}), home {}", home.root().display()));
+    if let Ok(Ok(links)) = steer::order(home.root(), &steer::Order::Show {}) {
+        let cut = links.iter().filter(|link| link.shape.cut).count();
+        tell::line(&format!("emulated links, {cut} of {} cut: `./dev link` shows them", links.len()));
+    }
     let all_well = rows.iter().all(|row| row.why_not.is_none());
     Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

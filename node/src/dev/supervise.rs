@@ -15,6 +15,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use links::Namespace;
 use rustix::process::{Pid, Signal};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
@@ -97,10 +98,24 @@ pub struct Nursery {
 impl Nursery {
     /// Starts the thread. It ends with the process and not before.
     pub fn open() -> Result<Self> {
+        Self::open_after(|| Ok(()))
+    }
+
+    /// The same in a network namespace: whom it forks is inside.
+    pub fn open_in(namespace: &Namespace) -> Result<Self> {
+        let namespace = namespace.share()?;
+        Self::open_after(move || namespace.enter())
+    }
+
+    fn open_after(prepare: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> Result<Self> {
+        let (prepared, ready) = mpsc::channel();
         let (orders, todo) = mpsc::channel::<(Command, oneshot::Sender<std::io::Result<Child>>)>();
         std::thread::Builder::new()
             .name("nursery".into())
             .spawn(move || {
+                if prepared.send(prepare()).is_err() {
+                    return;
+                }
                 for (mut command, reply) in todo {
                     // Whoever asked has gone only when the whole supervisor is ending.
                     let _ = reply.send(command.spawn());
@@ -111,6 +126,7 @@ impl Nursery {
                 }
             })
             .context("cannot start the thread that starts processes")?;
+        ready.recv().context("the thread that starts processes is gone")??;
         Ok(Self { orders })
     }
 

@@ -21,7 +21,7 @@ use super::layout::Home;
 use super::plan::{self, Plan, Wish};
 use super::run::{Keeper, Started};
 use super::visit::Visitor;
-use super::{admit, banner, down, keep, people, run, supervise};
+use super::{admit, banner, down, keep, people, run, supervise, wan};
 use crate::cli::Up;
 use crate::exit::{Cause, Stop};
 use crate::{lifecycle, tell};
@@ -32,6 +32,9 @@ const DETACH_POLL: Duration = Duration::from_millis(100);
 pub fn run(up: &Up) -> Result<ExitCode, Stop> {
     let home = Home::at(up.home.home.as_deref()).map_err(|e| stop(&e, "give another `--home`"))?;
     admit::may_start(&home).map_err(|e| stop(&e, "give a new or an empty folder with `--home`"))?;
+    if up.wan.is_some() {
+        wan::may(up.in_user_namespace)?;
+    }
     start(up, &home)
 }
 
@@ -94,6 +97,7 @@ fn join(up: &Up, home: &Home, supervisor: u32) -> Result<ExitCode, Stop> {
                 return Err(Stop::new(Cause::Other, what, "run `./dev up` again"));
             }
             Some(Phase::Ready) => {
+                wan::fits(home, up.wan)?;
                 tell::line(&format!("a cluster runs in {root} already (supervisor {supervisor})\n"));
                 if let Some(cluster) = Cluster::read(home).map_err(read)? {
                     tell::line(&banner::endpoints(&cluster));
@@ -137,7 +141,7 @@ async fn supervise(up: &Up, home: &Home) -> Result<(), Stop> {
     let mut interrupt = Interrupt::listen().map_err(|e| unstarted(&e))?;
     let (clock, entropy) = (SystemClock, Arc::new(SystemEntropy::new()));
     let plan = plan::settle(home, &wish(up), &*entropy).map_err(|e| contradicts(&e))?;
-    let mut keeper = Keeper::open(home.clone(), plan.clone()).map_err(|e| unstarted(&e))?;
+    let mut keeper = Keeper::open(home.clone(), plan.clone(), up.wan).map_err(|e| unstarted(&e))?;
 
     let outcome = tokio::select! {
         outcome = bring_up(up, home, &plan, &mut keeper, clock, &entropy, began) => outcome,
@@ -207,6 +211,7 @@ async fn bring_up(
     // In the background this goes to a log, where no key may be; the parent shows them.
     tell::line(&banner::credentials(&cluster, home, new_credentials && !up.in_background));
     tell::line(&banner::what_next(&cluster, home, up.in_background));
+    keeper.be_as_asked();
     hold::tell_phase(home, &Phase::Ready)?;
     Ok(Reached::Ready)
 }

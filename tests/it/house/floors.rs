@@ -26,8 +26,11 @@ const FLOORS: &[(&str, &[&str])] = &[
             "node-clinical",
             "router",
             "loadtest-people",
+            "links",
         ],
     ),
+    // For clusters on one machine: it knows packets and no patient.
+    ("links", &[]),
     ("loadtest-people", &["residency-policy"]),
     // Its scenarios speak HTTPS; its benchmarks of a library link that library.
     ("loadtest", &["residency-policy", "residency-control", "router", "loadtest-people"]),
@@ -37,6 +40,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "tests",
         &[
             "disks",
+            "links",
             "residency-policy",
             "residency-control",
             "storage",
@@ -58,6 +62,8 @@ const IN_TESTS: &[&str] = &["loadtest-people", "disks"];
 const WRAPPERS: &[(&str, &[&str])] = &[
     ("openraft", &["residency-control"]),
     ("redb", &["residency-control", "storage-keys"]),
+    ("tun-rs", &["links"]),
+    ("nix", &["links"]),
     ("aws-", &["storage-keys-aws"]),
     ("tokio-postgres", &["storage", "storage-keys", "node-clinical", "node", "tests"]),
     ("deadpool-postgres", &["storage", "storage-keys"]),
@@ -88,8 +94,11 @@ const CLOSURES: &[(&str, &[&str])] = &[
             "refinery",
             "aws-sdk-kms",
             "loadtest-people",
+            "links",
         ],
     ),
+    // For clusters on one machine: it knows packets and no patient.
+    ("links", &[]),
     ("loadtest-people", &["storage", "residency-control", "tokio", "hyper"]),
 ];
 
