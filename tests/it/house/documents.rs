@@ -47,7 +47,7 @@ fn every_file_that_a_document_names_is_there() {
     // Programs send people to runbooks.
     for source in sources() {
         let named = source.text.split(|c: char| c.is_whitespace() || "\"'`()".contains(c));
-        let named = named.filter(|word| word.starts_with("deploy/") && word.ends_with(".md"));
+        let named = named.filter(|word| word.starts_with("deploy/") && Path::new(word).extension() == Some("md".as_ref()));
         gone.extend(named.filter(|word| !root().join(word).exists()).map(ToOwned::to_owned));
     }
     assert_eq!(gone, Vec::<String>::new());
@@ -82,7 +82,7 @@ fn unknown(words: &[String]) -> bool {
 #[test]
 fn every_command_that_a_document_shows_is_one() {
     let shown: BTreeSet<Vec<String>> = documents().iter().flat_map(|(_, text)| commands(text)).collect();
-    assert!(shown.contains(&["cluster", "status"].map(ToOwned::to_owned).to_vec()), "{shown:?}");
+    assert!(shown.contains(&["cluster", "status"].map(ToOwned::to_owned).as_slice()), "{shown:?}");
     let wrong: Vec<_> = shown.iter().filter(|words| unknown(words)).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     assert!(unknown(&["cluster".to_owned(), "gone".to_owned()]), "the control");
