@@ -339,7 +339,10 @@ fn checked(file: File, folder: &Path) -> Result<Config, Wrong> {
         hold: match timeouts.hold_ms {
             held if held <= timeouts.answer_ms => Duration::from_millis(held),
             _ => {
-                return Err(("timeouts.hold_ms", "must not be longer than timeouts.answer_ms; 0 holds nothing"));
+                return Err((
+                    "timeouts.hold_ms",
+                    "must not be longer than timeouts.answer_ms; 0 holds nothing",
+                ));
             }
         },
         view_age_max: ms("control.view_age_max_ms", control.view_age_max_ms)?,
