@@ -192,6 +192,7 @@ pub async fn lock(tx: &RegionTx, patient: PatientId, id: AppointmentId) -> Resul
 }
 
 /// What is under an id.
+#[expect(clippy::large_enum_variant, reason = "made once in a request, and taken apart at once")]
 pub enum Under {
     /// There is no such patient.
     NoPatient,
