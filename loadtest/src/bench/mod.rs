@@ -8,19 +8,23 @@
 //! with the same client, and [`report`] prints spread and paired ratios instead of one lucky number.
 
 pub(crate) mod authority;
+mod booking;
 pub mod class;
 mod clinic;
 mod control;
 pub mod cpu;
 pub mod directory;
 pub mod drive;
+mod failover;
 mod header_blocks;
+mod helper;
 pub mod member;
 mod memory;
 pub mod options;
 pub mod peers;
 mod read;
 pub mod report;
+pub mod router;
 pub mod running;
 mod search;
 pub mod series;
@@ -47,8 +51,18 @@ pub struct Bench {
 }
 
 /// All of them, in the order in which they run.
-pub const ALL: &[Bench] =
-    &[read::BENCH, write::BENCH, search::BENCH, directory::BENCH, snapshots::BENCH, control::BENCH, memory::BENCH];
+pub const ALL: &[Bench] = &[
+    router::BENCH,
+    read::BENCH,
+    write::BENCH,
+    search::BENCH,
+    directory::BENCH,
+    snapshots::BENCH,
+    control::BENCH,
+    booking::BENCH,
+    failover::BENCH,
+    memory::BENCH,
+];
 
 /// Runs what was asked for. False when a goal was missed.
 pub fn run(ask: &Ask) -> anyhow::Result<bool> {

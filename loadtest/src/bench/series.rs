@@ -139,6 +139,19 @@ impl Series {
         Spread::of(pairs.filter_map(|(ours, theirs)| Some(ours.get(figure)? / theirs.get(figure)?)).collect())
     }
 
+    /// What `subject` adds to the figure of `bare`, divided by what `peer` adds to it in the same round.
+    pub fn added(&self, subject: &str, peer: &str, bare: &str, figure: &str) -> Option<Spread> {
+        let rounds = self.of(subject).iter().zip(self.of(peer)).zip(self.of(bare));
+        Spread::of(
+            rounds
+                .filter_map(|((ours, theirs), bare)| {
+                    let bare = bare.get(figure)?;
+                    Some((ours.get(figure)? - bare) / (theirs.get(figure)? - bare))
+                })
+                .collect(),
+        )
+    }
+
     /// [`Series::ratio`] between two figures, for contenders whose figures have different names.
     pub fn ratio_of(&self, subject: (&str, &str), peer: (&str, &str)) -> Option<Spread> {
         let pairs = self.of(subject.0).iter().zip(self.of(peer.0));
@@ -172,6 +185,15 @@ mod tests {
         assert_eq!(series.spread("a", CPU), None);
         let ratio = series.ratio("a", "b", RATE).expect("pairs");
         assert_eq!((ratio.min, ratio.max), (3.0 / 4.0, 6.0 / 5.0));
+    }
+
+    #[test]
+    fn what_is_added_is_compared_within_a_round() {
+        let contender =
+            |name: &'static str, p50: f64| Contender::new(name, move |_| Ok(Sample::new().with(P50, p50)));
+        let turns = vec![contender("direct", 50.0), contender("peer", 110.0), contender("ours", 95.0)];
+        let series = alternate(&PLAN, turns).expect("runs");
+        assert_eq!(series.added("ours", "peer", "direct", P50).map(|s| s.median), Some(0.75));
     }
 
     #[test]
