@@ -15,10 +15,10 @@ use super::super::Options;
 use super::super::authority::Authority;
 use super::super::cpu::Meter;
 use super::super::drive::{Driven, Driver};
-use super::super::helper::Helper;
 use super::super::member::{self, Ask};
 use super::super::peers;
 use super::super::series::Sample;
+use super::super::spawn::Spawned;
 use super::PATIENCE;
 
 const PLACES: [&str; 3] = ["us-tx", "us-ca", "us-ny"];
@@ -28,7 +28,7 @@ const ORGANISATIONS: u8 = 255;
 /// Three members, one of them here.
 pub(super) struct InProcess {
     control: Control,
-    others: Vec<Helper>,
+    others: Vec<Spawned>,
 }
 
 impl InProcess {
@@ -60,7 +60,7 @@ impl InProcess {
     }
 
     pub(super) fn pids(&self) -> Vec<u32> {
-        self.others.iter().map(Helper::pid).collect()
+        self.others.iter().map(Spawned::pid).collect()
     }
 
     pub(super) fn writes(&self, driver: &Driver, load: usize, turn: Duration) -> anyhow::Result<Sample> {
@@ -108,14 +108,14 @@ impl InProcess {
     }
 }
 
-fn other(options: &Options, ask: &Ask) -> anyhow::Result<Helper> {
+fn other(options: &Options, ask: &Ask) -> anyhow::Result<Spawned> {
     let program = std::env::current_exe().context("this program")?;
     let mut command = options.class.command(program);
     command.arg("member").arg("--home").arg(&ask.home).arg("--id").arg(ask.id.to_string());
     for (id, port) in &ask.members {
         command.arg("--member").arg(format!("{id}={port}"));
     }
-    Ok(Helper::start(&mut command)?.0)
+    Ok(Spawned::start(&mut command)?.0)
 }
 
 fn id(number: usize) -> OrgId {

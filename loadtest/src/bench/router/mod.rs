@@ -17,9 +17,9 @@ use http::{Method, StatusCode};
 use super::authority::Authority;
 use super::class::{Core, Held, OutOfTheWay};
 use super::drive::Driver;
-use super::helper::Helper;
 use super::peers::{self, Pem};
 use super::series::{self, Contender, Series, alternate};
+use super::spawn::Spawned;
 use super::{Bench, Goal, Options, Report, Table, directory};
 use crate::client::{self, Address, Client};
 use handshakes::Handshakes;
@@ -48,7 +48,7 @@ struct Arena {
     nginx: Proxy,
     public: Pem,
     /// Ends after those in front of it.
-    behind: Helper,
+    behind: Spawned,
     folder: PathBuf,
 }
 
@@ -71,7 +71,7 @@ impl Arena {
         {
             command.args([name, &value.to_string()]);
         }
-        let (behind, said) = Helper::start(&mut command)?;
+        let (behind, said) = Spawned::start(&mut command)?;
         let home: Ready = serde_json::from_str(&said).context("what the home says")?;
 
         let place = |name: &str| options.folder(&format!("router/{name}"));
@@ -121,7 +121,7 @@ fn run(options: &Options) -> anyhow::Result<Report> {
     arena.until_ready(&driver, patients)?;
     let wrk = Wrk::new(&arena.folder, &arena.home.api_key, patients)?;
     let held = Held::new(options.class, &arena.processes());
-    let (wrk, arena_) = (&wrk, &arena);
+    let wrk = &wrk;
     let load = |name, proxy: &'_ Proxy, connections| {
         let at = proxy.at();
         Contender::new(name, move |turn| wrk.turn(options, at, connections, turn))
@@ -129,10 +129,10 @@ fn run(options: &Options) -> anyhow::Result<Report> {
     let many = alternate(
         &options.plan,
         vec![
-            load(HAPROXY, &arena_.haproxy, CONNECTIONS),
-            load(OURS, &arena_.ours, CONNECTIONS),
-            load(NGINX, &arena_.nginx, CONNECTIONS),
-            load(LOGGING, &arena_.logging, CONNECTIONS),
+            load(HAPROXY, &arena.haproxy, CONNECTIONS),
+            load(OURS, &arena.ours, CONNECTIONS),
+            load(NGINX, &arena.nginx, CONNECTIONS),
+            load(LOGGING, &arena.logging, CONNECTIONS),
         ],
     )?;
     let direct = (arena.home.open, arena.behind.pid());
@@ -140,9 +140,9 @@ fn run(options: &Options) -> anyhow::Result<Report> {
         &options.plan,
         vec![
             Contender::new(DIRECT, move |turn| wrk.turn(options, direct, 1, turn)),
-            load(NGINX, &arena_.nginx, 1),
-            load(OURS, &arena_.ours, 1),
-            load(HAPROXY, &arena_.haproxy, 1),
+            load(NGINX, &arena.nginx, 1),
+            load(OURS, &arena.ours, 1),
+            load(HAPROXY, &arena.haproxy, 1),
         ],
     )?;
     let callers = Handshakes::new(&arena.public.ca)?;
@@ -153,7 +153,7 @@ fn run(options: &Options) -> anyhow::Result<Report> {
     };
     let greeted = alternate(
         &options.plan,
-        vec![greet(NGINX, &arena_.nginx), greet(OURS, &arena_.ours), greet(HAPROXY, &arena_.haproxy)],
+        vec![greet(NGINX, &arena.nginx), greet(OURS, &arena.ours), greet(HAPROXY, &arena.haproxy)],
     )?;
     drop(held);
     Ok(told(&many, &one, &greeted, patients))

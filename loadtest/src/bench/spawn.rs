@@ -5,23 +5,24 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
-/// A running helper.
-pub(super) struct Helper {
+/// A running one.
+pub(super) struct Spawned {
     child: Child,
     input: Option<ChildStdin>,
 }
 
-impl Helper {
+impl Spawned {
     /// Starts it, and waits for the one line that it says when it is ready.
     pub(super) fn start(command: &mut Command) -> anyhow::Result<(Self, String)> {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("a helper")?;
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = child.context("another process of this program")?;
         let input = child.stdin.take();
         let output = child.stdout.take();
-        let helper = Self { child, input };
+        let spawned = Self { child, input };
         let mut said = String::new();
-        BufReader::new(output.context("a helper's output")?).read_line(&mut said)?;
-        ensure!(said.ends_with('\n'), "a helper did not start; what it said is above");
-        Ok((helper, said.trim_end().to_owned()))
+        BufReader::new(output.context("the output of another process")?).read_line(&mut said)?;
+        ensure!(said.ends_with('\n'), "another process of this program did not start; what it said is above");
+        Ok((spawned, said.trim_end().to_owned()))
     }
 
     /// Its process.
@@ -30,7 +31,7 @@ impl Helper {
     }
 }
 
-impl Drop for Helper {
+impl Drop for Spawned {
     fn drop(&mut self) {
         drop(self.input.take());
         let _ = self.child.wait();
