@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use rand::Rng as _;
+use residency_control::system::SystemEntropy;
+use residency_policy::Entropy as _;
 use serde_json::Value;
 
 use super::Options;
@@ -286,10 +287,8 @@ pub(super) async fn list(client: &Client, home: &str, most: usize) -> anyhow::Re
 }
 
 /// Two runs against one cluster must not meet, so no seed will do.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "idempotency keys of a benchmark, unlike those of the run before"
-)]
 pub(super) fn another_run() -> u128 {
-    rand::rng().random()
+    let mut bytes = [0; 16];
+    SystemEntropy::new().fill(&mut bytes);
+    u128::from_be_bytes(bytes)
 }
