@@ -35,6 +35,9 @@ enum Act {
     /// Runs a bare member of the control plane until its input ends. Benchmarks start some.
     #[command(hide = true)]
     Member(bench::member::Ask),
+    /// Runs what stands behind a router until its input ends. The benchmark of the router starts one.
+    #[command(hide = true)]
+    Home(bench::router::home::Ask),
 }
 
 /// Runs the program: 0 when all promises held, 1 when one did not, 2 when it could not be found out.
@@ -46,6 +49,7 @@ pub fn run() -> ExitCode {
         Act::Simulate(ask) => simulate::run(&ask),
         Act::Bench(ask) => bench::run(&ask),
         Act::Member(ask) => bench::member::run(&ask),
+        Act::Home(ask) => bench::router::home::run(&ask),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,11 +1,12 @@
 //! A throw-away certificate authority for what a benchmark starts.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, SanType,
 };
 
@@ -20,6 +21,8 @@ impl Authority {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // With the name that a certificate has by default, OpenSSL takes what it signs for self-signed.
+        params.distinguished_name.push(DnType::CommonName, "benchmark authority");
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         Ok(Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate()?)? })
     }
@@ -40,6 +43,8 @@ impl Authority {
         fs::write(&pem.ca, self.issuer.pem())?;
         fs::write(&pem.cert, leaf.pem())?;
         fs::write(&pem.key, key.serialize_pem())?;
+        // A router refuses a key that others may read.
+        fs::set_permissions(&pem.key, fs::Permissions::from_mode(0o600))?;
         Ok(pem)
     }
 }

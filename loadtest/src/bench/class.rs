@@ -9,6 +9,72 @@ use std::process::{Command, Stdio};
 
 use super::cpu;
 
+/// Where a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Core {
+    /// Wherever the kernel likes.
+    Any,
+    /// On a core that what is measured has for itself.
+    Measured,
+    /// On the other core, with everything that is not measured.
+    Rest,
+}
+
+impl Core {
+    /// The number of the core, if it is a certain one. On a machine with one core it never is.
+    fn number(self) -> Option<usize> {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+        let [measured, rest, ..] = cores(list.trim())[..] else { return None };
+        match self {
+            Self::Any => None,
+            Self::Measured => Some(measured),
+            Self::Rest => Some(rest),
+        }
+    }
+}
+
+/// The cores in a list such as `0-1,4`.
+fn cores(list: &str) -> Vec<usize> {
+    let range = |part: &str| {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        Some(from.parse::<usize>().ok()?..=to.parse().ok()?)
+    };
+    list.split(',').filter_map(range).flatten().collect()
+}
+
+/// This process, with threads that it starts meanwhile, stays off the core of what is measured as long as this lives.
+#[derive(Debug)]
+pub struct OutOfTheWay(Option<String>);
+
+impl OutOfTheWay {
+    /// Moves this process to the core of the rest.
+    pub fn go() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let before = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        let before = before.map(|list| list.trim().to_owned());
+        if let Some(core) = Core::Rest.number() {
+            keep_on(&core.to_string());
+        }
+        Self(before)
+    }
+}
+
+impl Drop for OutOfTheWay {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            keep_on(before);
+        }
+    }
+}
+
+fn keep_on(list: &str) {
+    let mut command = Command::new("taskset");
+    command.args(["--all-tasks", "--cpu-list", "--pid", list, &std::process::id().to_string()]);
+    // Where it is not allowed, figures are less steady and nothing else.
+    let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+}
+
 /// How the kernel schedules what is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -32,14 +98,22 @@ impl Class {
 
     /// A command whose process, and whatever it starts, is in this class.
     pub fn command(self, program: impl AsRef<Path>) -> Command {
-        match self {
-            Self::Ordinary => Command::new(program.as_ref()),
-            Self::RealTime => {
-                let mut command = Command::new("chrt");
-                command.args(["-r", "1"]).arg(program.as_ref());
-                command
-            }
+        self.command_on(Core::Any, program)
+    }
+
+    /// The same on this core.
+    pub fn command_on(self, core: Core, program: impl AsRef<Path>) -> Command {
+        let mut words: Vec<String> = Vec::new();
+        if let Some(core) = core.number() {
+            words.extend(["taskset".to_owned(), "--cpu-list".to_owned(), core.to_string()]);
         }
+        if self == Self::RealTime {
+            words.extend(["chrt", "-r", "1"].map(str::to_owned));
+        }
+        let Some((first, rest)) = words.split_first() else { return Command::new(program.as_ref()) };
+        let mut command = Command::new(first);
+        command.args(rest).arg(program.as_ref());
+        command
     }
 
     /// Puts running processes, what they started and all their threads into this class. What they start later
@@ -89,5 +163,28 @@ impl Drop for Held {
         if self.class == Class::RealTime {
             Class::Ordinary.put(&self.roots);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_cores_is_read() {
+        assert_eq!(cores("0-1,4"), [0, 1, 4]);
+        assert_eq!(cores("7"), [7]);
+        assert!(cores("").is_empty());
+    }
+
+    #[test]
+    fn what_is_measured_and_the_rest_have_a_core_each() {
+        let (measured, rest) = (Core::Measured.number(), Core::Rest.number());
+        assert!(measured.is_none() || measured != rest);
+        assert_eq!(Core::Any.number(), None);
+        let mut command = Class::Ordinary.command_on(Core::Rest, "grep");
+        let said = command.args(["Cpus_allowed_list", "/proc/self/status"]).output().expect("grep");
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(rest.is_none_or(|core| said.trim_end().ends_with(&format!("\t{core}"))), "{said}");
     }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use rand::Rng as _;
+use residency_control::system::SystemEntropy;
+use residency_policy::Entropy as _;
 use serde_json::Value;
 
 use super::Options;
@@ -74,7 +75,7 @@ impl Clinic {
         let at = running.cluster.edge()?;
         let tls = client::trust(&running.cluster.ca_cert)?;
         let client = Client::new(at, tls, PATIENCE).with_key(&api_key);
-        let patients = driver.runtime().block_on(list(&client, patients))?;
+        let patients = driver.runtime().block_on(list(&client, HOME, patients))?;
         // The superuser comes in by the socket, which lies where the data does.
         let peer = Database {
             host: region.data_dir.display().to_string(),
@@ -263,10 +264,10 @@ pub(super) fn scattered(connection: usize, sent: u64) -> usize {
     usize::try_from(mixed >> 33).unwrap_or(0)
 }
 
-/// Patients of this home, page by page.
-async fn list(client: &Client, most: usize) -> anyhow::Result<Vec<Known>> {
+/// Patients of a home, page by page.
+pub(super) async fn list(client: &Client, home: &str, most: usize) -> anyhow::Result<Vec<Known>> {
     let mut known = Vec::new();
-    let mut path = format!("/v1/patients?home={HOME}&limit=200");
+    let mut path = format!("/v1/patients?home={home}&limit=200");
     while known.len() < most {
         let answer = client.send(client.request(Method::GET, &path)).await?;
         ensure!(answer.status == StatusCode::OK, "{path}: {} {}", answer.status, answer.problem());
@@ -279,17 +280,15 @@ async fn list(client: &Client, most: usize) -> anyhow::Result<Vec<Known>> {
             }
         }
         let Some(cursor) = body["page"]["next_cursor"].as_str() else { break };
-        path = format!("/v1/patients?home={HOME}&limit=200&cursor={cursor}");
+        path = format!("/v1/patients?home={home}&limit=200&cursor={cursor}");
     }
-    ensure!(!known.is_empty(), "nobody is registered at {HOME}");
+    ensure!(!known.is_empty(), "nobody is registered at {home}");
     Ok(known)
 }
 
 /// Two runs against one cluster must not meet, so no seed will do.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "idempotency keys of a benchmark, unlike those of the run before"
-)]
-fn another_run() -> u128 {
-    rand::rng().random()
+pub(super) fn another_run() -> u128 {
+    let mut bytes = [0; 16];
+    SystemEntropy::new().fill(&mut bytes);
+    u128::from_be_bytes(bytes)
 }

@@ -97,11 +97,24 @@ impl Meter {
     }
 }
 
-/// The proportional set size of these processes and their descendants, in bytes.
-pub fn pss(roots: &[u32]) -> u64 {
+/// How memory that several processes share is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// Each has its part of it: the proportional set size.
+    Proportional,
+    /// Each has the whole of it: the resident set size.
+    Resident,
+}
+
+/// The memory of these processes and their descendants, in bytes.
+pub fn memory(roots: &[u32], counted: Memory) -> u64 {
+    let key = match counted {
+        Memory::Proportional => "Pss:",
+        Memory::Resident => "Rss:",
+    };
     let of = |pid: &u32| -> Option<u64> {
         let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(key))?;
         line.split_whitespace().next()?.parse().ok()
     };
     tree(roots).iter().filter_map(of).sum::<u64>() * 1024
@@ -128,7 +141,8 @@ mod tests {
     #[test]
     fn this_process_has_memory_and_a_parent() {
         let own = std::process::id();
-        assert!(pss(&[own]) > 100_000);
+        let (part, whole) = (memory(&[own], Memory::Proportional), memory(&[own], Memory::Resident));
+        assert!(100_000 < part && part <= whole, "{part} of {whole}");
         let parent = stat(own).expect("a process").0;
         assert!(tree(&[parent]).contains(&own));
         assert!(!tree(&[own]).contains(&parent));

@@ -41,17 +41,24 @@ fn seat(text: &str) -> Result<(PeerId, u16), String> {
 /// Runs a member until its input ends.
 pub fn run(ask: &Ask) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let control = runtime.block_on(start(ask))?;
-    println_ready()?;
-    std::io::stdin().read_to_end(&mut Vec::new())?;
+    let control = runtime.block_on(start(ask, BTreeMap::new()))?;
+    say("ready")?;
+    until_told()?;
     runtime.block_on(control.shutdown());
     Ok(true)
 }
 
-fn println_ready() -> anyhow::Result<()> {
+/// Says a line to the process that started this one.
+pub(super) fn say(line: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
-    out.write_all(b"ready\n")?;
+    writeln!(out, "{line}")?;
     Ok(out.flush()?)
+}
+
+/// Waits until that process ends, or closes this one's input.
+pub(super) fn until_told() -> anyhow::Result<()> {
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
 }
 
 /// The members by their ids, as a configuration has them.
@@ -61,8 +68,8 @@ pub(crate) fn seats(members: &[(PeerId, u16)]) -> anyhow::Result<BTreeMap<NodeId
     Ok(members.iter().map(seat).collect())
 }
 
-/// Starts a member and its listener.
-pub(crate) async fn start(ask: &Ask) -> anyhow::Result<Control> {
+/// Starts a member and its listener. As leader it adds these learners.
+pub(crate) async fn start(ask: &Ask, learners: BTreeMap<NodeId, Member>) -> anyhow::Result<Control> {
     let file = |name: &str| ask.home.join(name);
     let tls = PeerTls::load(PeerPaths { ca: file("ca.pem"), cert: file("cert.pem"), key: file("key.pem") })?;
     let Some((_, port)) = ask.members.iter().find(|(id, _)| *id == ask.id) else {
@@ -75,7 +82,7 @@ pub(crate) async fn start(ask: &Ask) -> anyhow::Result<Control> {
         tls: tls.clone(),
         pool: PeerPool::new(tls.clone()),
         peers: seats(&ask.members)?,
-        learners: BTreeMap::new(),
+        learners,
         timings: Timings::default(),
         clock: Arc::new(SystemClock),
     })

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::cpu;
+use super::class::Core;
+use super::cpu::{self, Memory};
 use super::peers::{self, Peer};
 use super::running::Running;
 use super::series::{Contender, Plan, Sample, alternate};
@@ -15,6 +16,7 @@ pub(super) const BENCH: Bench =
     Bench { name: "memory", about: "memory of an idle node and router, beside idle proxies", run };
 
 const PSS: &str = "PSS MiB";
+const RSS: &str = "RSS MiB";
 const MIB: f64 = 1024.0 * 1024.0;
 
 fn run(options: &Options) -> anyhow::Result<Report> {
@@ -33,7 +35,8 @@ fn run(options: &Options) -> anyhow::Result<Report> {
     ];
     let contenders = watched.iter().map(|(name, pid)| {
         Contender::new(*name, |_: Duration| {
-            Ok(Sample::new().with(PSS, super::drive::precise(cpu::pss(&[*pid])) / MIB))
+            let mib = |counted| super::drive::precise(cpu::memory(&[*pid], counted)) / MIB;
+            Ok(Sample::new().with(PSS, mib(Memory::Proportional)).with(RSS, mib(Memory::Resident)))
         })
     });
     // Nothing is loaded, so a turn is one look.
@@ -42,12 +45,13 @@ fn run(options: &Options) -> anyhow::Result<Report> {
 
     let mut report = Report::new("Idle memory");
     report.note(format!(
-        "Proportional set size of the whole process tree (shared pages counted once over all who share them). \
+        "Proportional set size (PSS) of the whole process tree: pages that several share are shared out among them. The \
+         three nodes of this cluster share their program; one that is alone on its machine holds what RSS says. \
          {} and {}, each with one listener.",
         peers::version("haproxy", "-v"),
         peers::version("nginx", "-v")
     ));
-    report.table(Table::of(&series, &[PSS]));
+    report.table(Table::of(&series, &[PSS, RSS]));
     report.goal(Goal::at_most("node, PSS in MiB", series.spread("node", PSS), 40.0));
     report.goal(Goal::at_most("router, PSS in MiB", series.spread("router", PSS), 24.0));
     Ok(report)
@@ -59,7 +63,7 @@ fn haproxy(options: &Options) -> anyhow::Result<Peer> {
         "global\n    nbthread 2\ndefaults\n    mode http\n    timeout client 30s\n    timeout server 30s\n    \
          timeout connect 5s\nfrontend edge\n    bind 127.0.0.1:{port}\n    http-request return status 200\n"
     );
-    peers::haproxy(options, &options.folder("haproxy")?, &config, port)
+    peers::haproxy((options, Core::Any), &options.folder("haproxy")?, &config, port)
 }
 
 fn nginx(options: &Options) -> anyhow::Result<Peer> {
@@ -70,5 +74,5 @@ fn nginx(options: &Options) -> anyhow::Result<Peer> {
          uwsgi_temp_path uwsgi;\n    scgi_temp_path scgi;\n    \
          server {{ listen 127.0.0.1:{port}; return 200; }}\n}}\n"
     );
-    peers::nginx(options, &options.folder("nginx")?, &config, port)
+    peers::nginx((options, Core::Any), &options.folder("nginx")?, &config, port)
 }

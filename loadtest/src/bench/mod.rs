@@ -8,12 +8,14 @@
 //! with the same client, and [`report`] prints spread and paired ratios instead of one lucky number.
 
 pub(crate) mod authority;
+mod booking;
 pub mod class;
 mod clinic;
 mod control;
 pub mod cpu;
 pub mod directory;
 pub mod drive;
+mod failover;
 mod header_blocks;
 pub mod member;
 mod memory;
@@ -21,14 +23,18 @@ pub mod options;
 pub mod peers;
 mod read;
 pub mod report;
+pub mod router;
 pub mod running;
 mod search;
 pub mod series;
 mod snapshots;
+mod spawn;
 pub mod streams;
 mod write;
 
-use anyhow::{Context as _, bail};
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, bail, ensure};
 
 pub use options::{Ask, Options};
 pub use report::{Goal, Report, Table};
@@ -48,12 +54,15 @@ pub struct Bench {
 
 /// All of them, in the order in which they run.
 pub const ALL: &[Bench] = &[
+    router::BENCH,
     read::BENCH,
     write::BENCH,
     search::BENCH,
     directory::BENCH,
     snapshots::BENCH,
     control::BENCH,
+    booking::BENCH,
+    failover::BENCH,
     memory::BENCH,
 ];
 
@@ -68,17 +77,28 @@ pub fn run(ask: &Ask) -> anyhow::Result<bool> {
     let chosen = choose(&ask.what)?;
     let options = Options::new(ask)?;
     let mut text = report::heading(&options);
-    let mut held = true;
+    let (mut held, mut failed) = (true, Vec::new());
     for bench in chosen {
         warn(&format!("{}: {}", bench.name, bench.about));
-        let report = (bench.run)(&options).with_context(|| format!("bench {}", bench.name))?;
-        held &= report.held();
-        text.push_str(&report.markdown());
+        match (bench.run)(&options) {
+            Ok(report) => {
+                held &= report.held();
+                text.push_str(&report.markdown());
+            }
+            // The others are worth having all the same.
+            Err(error) => {
+                warn(&format!("{}: {error:#}", bench.name));
+                let _ = writeln!(text, "## {}\n\nIt could not be measured: {error:#}\n", bench.name);
+                failed.push(bench.name);
+            }
+        }
+        // After each of them, so that a run that is cut short leaves what it has.
+        if let Some(path) = &ask.out {
+            std::fs::write(path, &text).with_context(|| path.display().to_string())?;
+        }
     }
     tell(&text);
-    if let Some(path) = &ask.out {
-        std::fs::write(path, &text).with_context(|| path.display().to_string())?;
-    }
+    ensure!(failed.is_empty(), "not measured: {}", failed.join(", "));
     Ok(held)
 }
 

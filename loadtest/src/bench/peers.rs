@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 
 use super::Options;
+use super::class::Core;
 use super::series::{self, Sample, Spread};
 
 /// How long a peer may take to listen.
@@ -40,10 +41,10 @@ pub fn find(name: &str) -> anyhow::Result<PathBuf> {
 }
 
 impl Peer {
-    /// Starts a program in the class of the benchmark, with its output in a file of `folder`.
+    /// Starts a program in the class of the benchmark on this core, with its output in a file of `folder`.
     pub fn start(
         name: &'static str,
-        options: &Options,
+        (options, core): (&Options, Core),
         folder: &Path,
         program: &Path,
         arguments: &[&str],
@@ -52,7 +53,7 @@ impl Peer {
         let output = fs::File::create(&log).with_context(|| log.display().to_string())?;
         let child = options
             .class
-            .command(program)
+            .command_on(core, program)
             .args(arguments)
             .current_dir(folder)
             .stdin(Stdio::null())
@@ -101,24 +102,24 @@ impl Drop for Peer {
 }
 
 /// HAProxy with this configuration, in the foreground, once it listens on `port`.
-pub fn haproxy(options: &Options, folder: &Path, config: &str, port: u16) -> anyhow::Result<Peer> {
+pub fn haproxy(on: (&Options, Core), folder: &Path, config: &str, port: u16) -> anyhow::Result<Peer> {
     let path = folder.join("haproxy.cfg");
     fs::write(&path, config)?;
     let arguments = ["-f", &path.display().to_string(), "-db"].map(str::to_owned);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut peer = Peer::start("haproxy", options, folder, &find("haproxy")?, &arguments)?;
+    let mut peer = Peer::start("haproxy", on, folder, &find("haproxy")?, &arguments)?;
     peer.until_listening(port)?;
     Ok(peer)
 }
 
 /// nginx with this configuration, in the foreground, once it listens on `port`. Its folders are in `folder`; the
 /// configuration says `daemon off;` itself.
-pub fn nginx(options: &Options, folder: &Path, config: &str, port: u16) -> anyhow::Result<Peer> {
+pub fn nginx(on: (&Options, Core), folder: &Path, config: &str, port: u16) -> anyhow::Result<Peer> {
     let path = folder.join("nginx.conf");
     fs::write(&path, config)?;
     let (folder_text, path) = (folder.display().to_string(), path.display().to_string());
     let arguments = ["-p", &folder_text, "-c", &path, "-e", "stderr"];
-    let mut peer = Peer::start("nginx", options, folder, &find("nginx")?, &arguments)?;
+    let mut peer = Peer::start("nginx", on, folder, &find("nginx")?, &arguments)?;
     peer.until_listening(port)?;
     Ok(peer)
 }
@@ -183,7 +184,7 @@ impl Etcd {
                 flags.push("--peer-client-cert-auth".to_owned());
             }
             let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-            members.push(Peer::start("etcd", options, &home, &program, &flags)?);
+            members.push(Peer::start("etcd", (options, Core::Any), &home, &program, &flags)?);
         }
         for (member, port) in members.iter_mut().zip(&ports) {
             member.until_listening(*port)?;

@@ -70,6 +70,7 @@ fn run(options: &Options) -> anyhow::Result<Report> {
     report.table(Table::of(&series, &[series::RATE, series::CPU, series::P50, series::P95, series::P99]));
     report.note(format!("On a schedule, at {rate:.0} / 2 requests a second:"));
     report.table(Table::of(&half, &[series::RATE, series::CPU, series::P50, series::P95, series::P99]));
+    report.note("Where the processor time of a request goes:");
     report.table(Table::of(&parts, &PARTS));
     report.goal(Goal::at_least(
         "rate through the router, of pgbench's SELECT",

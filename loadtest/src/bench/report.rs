@@ -9,9 +9,15 @@ use super::series::{Series, Spread};
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     title: String,
-    notes: Vec<String>,
-    tables: Vec<Table>,
+    parts: Vec<Part>,
     goals: Vec<Goal>,
+}
+
+/// What stands below a title, in the order in which it was said.
+#[derive(Debug, Clone)]
+enum Part {
+    Note(String),
+    Table(Table),
 }
 
 /// A table whose first column names its rows.
@@ -101,12 +107,12 @@ impl Report {
 
     /// A sentence that the reader needs: what was measured how, and what it does not show.
     pub fn note(&mut self, text: impl Into<String>) {
-        self.notes.push(text.into());
+        self.parts.push(Part::Note(text.into()));
     }
 
     /// A table.
     pub fn table(&mut self, table: Table) {
-        self.tables.push(table);
+        self.parts.push(Part::Table(table));
     }
 
     /// A promise and what was measured.
@@ -122,11 +128,13 @@ impl Report {
     /// The report as Markdown.
     pub fn markdown(&self) -> String {
         let mut out = format!("## {}\n\n", self.title);
-        for note in &self.notes {
-            let _ = writeln!(out, "{note}\n");
-        }
-        for table in &self.tables {
-            table.write(&mut out);
+        for part in &self.parts {
+            match part {
+                Part::Note(note) => {
+                    let _ = writeln!(out, "{note}\n");
+                }
+                Part::Table(table) => table.write(&mut out),
+            }
         }
         if !self.goals.is_empty() {
             let mut table = Table::new(["goal", "bound", "measured", ""]);

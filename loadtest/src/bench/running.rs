@@ -2,11 +2,16 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use serde_json::Value;
 
 use super::Options;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Region};
+
+/// How long the control plane may take to be well.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running cluster.
 #[derive(Debug)]
@@ -61,6 +66,45 @@ impl Running {
     pub fn databases(&self) -> Vec<u32> {
         self.cluster.regions.iter().filter_map(|region| region.postgres.pid).collect()
     }
+}
+
+/// The region whose node leads the control plane.
+pub(super) fn leader<'a>(options: &Options, running: &'a Running) -> anyhow::Result<&'a Region> {
+    let begun = Instant::now();
+    loop {
+        let said = status(options, running, Duration::ZERO)?;
+        let members = said["members"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let identity =
+            members.iter().find(|member| member["role"] == "leader").and_then(|m| m["identity"].as_str());
+        let of = |region: &&Region| {
+            identity.is_some_and(|id| id.contains(&format!("/{}/", region.jurisdiction.to_lowercase())))
+        };
+        if let Some(region) = running.cluster.regions.iter().find(of) {
+            return Ok(region);
+        }
+        ensure!(begun.elapsed() < PATIENCE, "nobody leads: {said}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Waits until every member of the control plane is there and has caught up.
+pub(super) fn until_well(options: &Options, running: &Running) -> anyhow::Result<()> {
+    let said = status(options, running, PATIENCE)?;
+    ensure!(said["well"] == true, "the control plane is not well: {}", said["wrong"]);
+    Ok(())
+}
+
+/// What the control plane says of itself, as soon as it is well or the time is over.
+fn status(options: &Options, running: &Running, within: Duration) -> anyhow::Result<Value> {
+    let first = running.cluster.regions.first().context("a region")?;
+    let config = running.home().join("regions").join(&first.name).join("node.toml");
+    let output = Command::new(options.program("domicile")?)
+        .args(["cluster", "status", "--json", "--wait", &within.as_secs().to_string(), "--config"])
+        .arg(config)
+        .stdin(Stdio::null())
+        .output()
+        .context("domicile cluster status")?;
+    Ok(serde_json::from_slice(&output.stdout).unwrap_or_default())
 }
 
 const NONE: Cluster = Cluster {

@@ -86,15 +86,24 @@ pub enum Pace {
 /// Open connections, which stay open between the turns.
 pub struct Streams {
     caller: Caller,
+    connections: usize,
     open: Vec<Session>,
 }
 
 impl Streams {
     /// Opens connections.
     pub fn open(driver: &Driver, caller: Caller, connections: usize) -> anyhow::Result<Self> {
-        let open = try_join_all((0..connections).map(|_| Session::open(&caller)));
-        let open = driver.runtime().block_on(open).with_context(|| format!("{:?}", caller.at))?;
-        Ok(Self { caller, open })
+        let mut streams = Self { caller, connections, open: Vec::new() };
+        streams.open_missing(driver)?;
+        Ok(streams)
+    }
+
+    /// A turn that failed has lost connections.
+    fn open_missing(&mut self, driver: &Driver) -> anyhow::Result<()> {
+        let missing = self.connections.saturating_sub(self.open.len());
+        let opened = try_join_all((0..missing).map(|_| Session::open(&self.caller)));
+        self.open.extend(driver.runtime().block_on(opened).with_context(|| format!("{:?}", self.caller.at))?);
+        Ok(())
     }
 
     /// One turn. `question` gets the number of the connection and of the request on it.
@@ -108,6 +117,7 @@ impl Streams {
     where
         F: Fn(usize, u64) -> Question + Send + Sync + 'static,
     {
+        self.open_missing(driver)?;
         let question = Arc::new(question);
         let sessions = std::mem::take(&mut self.open).into_iter().enumerate();
         let turns: Vec<_> = sessions

@@ -66,6 +66,7 @@ fn run(options: &Options) -> anyhow::Result<Report> {
         peers::version("pgbench", "--version"),
     ));
     report.table(Table::of(&series, &[series::RATE, series::CPU, series::P50, series::P95, series::P99]));
+    report.note("Where the processor time of a request goes:");
     report.table(Table::of(&parts, &PARTS));
     for (what, in_flight, bound) in
         [(REGISTER_64, 64, 0.6), (REGISTER, 256, 0.9), (ENCOUNTER_64, 64, 0.6), (ENCOUNTER, 256, 0.9)]

@@ -208,7 +208,8 @@ pub async fn cancel(stage: &Arc<Stage>, place: &Place, booked: &Booked) -> How {
         booking.cancelled = Some(called);
     }
     let request = place.staff.request(Method::POST, &format!("{}/cancel", booked.path));
-    let answer = place.staff.send(request.idempotent(stage.fresh()).json(&json!({ "code": "patient" }))).await;
+    let answer =
+        place.staff.send(request.idempotent(stage.fresh()).json(&json!({ "code": "patient-request" }))).await;
     let how = judged(&answer, StatusCode::OK);
     match (&how, answer) {
         (How::Good, Ok(answer)) => stage.recorder.end(operation, Outcome::Done, answer.log_index()),

@@ -42,7 +42,7 @@ fn node(home: &Path, region: &str) -> Result<Option<u32>> {
 }
 
 /// Kills one process at once. That it is gone already is as good.
-fn kill(pid: u32) -> Result<()> {
+pub(crate) fn kill(pid: u32) -> Result<()> {
     ensure!(pid > 1, "{pid} is no process to kill");
     Command::new("sh")
         .args(["-c", &format!("kill -s KILL {pid}")])

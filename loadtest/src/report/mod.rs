@@ -91,11 +91,11 @@ fn over_time(timeline: &[Second]) -> String {
     groups.dedup();
     let line = |group: &str, name: &str, figure: fn(&Second) -> f64| Line {
         name: format!("{group}, {name}"),
-        // A second without a good answer has no latency, and the line stops.
+        // A second without a good answer has no latency: 0 has no place on the axis, and there the line is broken.
         points: timeline
             .iter()
-            .filter(|second| second.group == group && second.good > 0)
-            .map(|second| (f64::from(second.second), figure(second)))
+            .filter(|second| second.group == group)
+            .map(|second| (f64::from(second.second), if second.good > 0 { figure(second) } else { 0.0 }))
             .collect(),
     };
     let lines: Vec<Line> = groups

@@ -173,14 +173,19 @@ pub fn svg(title: &str, x: &Axis, y: &Axis, lines: &[Line]) -> String {
     );
     let mut row = TOP + 6.0;
     for (line, colour) in lines.iter().zip(COLOURS.iter().cycle()) {
-        let on_axes =
-            line.points.iter().filter(|(x, y)| across.part(*x).is_finite() && up.part(*y).is_finite());
-        let path: Vec<String> = on_axes.map(|(x, y)| format!("{:.1},{:.1}", at_x(*x), at_y(*y))).collect();
-        let _ = writeln!(
-            out,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\"/>",
-            path.join(" ")
-        );
+        // Where a value has no place on the axes, the line is broken.
+        let parts = line.points.split(|(x, y)| !across.part(*x).is_finite() || !up.part(*y).is_finite());
+        for part in parts.filter(|part| !part.is_empty()) {
+            let path: Vec<String> =
+                part.iter().map(|(x, y)| format!("{:.1},{:.1}", at_x(*x), at_y(*y))).collect();
+            // One point alone is a line of no length, which round ends show as a dot.
+            let _ = writeln!(
+                out,
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\" \
+                 stroke-linecap=\"round\"/>",
+                path.join(" ")
+            );
+        }
         let legend = WIDTH - RIGHT + 14.0;
         let _ = writeln!(out, "<path d=\"M{legend} {row}h18\" stroke=\"{colour}\" stroke-width=\"3\"/>");
         let _ =
@@ -211,6 +216,9 @@ mod tests {
         assert!(text.contains("a &lt; b") && text.contains("t &amp; u"));
         // Zero has no place on a logarithmic axis.
         assert!(text.contains("points=\"70.0,368.0 365.0,36.0\""), "{text}");
+        let gap =
+            Line { name: "g".into(), points: vec![(0.0, 1.0), (1.0, 2.0), (2.0, 0.0), (3.0, 2.0), (4.0, 1.0)] };
+        assert_eq!(svg("gap", &x, &y, &[gap]).matches("<polyline").count(), 2);
         assert!(!text.contains("NaN") && !text.contains("inf"));
     }
 

@@ -41,6 +41,8 @@ pub struct Costs {
     pub entry_us: f64,
     /// Processor time that each further member adds to an entry, on both sides together, in microseconds.
     pub follower_us: f64,
+    /// Processor time of three members together for a change that shares its entry with hundreds, in microseconds.
+    pub shared_us: f64,
 }
 
 /// The id of this number: spread evenly, and the same each time.

@@ -1,5 +1,6 @@
 //! What the log and the members cost on this machine: one member alone, and three over mutual TLS.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -32,6 +33,7 @@ pub(super) fn measure(costs: &mut Costs) -> Result<()> {
     let three = Group::start(&runtime, 3)?;
     let together = runtime.block_on(three.entry_us())?;
     costs.follower_us = ((together - costs.entry_us) / 2.0).max(0.0);
+    costs.shared_us = runtime.block_on(three.shared_us())?;
     runtime.block_on(visible(&three, costs))?;
     three.end(&runtime);
     costs.heartbeat_ms = precise(Timings::default().heartbeat_ms);
@@ -60,7 +62,9 @@ impl Group {
         let members = runtime.block_on(async {
             let mut members = Vec::new();
             for ((id, _), home) in seats.iter().zip(homes) {
-                members.push(member::start(&Ask { home, id: *id, members: seats.clone() }).await?);
+                members.push(
+                    member::start(&Ask { home, id: *id, members: seats.clone() }, BTreeMap::new()).await?,
+                );
             }
             members[0].initialize(member::seats(&seats)?).await?;
             members[0].reader().wait(|r| r.status().standing == Standing::Leader, PATIENCE).await?;
@@ -77,6 +81,18 @@ impl Group {
             propose(&self.members[0], change()).await?;
         }
         Ok(meter.read().as_secs_f64() * 1e6 / f64::from(ENTRIES))
+    }
+
+    /// Processor time of all members for a change, when so many wait at the same moment that they share entries.
+    async fn shared_us(&self) -> Result<f64> {
+        const AT_ONCE: usize = 512;
+        const ROUNDS: usize = 10;
+        let meter = Meter::start(&[std::process::id()]);
+        for _ in 0..ROUNDS {
+            let changes = (0..AT_ONCE).map(|_| propose(&self.members[0], change()));
+            futures::future::try_join_all(changes).await?;
+        }
+        Ok(meter.read().as_secs_f64() * 1e6 / precise((AT_ONCE * ROUNDS) as u64))
     }
 
     fn end(self, runtime: &Runtime) {

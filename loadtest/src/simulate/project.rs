@@ -29,7 +29,9 @@ pub struct Projection {
     pub log_gib_a_day: f64,
     /// Changes a second in the busy hours.
     pub changes_a_second: f64,
-    /// How much of one core the leader needs for them, every change with an entry of its own.
+    /// Log entries a second: one at a time, each a round trip to a quorum, which everything that waits goes into.
+    pub entries_a_second: f64,
+    /// How much of one core the leader needs for them.
     pub leader_cores: f64,
     /// How long a route may be out of date after a move was acknowledged: 99 of 100.
     pub stale_ms: f64,
@@ -47,6 +49,8 @@ pub fn project(costs: &Costs, ask: &Ask, patients: u64) -> Projection {
     let changes_a_second = changes / 2.0 / (BUSY_HOURS * 3_600.0);
     let followers = f64::from(ask.states.saturating_sub(1));
     let entry_us = costs.entry_us + followers * costs.follower_us;
+    let entries_a_second = changes_a_second.min(1_000.0 / ask.round_trip_ms);
+    let changes_of_a_day = changes.min(entries_a_second * 86_400.0);
     Projection {
         patients,
         memory_gib: many * costs.memory_bytes / GIB,
@@ -54,9 +58,11 @@ pub fn project(costs: &Costs, ask: &Ask, patients: u64) -> Projection {
         snapshot_written_s: many * costs.snapshot_write_ns / 1e9,
         snapshot_read_s: many * costs.snapshot_read_ns / 1e9,
         snapshot_sent_s: snapshot_bytes * 8.0 / (ask.megabits * 1e6),
-        log_gib_a_day: (claimed * costs.log_bytes_claimed + changes * costs.log_bytes_change) / GIB,
+        log_gib_a_day: (claimed * costs.log_bytes_claimed + changes_of_a_day * costs.log_bytes_change) / GIB,
         changes_a_second,
-        leader_cores: changes_a_second * entry_us / 1e6,
+        entries_a_second,
+        // The cost of a shared change is that of three members, which is more than the leader's part.
+        leader_cores: (entries_a_second * entry_us + changes_a_second * costs.shared_us) / 1e6,
         // On top of what was measured without a distance: the leader's work for everybody, and half a round trip.
         stale_ms: costs.visible_ms.1 + ask.round_trip_ms / 2.0 + followers * costs.follower_us / 1e3,
         view_ms: costs.heartbeat_ms + ask.round_trip_ms,
@@ -94,6 +100,10 @@ pub(super) fn markdown(costs: &Costs, ask: &Ask, projections: &[Projection]) -> 
         ("then visible at every follower", format!("p50 {} ms, p99 {} ms", figure(seen.0), figure(seen.1))),
         ("processor time of an entry, one member", format!("{} us", figure(costs.entry_us))),
         ("processor time that each follower adds", format!("{} us", figure(costs.follower_us))),
+        (
+            "processor time of a change among hundreds in an entry, three members",
+            format!("{} us", figure(costs.shared_us)),
+        ),
     ] {
         let _ = writeln!(out, "| {what} | {each} |");
     }
@@ -107,8 +117,8 @@ pub(super) fn markdown(costs: &Costs, ask: &Ask, projections: &[Projection]) -> 
         ask.new, ask.moved, ask.booked, ask.round_trip_ms, ask.megabits
     );
     out.push_str(
-        "| patients | directory GiB | snapshot GiB | written s | read s | sent s | log GiB/day | changes/s | leader \
-         cores | route stale ms, p99 | view age ms |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        "| patients | directory GiB | snapshot GiB | written s | read s | sent s | log GiB/day | changes/s | \
+         entries/s | leader cores | route stale ms, p99 | view age ms |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for p in projections {
         let cells = [
@@ -119,14 +129,18 @@ pub(super) fn markdown(costs: &Costs, ask: &Ask, projections: &[Projection]) -> 
             p.snapshot_sent_s,
             p.log_gib_a_day,
             p.changes_a_second,
+            p.entries_a_second,
             p.leader_cores,
             p.stale_ms,
             p.view_ms,
         ];
         let _ = writeln!(out, "| {} | {} |", said(p.patients), cells.map(figure).join(" | "));
     }
-    out.push_str("\nWhat goes to the log in a day is written and not kept: the log is cut behind every snapshot. Changes that wait at the \
-         same moment share an entry, so that disk and leader do less than this under load.\n");
+    out.push_str(
+        "\nWhat goes to the log in a day is written and not kept: the log is cut behind every snapshot. One entry is under \
+         way at a time, and everything that waits goes into the next: there are never more entries a second than round \
+         trips.\n",
+    );
     out
 }
 
@@ -170,6 +184,7 @@ mod tests {
             heartbeat_ms: 250.0,
             entry_us: 100.0,
             follower_us: 50.0,
+            shared_us: 10.0,
         }
     }
 
@@ -182,7 +197,7 @@ mod tests {
             |p| p.snapshot_written_s,
             |p| p.snapshot_sent_s,
             |p| p.log_gib_a_day,
-            |p| p.leader_cores,
+            |p| p.changes_a_second,
         ];
         for figure in grow {
             assert!((figure(&ten) / figure(&one) - 10.0).abs() < 1e-9, "{one:?} {ten:?}");
@@ -191,6 +206,20 @@ mod tests {
         assert!((one.view_ms - 325.0).abs() < 1e-9);
         // 5 ms measured, half of 75 ms on the way, 49 followers at 50 us.
         assert!((one.stale_ms - 44.95).abs() < 1e-9, "{}", one.stale_ms);
+    }
+
+    #[test]
+    fn a_leader_makes_no_more_entries_than_there_are_round_trips() {
+        let ask = Only::parse_from(["simulate"]).ask;
+        let (few, many) = (project(&costs(), &ask, 1_000_000), project(&costs(), &ask, 300_000_000));
+        // 20.21 changes a day in a thousand patients, half of them in four hours.
+        assert!(
+            (few.entries_a_second - few.changes_a_second).abs() < 1e-9 && few.changes_a_second < 1.0,
+            "{few:?}"
+        );
+        assert!((many.entries_a_second - 1_000.0 / 75.0).abs() < 1e-9, "{many:?}");
+        // 13.3 entries of 100 us and 49 followers at 50 us each, and 210.5 changes at 10 us.
+        assert!((many.leader_cores - 0.0361).abs() < 0.001, "{many:?}");
     }
 
     #[test]

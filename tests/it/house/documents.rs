@@ -47,7 +47,8 @@ fn every_file_that_a_document_names_is_there() {
     // Programs send people to runbooks.
     for source in sources() {
         let named = source.text.split(|c: char| c.is_whitespace() || "\"'`()".contains(c));
-        let named = named.filter(|word| word.starts_with("deploy/") && Path::new(word).extension() == Some("md".as_ref()));
+        let named = named
+            .filter(|word| word.starts_with("deploy/") && Path::new(word).extension() == Some("md".as_ref()));
         gone.extend(named.filter(|word| !root().join(word).exists()).map(ToOwned::to_owned));
     }
     assert_eq!(gone, Vec::<String>::new());

@@ -1,7 +1,6 @@
 //! The control plane without HTTP in front: this process runs the member that leads, two others run the rest.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -19,6 +18,7 @@ use super::super::drive::{Driven, Driver};
 use super::super::member::{self, Ask};
 use super::super::peers;
 use super::super::series::Sample;
+use super::super::spawn::Spawned;
 use super::PATIENCE;
 
 const PLACES: [&str; 3] = ["us-tx", "us-ca", "us-ny"];
@@ -28,20 +28,7 @@ const ORGANISATIONS: u8 = 255;
 /// Three members, one of them here.
 pub(super) struct InProcess {
     control: Control,
-    others: Vec<Other>,
-}
-
-/// A member in a process of its own, which ends when its input does.
-struct Other {
-    child: Child,
-    input: Option<ChildStdin>,
-}
-
-impl Drop for Other {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        let _ = self.child.wait();
-    }
+    others: Vec<Spawned>,
 }
 
 impl InProcess {
@@ -59,7 +46,7 @@ impl InProcess {
         let asks: Vec<Ask> = asks.into_iter().map(|(ask, _)| Ask { members: members.clone(), ..ask }).collect();
         let others = asks[1..].iter().map(|ask| other(options, ask)).collect::<anyhow::Result<Vec<_>>>()?;
         let control = driver.runtime().block_on(async {
-            let control = member::start(&asks[0]).await?;
+            let control = member::start(&asks[0], BTreeMap::new()).await?;
             control.initialize(member::seats(&members)?).await?;
             anyhow::Ok(control)
         })?;
@@ -73,7 +60,7 @@ impl InProcess {
     }
 
     pub(super) fn pids(&self) -> Vec<u32> {
-        self.others.iter().map(|other| other.child.id()).collect()
+        self.others.iter().map(Spawned::pid).collect()
     }
 
     pub(super) fn writes(&self, driver: &Driver, load: usize, turn: Duration) -> anyhow::Result<Sample> {
@@ -121,25 +108,14 @@ impl InProcess {
     }
 }
 
-fn other(options: &Options, ask: &Ask) -> anyhow::Result<Other> {
+fn other(options: &Options, ask: &Ask) -> anyhow::Result<Spawned> {
     let program = std::env::current_exe().context("this program")?;
     let mut command = options.class.command(program);
     command.arg("member").arg("--home").arg(&ask.home).arg("--id").arg(ask.id.to_string());
     for (id, port) in &ask.members {
         command.arg("--member").arg(format!("{id}={port}"));
     }
-    start(&mut command)
-}
-
-fn start(command: &mut Command) -> anyhow::Result<Other> {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("a member")?;
-    let input = child.stdin.take();
-    let output = child.stdout.take();
-    let other = Other { child, input };
-    let mut said = String::new();
-    BufReader::new(output.context("a member's output")?).read_line(&mut said)?;
-    ensure!(said == "ready\n", "a member did not start");
-    Ok(other)
+    Ok(Spawned::start(&mut command)?.0)
 }
 
 fn id(number: usize) -> OrgId {

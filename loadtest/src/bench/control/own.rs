@@ -1,24 +1,21 @@
 //! The subject: three nodes as `domicile dev up` starts them, through their HTTPS API.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use serde_json::Value;
 
 use super::super::Options;
 use super::super::cpu::Meter;
 use super::super::drive::Driver;
-use super::super::running::Running;
+use super::super::running::{Running, leader};
 use super::super::series::Sample;
 use super::super::streams::{Caller, Question, Streams};
 use super::{CONNECTIONS, PATIENCE, each};
 use crate::client::{self, Address, Client};
-use crate::cluster::Region;
 
 /// A cluster takes 100,000 organisations. One that has so many makes place for a new one before the next turn.
 const ORGANISATIONS_MAX: u64 = 40_000;
@@ -128,34 +125,6 @@ impl Living {
         let came = streams.turn(driver, turn, each(load), question)?;
         let sample = came.sample(Some(meter.read()));
         sample.with_context(|| format!("the cluster in {}", self.running.home().display()))
-    }
-}
-
-/// The region whose node leads the control plane.
-fn leader<'a>(options: &Options, running: &'a Running) -> anyhow::Result<&'a Region> {
-    let program = options.program("domicile")?;
-    let regions = &running.cluster.regions;
-    let config =
-        running.home().join("regions").join(&regions.first().context("a region")?.name).join("node.toml");
-    let begun = Instant::now();
-    loop {
-        let output = Command::new(&program)
-            .args(["cluster", "status", "--json", "--config"])
-            .arg(&config)
-            .output()
-            .context("domicile cluster status")?;
-        let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        let members = said["members"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let identity =
-            members.iter().find(|member| member["role"] == "leader").and_then(|m| m["identity"].as_str());
-        let of = |region: &&Region| {
-            identity.is_some_and(|id| id.contains(&format!("/{}/", region.jurisdiction.to_lowercase())))
-        };
-        if let Some(region) = regions.iter().find(of) {
-            return Ok(region);
-        }
-        ensure!(begun.elapsed() < PATIENCE, "nobody leads: {said} {}", String::from_utf8_lossy(&output.stderr));
-        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

@@ -4,7 +4,6 @@
 //! large body must not hold up a heartbeat. A general-purpose client was rejected because it takes the host name
 //! for the identity and keeps one connection for an authority.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
@@ -42,7 +41,8 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Body = UnsyncBoxBody<Bytes, BoxError>;
 type Connection = http2::Connection<TokioIo<TlsStream<TcpStream>>, Body, TokioExecutor>;
-type Peers = HashMap<(Endpoint, PeerExpect), Arc<Peer>>;
+/// A few dozen at most: looking through them takes less than a hash of a name.
+type Peers = Vec<Arc<Peer>>;
 
 /// Who must be at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -110,8 +110,11 @@ pub struct PeerPool {
     peers: Arc<StdMutex<Peers>>,
 }
 
-#[derive(Default)]
 struct Peer {
+    to: Endpoint,
+    expect: PeerExpect,
+    /// The endpoint as a request names it; none where it makes no URI.
+    authority: Option<Authority>,
     slots: [Mutex<Slot>; CONNECTIONS],
     turn: AtomicUsize,
     /// When it first could not be reached, while it has not been reached since.
@@ -119,6 +122,17 @@ struct Peer {
 }
 
 impl Peer {
+    fn new(to: &Endpoint, expect: PeerExpect) -> Self {
+        Self {
+            to: to.clone(),
+            expect,
+            authority: Authority::try_from(to.to_string()).ok(),
+            slots: Default::default(),
+            turn: AtomicUsize::new(0),
+            away: StdMutex::new(None),
+        }
+    }
+
     fn is_away(&self) {
         self.away.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
     }
@@ -199,8 +213,8 @@ impl PeerPool {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let mut unsent = Some(addressed(to, request)?);
         let peer = self.peer(to, expect);
+        let mut unsent = Some(addressed(&peer, request)?);
         loop {
             match self.attempt(&peer, to, expect, &mut unsent).await {
                 Err(PeerError::Unreachable { .. }) if unsent.is_some() && peer.may_be_back(patience) => {
@@ -247,7 +261,12 @@ impl PeerPool {
 
     fn peer(&self, to: &Endpoint, expect: PeerExpect) -> Arc<Peer> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        peers.entry((to.clone(), expect)).or_default().clone()
+        if let Some(known) = peers.iter().find(|peer| peer.expect == expect && peer.to == *to) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(Peer::new(to, expect));
+        peers.push(Arc::clone(&new));
+        new
     }
 
     async fn sender(
@@ -336,16 +355,16 @@ fn was_not_taken(error: &hyper::Error) -> bool {
 }
 
 /// The request as HTTP/2 wants it: an absolute URI, no `Host`, a boxed body.
-fn addressed<B>(to: &Endpoint, request: Request<B>) -> Result<Request<Body>, PeerError>
+fn addressed<B>(peer: &Peer, request: Request<B>) -> Result<Request<Body>, PeerError>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let wrong = || PeerError::Unreachable { to: to.clone(), why: "the endpoint makes no URI".into() };
+    let wrong = || PeerError::Unreachable { to: peer.to.clone(), why: "the endpoint makes no URI".into() };
     let (mut head, body) = request.into_parts();
     let mut uri = head.uri.into_parts();
     uri.scheme = Some(Scheme::HTTPS);
-    uri.authority = Some(Authority::try_from(to.to_string()).map_err(|_| wrong())?);
+    uri.authority = Some(peer.authority.clone().ok_or_else(wrong)?);
     if uri.path_and_query.is_none() {
         uri.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
     }
