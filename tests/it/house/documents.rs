@@ -83,7 +83,7 @@ fn unknown(words: &[String]) -> bool {
 #[test]
 fn every_command_that_a_document_shows_is_one() {
     let shown: BTreeSet<Vec<String>> = documents().iter().flat_map(|(_, text)| commands(text)).collect();
-    assert!(shown.contains(&["cluster", "status"].map(ToOwned::to_owned).as_slice()), "{shown:?}");
+    assert!(shown.contains(["cluster", "status"].map(ToOwned::to_owned).as_slice()), "{shown:?}");
     let wrong: Vec<_> = shown.iter().filter(|words| unknown(words)).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     assert!(unknown(&["cluster".to_owned(), "gone".to_owned()]), "the control");
