@@ -7,6 +7,7 @@ mod histories;
 mod house;
 mod journeys;
 mod links;
+mod load;
 mod operations;
 mod residency;
 mod schemathesis;

@@ -121,10 +121,13 @@ async fn look_again(stage: &Stage, place: &Place, patient: &Patient, path: &str)
     let how = judged(&answer, StatusCode::OK);
     let (Ok(answer), How::Good) = (&answer, &how) else { return how };
     let email = text(&answer.json(), "email");
-    let kept = stage.noted().ledger.judge(&patient.id, Some(&email));
-    if kept == crate::history::ledger::Fate::Lost {
+    let mut noted = stage.noted();
+    if noted.ledger.judge(&patient.id, Some(&email)) == crate::history::ledger::Fate::Lost {
         return How::Lost("an acknowledged change is gone".to_owned());
     }
+    // What was shown once may not be taken back, whether its writer heard of it or not.
+    noted.ledger.acknowledged(&patient.id, &email);
+    drop(noted);
     let etag = answer.header("etag").unwrap_or_default().to_owned();
     patient.learn(|known| (known.etag, known.email) = (etag, email));
     How::Good

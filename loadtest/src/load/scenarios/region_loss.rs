@@ -19,6 +19,8 @@ const LOST: &str = "the lost region";
 const OTHERS: &str = "the other regions";
 /// A region is back this long after it is no longer killed, on a busy machine.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
+/// A router that has just seen the node again may have queued for the one before.
+const SETTLED: f64 = 5.0;
 /// What was under way when the node died breaks off, and that is told as well; after this much nothing may.
 const BREAKS_OFF: f64 = 1.0;
 
@@ -95,6 +97,9 @@ fn judge(stage: &Stage, died: f64, ended: f64) -> Vec<Promise> {
     let lost = of(LOST);
     let wrong =
         |from: f64, to: f64| lost.iter().filter(|p| (from..to).contains(&p.due) && p.kind == Kind::Bad).count();
+    let refused = |from: f64, to: f64| {
+        lost.iter().filter(|p| (from..to).contains(&p.due) && p.kind != Kind::Good).count()
+    };
     let back = lost.iter().filter(|p| p.due > ended && p.kind == Kind::Good).map(|p| p.due);
     let back = back.fold(f64::INFINITY, f64::min) - ended;
     let during: Vec<Point> = of(OTHERS).into_iter().filter(|p| (died..ended).contains(&p.due)).collect();
@@ -114,6 +119,10 @@ fn judge(stage: &Stage, died: f64, ended: f64) -> Vec<Promise> {
         Promise::none(
             "requests of the lost region answered otherwise than with 503 and Retry-After",
             wrong(died + BREAKS_OFF, ended),
+        ),
+        Promise::none(
+            "requests of the lost region not answered before it was lost, or once it was back",
+            refused(0.0, died - BREAKS_OFF) + refused(ended + back + SETTLED, f64::INFINITY),
         ),
         Promise::none(
             "503 without Retry-After",
