@@ -28,6 +28,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("appointments.list", LIST),
     ("appointments.update", UPDATE),
     ("appointments.use_hold", USE_HOLD),
+    ("appointments.rests_on_hold", RESTS_ON_HOLD),
     ("appointments.forget_holds", FORGET_HOLDS),
 ];
 
@@ -89,6 +90,12 @@ WHERE org_id = $1 AND patient_id = $2 AND id = $3 AND version = $18";
 pub const USE_HOLD: &str = "\
 INSERT INTO booking_handles (handle, org_id, patient_id, appointment_id)
 VALUES ($1, $2, $3, $4)";
+
+/// Whether an appointment rests on a hold.
+pub const RESTS_ON_HOLD: &str = "\
+SELECT 1 AS rests
+FROM booking_handles
+WHERE org_id = $1 AND patient_id = $2 AND appointment_id = $3 AND handle = $4";
 
 /// Gives back what an appointment rested on.
 pub const FORGET_HOLDS: &str = "\
@@ -263,6 +270,17 @@ pub async fn use_hold(tx: &RegionTx, facts: &Facts, handle: BookingHandle) -> Re
     let (org, patient) = (tx.scope().org.uuid(), facts.patient.uuid());
     tx.execute(USE_HOLD, &[&handle.uuid(), &org, &patient, &facts.id.uuid()]).await?;
     Ok(())
+}
+
+/// Whether the time that is asked for, or had, is that of a hold which the caller took before.
+pub async fn rests_on_hold(tx: &RegionTx, facts: &Facts) -> Result<bool, Error> {
+    let (org, patient) = (tx.scope().org.uuid(), facts.patient.uuid());
+    let place = match &facts.state {
+        State::Moving(to) => to,
+        _ => &facts.place,
+    };
+    let row = tx.query_opt(RESTS_ON_HOLD, &[&org, &patient, &facts.id.uuid(), &place.handle.uuid()]).await?;
+    Ok(row.is_some())
 }
 
 /// Gives a hold back that an appointment rested on, if it did. Sent with what comes next.

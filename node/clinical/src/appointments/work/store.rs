@@ -7,6 +7,9 @@ use uuid::Uuid;
 
 /// How long whoever works on something has it: longer than a request may take all in all.
 pub const LEASE_SECONDS: f64 = 45.0;
+/// The longest that a request may take all in all, in seconds. The rest of the lease is for the commit with which it
+/// ends. A request that outlives its lease all the same books nothing: see `carry`.
+pub const REQUEST_SECONDS_MAX: u64 = 40;
 
 /// Every statement of this file, for the test that prepares them against the migrated schema.
 pub const STATEMENTS: &[(&str, &str)] = &[
