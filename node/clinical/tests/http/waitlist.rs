@@ -4,6 +4,9 @@ use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use node_clinical::appointments::reconcile::Desk;
+use residency_control::calendar::CalendarChange;
+use residency_control::machine::apply;
+use residency_control::{Command, Outcome};
 use residency_policy::ProviderId;
 use serde_json::{Value, json};
 
@@ -11,7 +14,7 @@ use crate::appointments::{START, appointment};
 use crate::support::{World, id};
 
 /// Somebody wishes for a morning with a provider.
-fn wish(provider: ProviderId) -> Value {
+pub(crate) fn wish(provider: ProviderId) -> Value {
     json!({
         "provider": provider.to_string(), "service_jurisdiction": "US-TX",
         "from": "2026-11-23T15:00:00Z", "to": "2026-11-23T15:30:00Z"
@@ -19,7 +22,7 @@ fn wish(provider: ProviderId) -> Value {
 }
 
 impl World {
-    async fn join(&self, patient: &str, body: &Value) -> Value {
+    pub(crate) async fn join(&self, patient: &str, body: &Value) -> Value {
         let ask = self.ask("provider_staff", "POST", &format!("/v1/patients/{patient}/waitlist"));
         ask.json(body).send().await.is(201).json()
     }
@@ -31,13 +34,13 @@ impl World {
     }
 
     /// Who waits, in their order.
-    fn order(&self) -> usize {
+    pub(crate) fn order(&self) -> usize {
         self.book.state.lock().expect("a lock").ledger().waiting().count()
     }
 }
 
 /// Rounds until nothing is due.
-async fn rounds(desk: &Desk) {
+pub(crate) async fn rounds(desk: &Desk) {
     desk.look_for_offers().await.expect("a look");
     while desk.round().await.expect("a round") > 0 {}
 }
@@ -181,4 +184,35 @@ async fn a_wish_waits_for_the_control_plane_and_survives_a_crash() {
         let ask = world.ask("provider", "POST", &format!("/v1/patients/{ben}/waitlist"));
         ask.json(&body).send().await.is(422).problem("invalid");
     }
+}
+
+/// Whoever says that they wait stands in the order, even if an earlier departure comes late.
+#[tokio::test]
+async fn a_departure_that_comes_late_takes_nobody_off_the_order() {
+    let world = World::new().await;
+    let desk = Desk::new(world.here.clone());
+    let (provider, ben) = (world.doctor().await, world.somebody().await);
+    world.join(&ben, &wish(provider)).await;
+    let client = world.region.as_superuser().await;
+    let sql = "SELECT handle::text FROM waitlist";
+    let first: String = client.query_one(sql, &[]).await.expect("a wish").get(0);
+    // It joins and holds, and its departure is on its way when its node dies.
+    world.book.steps.store(4, Ordering::SeqCst);
+    tokio::select! {
+        () = async { rounds(&desk).await; rounds(&desk).await; } => panic!("it was to die"),
+        () = world.book.gone.notified() => {}
+    }
+    world.book.steps.store(i64::MAX, Ordering::SeqCst);
+    // Nothing is free for it any more, so that it waits.
+    world.settle().await;
+    assert_eq!(world.wishes(&ben).await[0]["status"], "waiting");
+    let region = residency_policy::Region(crate::support::jurisdiction("US-TX"));
+    let late = CalendarChange::Leave { handle: first.parse().expect("a handle"), region };
+    let outcome = apply(&mut world.book.state.lock().expect("a lock"), Command::Calendar(late));
+    assert_eq!(outcome, Outcome::Done);
+    assert_eq!(world.wishes(&ben).await[0]["status"], "waiting");
+    assert_eq!(world.order(), 1, "who waits stands in the order");
+    rounds(&desk).await;
+    rounds(&desk).await;
+    assert_eq!(world.wishes(&ben).await[0]["status"], "offered");
 }

@@ -129,16 +129,19 @@ async fn begin(
         Under::Nothing => return start(call, tx, change, order, None).await,
         Under::There(facts) => facts,
     };
-    if there.request != change.request() {
+    // By what made it: others may have finished it, and somebody may have changed it since.
+    if there.made != change.request() {
         tx.rollback().await;
         return Err(Problem::new(ProblemKind::IdempotencyReused).into());
     }
     match there.state {
-        State::Failed(failure) if failure.may_pass() => start(call, tx, change, order, Some(there)).await,
-        State::Failed(failure) => {
-            tx.rollback().await;
-            Err(failure.problem(&there.place).into())
-        }
+        State::Failed(failure) => match failure.lasts(matches!(order.asked.when, When::Held(_))) {
+            None => start(call, tx, change, order, Some(there)).await,
+            Some(kind) => {
+                tx.rollback().await;
+                Err(Problem::new(kind).into())
+            }
+        },
         State::Pending => {
             let Some(fence) = work::store::take(&tx, there.id.uuid(), patient).await? else {
                 tx.rollback().await;
@@ -147,7 +150,7 @@ async fn begin(
             tx.commit(&[Access::to(AccessAction::Update, ENTITY, there.id.uuid(), patient)]).await?;
             Ok(Begun::Left(there, fence))
         }
-        // It was booked, and the answer was lost on the way.
+        // It was booked, and the answer was lost on the way: this is what is there by now.
         State::Booked | State::Moving(_) | State::Cancelling(_) | State::Cancelled(_) => {
             answer(tx, doing, there.id, None).await.map(Begun::Answered)
         }
@@ -179,6 +182,7 @@ async fn start(
         service,
         kind,
         made_by: call.call.caller.key,
+        made: change.request(),
         request: change.request(),
         created_at: now,
         updated_at: now,
