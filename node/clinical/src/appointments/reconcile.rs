@@ -13,6 +13,7 @@ use residency_control::ProposeError;
 use residency_control::calendar::{CalendarChange, Slot};
 use residency_policy::{AppointmentId, BookingHandle, ProviderId, WaitlistId};
 use storage::bookings::{Subject, Taken};
+use tokio::task::JoinError;
 
 use super::carry::{self, Fate};
 use super::end::{self, Ending};
@@ -69,7 +70,19 @@ impl Desk {
     pub async fn look_for_offers(&self) -> Result<usize, storage::Error> {
         let ((_, ledger), (_, providers)) = (self.here.directory.ledger(), self.here.directory.providers());
         let now = self.here.clock.now();
-        let first = self.matching().look(&ledger, &providers, self.here.region, now);
+        let (before, own) = (self.matching().clone(), self.here.region);
+        let look = move || {
+            let found = before.look(&ledger, &providers, own, now);
+            (found, ledger)
+        };
+        // It keeps a thread busy, which no request waits for.
+        let (found, ledger) = match tokio::task::spawn_blocking(look).await.map_err(JoinError::try_into_panic) {
+            Ok(looked) => looked,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // The node is stopping.
+            Err(Err(_)) => return Ok(0),
+        };
+        let first = self.matching().remember(found, &ledger);
         if !first.is_empty() {
             self.here.pool.wake_wishes(&first).await?;
         }

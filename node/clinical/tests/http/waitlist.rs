@@ -4,14 +4,14 @@ use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use node_clinical::appointments::reconcile::Desk;
-use residency_control::calendar::CalendarChange;
+use residency_control::calendar::{CalendarChange, Minute, Waiting, Wanted};
 use residency_control::machine::apply;
-use residency_control::{Command, Outcome};
-use residency_policy::ProviderId;
+use residency_control::{Command, Outcome, Refusal};
+use residency_policy::{BookingHandle, OrgId, ProviderId, Region};
 use serde_json::{Value, json};
 
 use crate::appointments::{START, appointment};
-use crate::support::{World, id};
+use crate::support::{World, id, jurisdiction};
 
 /// Somebody wishes for a morning with a provider.
 pub(crate) fn wish(provider: ProviderId) -> Value {
@@ -206,7 +206,7 @@ async fn a_departure_that_comes_late_takes_nobody_off_the_order() {
     // Nothing is free for it any more, so that it waits.
     world.settle().await;
     assert_eq!(world.wishes(&ben).await[0]["status"], "waiting");
-    let region = residency_policy::Region(crate::support::jurisdiction("US-TX"));
+    let region = Region(jurisdiction("US-TX"));
     let late = CalendarChange::Leave { handle: first.parse().expect("a handle"), region };
     let outcome = apply(&mut world.book.state.lock().expect("a lock"), Command::Calendar(late));
     assert_eq!(outcome, Outcome::Done);
@@ -215,4 +215,63 @@ async fn a_departure_that_comes_late_takes_nobody_off_the_order() {
     rounds(&desk).await;
     rounds(&desk).await;
     assert_eq!(world.wishes(&ben).await[0]["status"], "offered");
+}
+
+impl World {
+    /// As many of an organisation wait for a provider as may.
+    fn crowd(&self, org: OrgId, provider: ProviderId) {
+        let minute = |text: &str| Minute::at(text.parse().expect("an instant")).expect("a minute");
+        let mut state = self.book.state.lock().expect("a lock");
+        for n in 1_u128.. {
+            let waiting = Waiting {
+                handle: BookingHandle::from_bytes(
+                    u128::from_be_bytes(org.to_bytes()).wrapping_add(n).to_be_bytes(),
+                ),
+                wanted: Wanted::Provider(provider),
+                from: minute("2026-11-23T15:00:00Z"),
+                to: minute("2026-11-23T15:30:00Z"),
+                org,
+                region: Region(jurisdiction("US-NY")),
+            };
+            match apply(&mut state, Command::Calendar(CalendarChange::Wait(waiting))) {
+                Outcome::Done => {}
+                refused => return assert_eq!(refused, Outcome::Refused(Refusal::Full)),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_organisation_keeps_no_other_from_its_turn() {
+    let world = World::new().await;
+    let desk = Desk::new(world.here.clone());
+    let (provider, ben) = (world.doctor().await, world.somebody().await);
+    world.crowd(OrgId::from_bytes([7; 16]), provider);
+    world.join(&ben, &wish(provider)).await;
+    rounds(&desk).await;
+    rounds(&desk).await;
+    assert_eq!(world.wishes(&ben).await[0]["status"], "offered");
+}
+
+#[tokio::test]
+async fn a_waiting_list_takes_so_many_and_no_more() {
+    let world = World::new().await;
+    let (provider, ben, cleo) = (world.doctor().await, world.somebody().await, world.somebody().await);
+    let path = format!("/v1/patients/{ben}/waitlist");
+    let ask = |path: &str| world.ask("provider_staff", "POST", path).json(&wish(provider));
+    let first = ask(&path).header("idempotency-key", "one").send().await.is(201).json();
+    for _ in 1..20 {
+        ask(&path).send().await.is(201);
+    }
+    let full = ask(&path).send().await.is(409).problem("waitlist-full");
+    assert_eq!(full["detail"], "this patient has as many wishes as they may");
+    ask(&path).header("idempotency-key", "one").send().await.is(201);
+    world.ask("provider", "DELETE", &format!("{path}/{}", id(&first))).send().await.is(204);
+    ask(&path).send().await.is(201);
+
+    let path = format!("/v1/patients/{cleo}/waitlist");
+    ask(&path).send().await.is(201);
+    world.crowd(world.org, provider);
+    let full = ask(&path).send().await.is(409).problem("waitlist-full");
+    assert_eq!(full["detail"], "this organisation's waiting list holds as many wishes as it may");
 }

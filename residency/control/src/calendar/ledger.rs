@@ -36,8 +36,8 @@ pub struct Ledger {
 impl Ledger {
     /// The most holds of one organisation at a time.
     pub const HOLDS_MAX: usize = 5_000;
-    /// The most waiting handles of one organisation.
-    pub const WAITING_MAX: usize = 20_000;
+    /// The most waiting handles of one organisation. All who wait are looked at whenever a slot may be free.
+    pub const WAITING_MAX: usize = 5_000;
     /// The most handles that one organisation gave up within the time for which that is remembered. It gives one up when
     /// whoever booked is gone, so there are few. More are refused rather than forgotten early: what is being booked is
     /// then undone later.
@@ -59,7 +59,7 @@ impl Ledger {
     }
 
     /// How many of an organisation wait.
-    pub(crate) fn waiters(&self, org: OrgId) -> usize {
+    pub fn waiters(&self, org: OrgId) -> usize {
         self.waiters.get(&org).copied().unwrap_or(0)
     }
 
