@@ -205,7 +205,7 @@ pub enum Under {
     /// There is no such appointment.
     Nothing,
     /// This, which nobody else changes until the transaction ends.
-    There(Facts),
+    There(Box<Facts>),
 }
 
 /// Looks for a patient and for one of their appointments.
@@ -216,7 +216,7 @@ pub async fn under(tx: &RegionTx, patient: PatientId, id: AppointmentId) -> Resu
     match (both.pop().unwrap_or_default().first(), both.pop().unwrap_or_default().first()) {
         (_, None) => Ok(Under::NoPatient),
         (None, Some(_)) => Ok(Under::Nothing),
-        (Some(row), Some(_)) => facts(row).map(Under::There),
+        (Some(row), Some(_)) => facts(row).map(|facts| Under::There(Box::new(facts))),
     }
 }
 

@@ -235,7 +235,7 @@ impl World {
             };
             match apply(&mut state, Command::Calendar(CalendarChange::Wait(waiting))) {
                 Outcome::Done => {}
-                refused => return assert_eq!(refused, Outcome::Refused(Refusal::Full)),
+                Outcome::Refused(why) => return assert_eq!(why, Refusal::Full),
             }
         }
     }

@@ -87,7 +87,9 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Seats(some) => Arc::make_mut(&mut state.seats).extend(some),
         Part::Calendars(image) => state.ledger.put(image),
         Part::GivenUp(some) => {
-            some.into_iter().for_each(|(org, handle, at)| state.ledger.give_up(org, handle, at));
+            for (org, handle, at) in some {
+                state.ledger.give_up(org, handle, at);
+            }
         }
     }
 }

@@ -100,9 +100,12 @@ pub async fn create(call: PatientCall<Create>, key: IdempotencyKey, body: Json) 
             Begun::Left(facts, fence) => {
                 match carry::resume(here, org, facts.service, &facts.place, held, None).await {
                     // Undone, and tried once more from the beginning.
-                    Fate::Nothing(_) if !held && !undone => {
-                        undone = true;
+                    Fate::Nothing(_) if !held => {
                         end::end(&hand, facts.id, fence, Ending::Failed(Failure::Interrupted)).await?;
+                        if undone {
+                            return Err(in_flight().into());
+                        }
+                        undone = true;
                     }
                     fate => return Box::pin(finish(&hand, &change, &facts, fence, fate)).await,
                 }
@@ -127,7 +130,7 @@ async fn begin(
             return Err(nothing_found(tx, AccessAction::Create, ENTITY, order.id.uuid(), patient).await);
         }
         Under::Nothing => return start(call, tx, change, order, None).await,
-        Under::There(facts) => facts,
+        Under::There(facts) => *facts,
     };
     // By what made it: others may have finished it, and somebody may have changed it since.
     if there.made != change.request() {
