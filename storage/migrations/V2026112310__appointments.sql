@@ -19,6 +19,7 @@ CREATE TABLE appointments (
     cancel_code          text        CHECK (cancel_code IN ('patient-request', 'provider-unavailable', 'no-longer-needed', 'entered-in-error', 'patient-removed')),
     cancel_note_sealed   bytea,
     failure              text        CHECK (failure ~ '^[a-z-]{1,40}$'),
+    made_mac             bytea       NOT NULL CHECK (length(made_mac) = 32),
     request_mac          bytea       NOT NULL CHECK (length(request_mac) = 32),
     made_by              uuid        NOT NULL,
     created_at           timestamptz NOT NULL,
@@ -52,6 +53,7 @@ COMMENT ON COLUMN appointments.reason_sealed        IS 'Why the patient comes.';
 COMMENT ON COLUMN appointments.cancel_code          IS 'Why it was cancelled, as a code.';
 COMMENT ON COLUMN appointments.cancel_note_sealed   IS 'Why it was cancelled, in words.';
 COMMENT ON COLUMN appointments.failure              IS 'Why it was not booked, as the problem''s slug.';
+COMMENT ON COLUMN appointments.made_mac             IS 'Keyed hash of the request that made it, so that the same one again is known whatever became of it.';
 COMMENT ON COLUMN appointments.request_mac          IS 'Keyed hash of the last request that changes it, so that the same one again is known.';
 COMMENT ON COLUMN appointments.made_by              IS 'The credential that made it.';
 COMMENT ON COLUMN appointments.created_at           IS 'When it was asked for.';
@@ -131,6 +133,10 @@ CREATE INDEX waitlist_by_patient ON waitlist (org_id, patient_id, created_at DES
 CREATE INDEX waitlist_by_offer ON waitlist (offer_handle) WHERE offer_handle IS NOT NULL;
 GRANT SELECT, INSERT, UPDATE ON waitlist TO domicile_app;
 
+CREATE SEQUENCE booking_fences START WITH 2;
+COMMENT ON SEQUENCE booking_fences IS 'Fences of booking_work. No two pieces of work have the same, though they be about one appointment; 1 is that of the first on something new.';
+GRANT USAGE ON SEQUENCE booking_fences TO domicile_app;
+
 CREATE TABLE booking_work (
     id         uuid        PRIMARY KEY,
     org_id     uuid        NOT NULL,
@@ -139,7 +145,7 @@ CREATE TABLE booking_work (
     handle     uuid        NOT NULL,
     key_id     uuid        NOT NULL,
     role       text        NOT NULL,
-    fence      bigint      NOT NULL DEFAULT 1,
+    fence      bigint      NOT NULL DEFAULT nextval('booking_fences'),
     resting    boolean     NOT NULL DEFAULT false,
     due_at     timestamptz NOT NULL
 );
@@ -151,7 +157,7 @@ COMMENT ON COLUMN booking_work.subject    IS 'Which table it is about.';
 COMMENT ON COLUMN booking_work.handle     IS 'What the control plane knows it by.';
 COMMENT ON COLUMN booking_work.key_id     IS 'The credential in whose name it is done.';
 COMMENT ON COLUMN booking_work.role       IS 'The role in which it is done.';
-COMMENT ON COLUMN booking_work.fence      IS 'Raised whenever it changes hands: whoever had it before cannot write any more.';
+COMMENT ON COLUMN booking_work.fence      IS 'Another one whenever it changes hands: whoever had it before cannot write any more.';
 COMMENT ON COLUMN booking_work.resting    IS 'Nobody works on it: it waits for its time, and may be woken before.';
 COMMENT ON COLUMN booking_work.due_at     IS 'Nobody else takes it before this.';
 CREATE INDEX booking_work_by_org ON booking_work (org_id, patient_id);
@@ -162,14 +168,16 @@ GRANT SELECT, INSERT, DELETE, UPDATE (fence, resting, due_at, handle) ON booking
 CREATE FUNCTION keep_appointment() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$
 BEGIN
     IF NEW.id <> OLD.id OR NEW.patient_id <> OLD.patient_id OR NEW.org_id <> OLD.org_id
-        OR NEW.version <> OLD.version + 1 THEN
+        OR NEW.made_mac <> OLD.made_mac OR NEW.version <> OLD.version + 1 THEN
         RAISE EXCEPTION 'a change of an appointment keeps its identity and raises the version by one'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'appointments_version_rises', TABLE = 'appointments';
     END IF;
     IF NOT (OLD.status, NEW.status) IN (
         ('pending', 'booked'), ('pending', 'failed'), ('failed', 'pending'),
         ('booked', 'moving'), ('moving', 'booked'),
-        ('booked', 'cancelling'), ('cancelling', 'booked'), ('cancelling', 'cancelled')) THEN
+        ('booked', 'cancelling'), ('cancelling', 'booked'), ('cancelling', 'cancelled'),
+        -- Of a patient who was removed from view meanwhile.
+        ('pending', 'cancelling'), ('moving', 'cancelling'), ('cancelling', 'cancelling')) THEN
         RAISE EXCEPTION 'an appointment that is % does not become %', OLD.status, NEW.status
             USING ERRCODE = 'check_violation', CONSTRAINT = 'appointments_way', TABLE = 'appointments';
     END IF;
@@ -179,9 +187,13 @@ $$;
 CREATE TRIGGER appointments_way BEFORE UPDATE ON appointments FOR EACH ROW EXECUTE FUNCTION keep_appointment();
 
 -- Whoever is removed from view keeps no time of anybody's: what is booked is cancelled, what is wished for is withdrawn,
--- by whoever works on booking_work next.
+-- by whoever works on booking_work next. What is on its way goes on, and is cancelled when it has arrived: whoever ends it
+-- looks for the removal after they locked the row, and the removal waits for whoever has it locked.
 CREATE FUNCTION free_times_of_removed() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$
 BEGIN
+    PERFORM 1 FROM appointments
+    WHERE org_id = NEW.org_id AND patient_id = NEW.id AND status IN ('pending', 'moving', 'cancelling')
+    ORDER BY id FOR UPDATE;
     WITH gone AS (
         UPDATE appointments SET status = 'cancelling', cancel_code = 'patient-removed', updated_at = NEW.updated_at,
             version = version + 1
@@ -190,13 +202,8 @@ BEGIN
     INSERT INTO booking_work (id, org_id, patient_id, subject, handle, key_id, role, due_at)
     SELECT id, org_id, patient_id, 'appointment', handle, made_by, current_setting('app.role'), now() FROM gone
     ON CONFLICT (id) DO NOTHING;
-    WITH gone AS (
-        UPDATE waitlist SET status = 'leaving', outcome = 'removed', offer_provider_id = NULL, offer_handle = NULL,
-            offer_starts_at = NULL, offer_ends_at = NULL, offer_until = NULL, updated_at = NEW.updated_at,
-            version = version + 1
-        WHERE org_id = NEW.org_id AND patient_id = NEW.id AND status IN ('waiting', 'offered')
-        RETURNING id)
-    UPDATE booking_work SET due_at = now() WHERE org_id = NEW.org_id AND patient_id = NEW.id AND id IN (SELECT id FROM gone);
+    UPDATE booking_work SET fence = nextval('booking_fences'), resting = false, due_at = now()
+    WHERE org_id = NEW.org_id AND patient_id = NEW.id AND subject = 'wish';
     RETURN NULL;
 END
 $$;
@@ -212,7 +219,8 @@ LANGUAGE plpgsql SET search_path = public AS $$
 BEGIN
     PERFORM set_config('app.org_id', '', true), set_config('app.worker', 'bookings', true);
     RETURN QUERY
-        UPDATE booking_work SET fence = booking_work.fence + 1, resting = false, due_at = now() + make_interval(secs => seconds)
+        UPDATE booking_work SET fence = nextval('booking_fences'), resting = false,
+            due_at = now() + make_interval(secs => seconds)
         WHERE booking_work.id IN (
             SELECT due.id FROM booking_work due WHERE due.due_at <= now() ORDER BY due.due_at LIMIT at_most
             FOR UPDATE SKIP LOCKED)

@@ -100,6 +100,9 @@ const fn advice(kind: ProblemKind) -> &'static str {
         ProblemKind::HoldUsed => {
             "The hold was made an appointment before. A second appointment needs a hold of its own."
         }
+        ProblemKind::WaitlistFull => {
+            "<code>detail</code> says whose wishes are as many as they may be: the patient's, or the organisation's. Take one back that nobody needs any more, or wait until one ends."
+        }
         ProblemKind::NoAuthority => {
             "<code>detail</code> says which licence the provider lacks where the patient is, on the day of the visit. Nothing was booked."
         }

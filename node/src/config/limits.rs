@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use node_clinical::appointments::work::store::REQUEST_SECONDS_MAX;
 use serde::Deserialize;
 
 /// What is accepted, and how long things may take.
@@ -22,7 +23,7 @@ pub struct LimitsSection {
     /// that was closed, is still accepted by a region that is cut off, until it hears from a quorum or this time is
     /// over. Shorten it where that weighs more than to go on. It counts on across a restart, by the wall clock.
     pub view_age_seconds_max: u64,
-    /// How long a request may take in all.
+    /// How long a request may take in all. What it begins is taken over by others when it is gone, so it is at most 40.
     pub request_seconds_max: u64,
     /// How long requests under way may go on after SIGTERM.
     pub drain_seconds_max: u64,
@@ -58,7 +59,7 @@ impl LimitsSection {
             ("body_bytes_max", self.body_bytes_max as u64, 1_024, 16 << 20),
             ("header_bytes_max", self.header_bytes_max as u64, 1_024, 1 << 20),
             ("view_age_seconds_max", self.view_age_seconds_max, 1, 30 * 86_400),
-            ("request_seconds_max", self.request_seconds_max, 1, 600),
+            ("request_seconds_max", self.request_seconds_max, 1, REQUEST_SECONDS_MAX),
             ("drain_seconds_max", self.drain_seconds_max, 0, 600),
             ("ids_low", self.ids_low, 1, 1_000_000),
         ] {
@@ -67,5 +68,21 @@ impl LimitsSection {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a request began is taken over by others when the lease is over.
+    #[test]
+    fn a_request_may_not_outlive_what_it_began() {
+        let with = |request_seconds_max| {
+            LimitsSection { request_seconds_max, ..LimitsSection::default() }.consistent()
+        };
+        assert_eq!(with(REQUEST_SECONDS_MAX), Ok(()));
+        let refused = with(REQUEST_SECONDS_MAX + 1).expect_err("is longer");
+        assert_eq!(refused, "[limits] request_seconds_max must lie between 1 and 40");
     }
 }

@@ -64,6 +64,8 @@ problems! {
     HoldExpired = 409, "hold-expired", "The hold's time is over";
     /// The hold was made a booking before.
     HoldUsed = 409, "hold-used", "The hold is booked already";
+    /// A waiting list holds as much as it may.
+    WaitlistFull = 409, "waitlist-full", "The waiting list takes no more wishes";
     /// The provider has no authority to practise where the patient is.
     NoAuthority = 409, "no-authority", "The provider may not practise there on that day";
     /// The same idempotency key is being worked on.

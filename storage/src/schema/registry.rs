@@ -215,6 +215,7 @@ registry! {
         "cancel_code" Operational Clear CARE None;
         "cancel_note_sealed" Phi Sealed CARE None;
         "failure" Operational Clear CARE None;
+        "made_mac" Pseudonym Clear NOBODY None;
         "request_mac" Pseudonym Clear NOBODY None;
         "made_by" Operational Clear NOBODY None;
         "created_at" Phi Clear VISIT DATES;

@@ -1,14 +1,14 @@
 //! What the control plane is asked for an appointment, and what is made of its answer when nobody heard it.
 //!
 //! A row is durable here before anything is asked there, so whatever happens in between, somebody finds the row and asks
-//! what became of its handle. What is booked there is booked here; what is held there or is not there is given up, and
-//! given up for good: a handle is used once, a hold that is released cannot be confirmed by a proposal that comes late,
-//! and a hold that comes late lapses by itself.
+//! what became of its handle. What is booked there is booked here; a hold that the caller took before is gone on with; any
+//! other that is held there or is not there is given up, and given up for good: the control plane holds nothing under
+//! that handle any more, however late whoever was given up for dead may come with it.
 
 use node_access::{Here, LogIndex};
 use node_console::calendars::booking::{self, Claim, NotDone, Wish};
 use residency_control::ProposeError;
-use residency_control::calendar::EntryState;
+use residency_control::calendar::{CalendarChange, EntryState};
 use residency_policy::{Jurisdiction, OrgId};
 
 use super::model::Place;
@@ -18,7 +18,7 @@ const HOLD_SECONDS: i64 = 120;
 
 /// What became of a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Became {
+enum Became {
     /// It is booked, and this home answers for it.
     Booked(LogIndex),
     /// It is not, and never will be.
@@ -74,20 +74,42 @@ pub(crate) async fn take(
     }
 }
 
+/// Goes on with a place that somebody began to take and left. A hold that the caller took before is theirs, so it is
+/// booked as long as it lives; any other place that is not booked is given up.
+pub(crate) async fn resume(
+    here: &Here,
+    org: OrgId,
+    service: Jurisdiction,
+    place: &Place,
+    held: bool,
+    from: Option<&Place>,
+) -> Fate {
+    if held {
+        return take(here, org, service, place, held, from).await;
+    }
+    match became(here, org, place).await {
+        Ok(Became::Booked(index)) => Fate::Booked(index),
+        Ok(Became::Nothing) => Fate::Nothing(NotDone::NoHold),
+        Err(why) => Fate::Unknown(why),
+    }
+}
+
 /// Frees what this home answers for.
 pub(crate) async fn free(here: &Here, place: &Place) -> Result<LogIndex, NotDone> {
     booking::cancel(here, place.provider, place.handle).await
 }
 
 /// Asks what became of a handle, of everything that anybody was told, and gives up what is not booked.
-pub(crate) async fn became(here: &Here, org: OrgId, place: &Place) -> Result<Became, NotDone> {
+async fn became(here: &Here, org: OrgId, place: &Place) -> Result<Became, NotDone> {
     here.changes.barrier().await.map_err(NotDone::Unproposed)?;
     if let Some(booked) = booked(here, place) {
         return Ok(booked);
     }
-    match booking::release(here, place.provider, place.handle, org).await {
-        Ok(_) | Err(NotDone::NoHold | NotDone::NotFound) => Ok(Became::Nothing),
-        // It was confirmed between the look and the release, or somebody else's home has it.
+    let Place { provider, handle, .. } = *place;
+    let given_up = CalendarChange::GiveUp { provider, handle, org, at: here.clock.now().as_second() };
+    match booking::propose(here, given_up).await {
+        Ok(_) | Err(NotDone::NoHold) => Ok(Became::Nothing),
+        // It was confirmed between the look and the giving up, or somebody else's home has it.
         Err(NotDone::Used) => Ok(booked(here, place).unwrap_or(Became::Nothing)),
         Err(why) => Err(why),
     }

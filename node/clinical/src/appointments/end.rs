@@ -2,11 +2,12 @@
 
 use node_access::Refused;
 use residency_policy::AppointmentId;
+use storage::bookings::Subject;
 use storage::{Access, AccessAction, AccessOutcome, Event, EventName, RegionTx};
 
 use super::api::ENTITY;
 use super::hand::Hand;
-use super::model::{Facts, Failure, State};
+use super::model::{CancelCode, Facts, Failure, State};
 use super::{store, work};
 
 /// The request of nobody: what was undone was asked for by no request that may be answered with it.
@@ -61,7 +62,7 @@ pub(crate) async fn ended(
     ending: Ending,
 ) -> Result<Option<Facts>, Refused> {
     let booked = matches!(ending, Ending::Booked | Ending::Moved);
-    let Some(before) = store::lock_and_end_work(tx, hand.patient, id, fence, booked).await? else {
+    let Some((before, removed)) = store::lock_and_end_work(tx, hand.patient, id, fence, booked).await? else {
         return Ok(None);
     };
     let (state, place, event) = match (before.state, ending) {
@@ -89,8 +90,18 @@ pub(crate) async fn ended(
     }
     let undone = matches!(ending, Ending::Stayed | Ending::NotCancelled);
     let request = if undone { NO_REQUEST } else { before.request };
+    // Whoever was removed from view meanwhile keeps no time: what it came to is cancelled by whoever comes next.
+    let state = match (state, before.state) {
+        (State::Booked, State::Cancelling(code)) if removed => State::Cancelling(code),
+        (State::Booked, _) if removed => State::Cancelling(CancelCode::PatientRemoved),
+        (state, _) => state,
+    };
     let after = Facts { state, place, request, ..before };
     store::update(tx, &after, None).await?;
+    if matches!(state, State::Cancelling(_)) {
+        let (patient, subject) = (before.patient, Subject::Appointment);
+        work::store::begin(tx, id.uuid(), patient, subject, place.handle, 0.0).await?;
+    }
     if let Some(event) = event {
         tx.emit(&Event::new(event, id.uuid())).await?;
     }

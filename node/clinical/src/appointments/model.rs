@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use node_console::calendars::booking::NotDone;
 use residency_control::calendar::{Minute, Slot};
-use residency_policy::{
-    AppointmentId, BookingHandle, Jurisdiction, KeyId, PatientId, Problem, ProblemKind, ProviderId,
-};
+use residency_policy::{AppointmentId, BookingHandle, Jurisdiction, KeyId, PatientId, ProblemKind, ProviderId};
 use storage::Phi;
 
 use crate::encounters::model::ClinicalText;
@@ -73,6 +71,8 @@ words! {
         HoldExpired = "hold-expired",
         /// The hold was somebody else's appointment.
         HoldUsed = "hold-used",
+        /// The organisation held as much as it may.
+        TooManyRequests = "too-many-requests",
         /// The control plane took no changes.
         ControlUnavailable = "control-unavailable",
         /// Whoever carried it was gone, and it was undone.
@@ -95,32 +95,27 @@ impl Failure {
             NotDone::Expired | NotDone::NoHold => Self::HoldExpired,
             NotDone::Used => Self::HoldUsed,
             NotDone::Unproposed(_) | NotDone::Changing => Self::ControlUnavailable,
-            NotDone::OtherOrg | NotDone::Reused | NotDone::TooMany | NotDone::Other(_) => Self::Refused,
+            NotDone::TooMany => Self::TooManyRequests,
+            NotDone::OtherOrg | NotDone::Reused | NotDone::Other(_) => Self::Refused,
         }
     }
 
-    /// Whether the same request may simply be tried again.
-    pub const fn may_pass(self) -> bool {
-        matches!(self, Self::ControlUnavailable | Self::Interrupted)
-    }
-
-    /// The refusal of the same request again.
-    pub fn problem(self, place: &Place) -> Problem {
-        let kind = match self {
-            Self::SlotTaken => {
-                return Problem::new(ProblemKind::SlotTaken).slot(place.provider, place.start.timestamp());
-            }
-            Self::SlotNotOffered => ProblemKind::SlotNotOffered,
-            Self::SlotInPast => ProblemKind::SlotInPast,
-            Self::NoAuthority => ProblemKind::NoAuthority,
-            Self::HoldExpired => ProblemKind::HoldExpired,
-            Self::HoldUsed => ProblemKind::HoldUsed,
-            Self::ControlUnavailable | Self::Interrupted => {
-                return Problem::new(ProblemKind::ControlUnavailable).retry_after(2);
-            }
-            Self::Refused => ProblemKind::IllegalTransition,
-        };
-        Problem::new(kind)
+    /// What the same request is refused with for ever, made by a hold or not. `None`: it may be another time, so that the
+    /// same request again is tried again.
+    pub const fn lasts(self, by_hold: bool) -> Option<ProblemKind> {
+        match self {
+            Self::SlotNotOffered => Some(ProblemKind::SlotNotOffered),
+            Self::SlotInPast => Some(ProblemKind::SlotInPast),
+            Self::NoAuthority => Some(ProblemKind::NoAuthority),
+            Self::HoldUsed => Some(ProblemKind::HoldUsed),
+            Self::HoldExpired if by_hold => Some(ProblemKind::HoldExpired),
+            Self::SlotTaken
+            | Self::HoldExpired
+            | Self::TooManyRequests
+            | Self::ControlUnavailable
+            | Self::Interrupted
+            | Self::Refused => None,
+        }
     }
 }
 
@@ -192,6 +187,8 @@ pub struct Facts {
     pub kind: Kind,
     /// The credential that made it.
     pub made_by: KeyId,
+    /// Keyed hash of the request that made it.
+    pub made: [u8; 32],
     /// Keyed hash of the last request that changed it.
     pub request: [u8; 32],
     /// When it was asked for.
@@ -214,19 +211,19 @@ pub struct Appointment {
 
 #[cfg(test)]
 mod tests {
+    use residency_control::calendar::NotOffered;
+
     use super::*;
 
     #[test]
     fn what_is_kept_of_a_refusal_says_the_same_again() {
-        let at = |text: &str| Minute::at(text.parse().expect("an instant")).expect("a minute");
-        let start = at("2026-12-01T15:00:00Z");
-        let provider = ProviderId::from_bytes([2; 16]);
-        let place = Place { provider, handle: BookingHandle::from_bytes([1; 16]), start, end: start.plus(30) };
-        for why in [NotDone::Taken(provider, start), NotDone::Expired, NotDone::Used, NotDone::Inactive] {
-            let again = Failure::of(&why).problem(&place);
-            assert_eq!(again.kind(), node_access::Disclosable::problem(&why).kind(), "{why:?}");
+        for why in [NotDone::Expired, NotDone::Used, NotDone::Inactive, NotDone::NotOffered(NotOffered::Past)] {
+            let again = Failure::of(&why).lasts(true);
+            assert_eq!(again, Some(node_access::Disclosable::problem(&why).kind()), "{why:?}");
         }
-        for failure in [Failure::SlotTaken, Failure::Interrupted, Failure::Refused] {
+        assert_eq!(Failure::of(&NotDone::Expired).lasts(false), None, "a slot that is held anew may be had");
+        for failure in [Failure::SlotTaken, Failure::TooManyRequests, Failure::Interrupted, Failure::Refused] {
+            assert_eq!(failure.lasts(true), None, "{failure:?}");
             assert_eq!(Failure::read(failure.as_str()), Some(failure));
         }
     }

@@ -13,8 +13,9 @@ use residency_control::ProposeError;
 use residency_control::calendar::{CalendarChange, Slot};
 use residency_policy::{AppointmentId, BookingHandle, ProviderId, WaitlistId};
 use storage::bookings::{Subject, Taken};
+use tokio::task::JoinError;
 
-use super::carry::{self, Became};
+use super::carry::{self, Fate};
 use super::end::{self, Ending};
 use super::hand::Hand;
 use super::model::{Facts, Failure, State};
@@ -69,7 +70,19 @@ impl Desk {
     pub async fn look_for_offers(&self) -> Result<usize, storage::Error> {
         let ((_, ledger), (_, providers)) = (self.here.directory.ledger(), self.here.directory.providers());
         let now = self.here.clock.now();
-        let first = self.matching().look(&ledger, &providers, self.here.region, now);
+        let (before, own) = (self.matching().clone(), self.here.region);
+        let look = move || {
+            let found = before.look(&ledger, &providers, own, now);
+            (found, ledger)
+        };
+        // It keeps a thread busy, which no request waits for.
+        let (found, ledger) = match tokio::task::spawn_blocking(look).await.map_err(JoinError::try_into_panic) {
+            Ok(looked) => looked,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // The node is stopping.
+            Err(Err(_)) => return Ok(0),
+        };
+        let first = self.matching().remember(found, &ledger);
         if !first.is_empty() {
             self.here.pool.wake_wishes(&first).await?;
         }
@@ -109,20 +122,29 @@ impl Desk {
 async fn appointment(hand: &Hand, id: AppointmentId, fence: i64) -> Result<(), Refused> {
     let read = hand.transact(|tx| async move {
         let facts = store::lock_any(&tx, hand.patient, id).await?;
+        let held = match facts {
+            Some(facts) => store::rests_on_hold(&tx, &facts).await?,
+            None => false,
+        };
         tx.rollback().await;
-        Ok(facts)
+        Ok(facts.map(|facts| (facts, held)))
     });
-    let Some(facts) = read.await? else { return Ok(()) };
+    let Some((facts, held)) = read.await? else { return Ok(()) };
     let (here, org) = (&hand.here, hand.scope().org);
     let ending = match facts.state {
-        State::Pending => match carry::became(here, org, &facts.place).await? {
-            Became::Booked(_) => Ending::Booked,
-            Became::Nothing => Ending::Failed(Failure::Interrupted),
+        State::Pending => match carry::resume(here, org, facts.service, &facts.place, held, None).await {
+            Fate::Booked(_) => Ending::Booked,
+            Fate::Nothing(why) if held => Ending::Failed(Failure::of(&why)),
+            Fate::Nothing(_) => Ending::Failed(Failure::Interrupted),
+            Fate::Unknown(why) => return Err(why.into()),
         },
-        State::Moving(to) => match carry::became(here, org, &to).await? {
-            Became::Booked(_) => Ending::Moved,
-            Became::Nothing => Ending::Stayed,
-        },
+        State::Moving(to) => {
+            match carry::resume(here, org, facts.service, &to, held, Some(&facts.place)).await {
+                Fate::Booked(_) => Ending::Moved,
+                Fate::Nothing(_) => Ending::Stayed,
+                Fate::Unknown(why) => return Err(why.into()),
+            }
+        }
         State::Cancelling(_) => {
             carry::free(here, &facts.place).await?;
             Ending::Cancelled

@@ -28,20 +28,21 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("appointments.list", LIST),
     ("appointments.update", UPDATE),
     ("appointments.use_hold", USE_HOLD),
+    ("appointments.rests_on_hold", RESTS_ON_HOLD),
     ("appointments.forget_holds", FORGET_HOLDS),
 ];
 
 /// Asks for an appointment.
 pub const INSERT: &str = "\
 INSERT INTO appointments (id, patient_id, org_id, status, provider_id, service_jurisdiction, kind, handle, starts_at,
-    ends_at, reason_sealed, request_mac, made_by, created_at, updated_at, version)
-VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, 1)";
+    ends_at, reason_sealed, made_mac, request_mac, made_by, created_at, updated_at, version)
+VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13, $13, 1)";
 
 /// One appointment, whole.
 pub const BY_ID: &str = "\
 SELECT a.id, a.patient_id, a.status, a.provider_id, a.service_jurisdiction, a.kind, a.handle, a.starts_at, a.ends_at,
-    a.to_provider_id, a.to_handle, a.to_starts_at, a.to_ends_at, a.cancel_code, a.failure, a.request_mac, a.made_by,
-    a.created_at, a.updated_at, a.version, a.reason_sealed, a.cancel_note_sealed
+    a.to_provider_id, a.to_handle, a.to_starts_at, a.to_ends_at, a.cancel_code, a.failure, a.made_mac, a.request_mac,
+    a.made_by, a.created_at, a.updated_at, a.version, a.reason_sealed, a.cancel_note_sealed
 FROM appointments a
 JOIN patients p ON p.id = a.patient_id AND p.org_id = $1 AND p.deleted_at IS NULL
 WHERE a.org_id = $1 AND a.patient_id = $2 AND a.id = $3";
@@ -49,8 +50,8 @@ WHERE a.org_id = $1 AND a.patient_id = $2 AND a.id = $3";
 /// One appointment without why, and nobody else changes it until the transaction ends.
 pub const LOCK: &str = "\
 SELECT a.id, a.patient_id, a.status, a.provider_id, a.service_jurisdiction, a.kind, a.handle, a.starts_at, a.ends_at,
-    a.to_provider_id, a.to_handle, a.to_starts_at, a.to_ends_at, a.cancel_code, a.failure, a.request_mac, a.made_by,
-    a.created_at, a.updated_at, a.version
+    a.to_provider_id, a.to_handle, a.to_starts_at, a.to_ends_at, a.cancel_code, a.failure, a.made_mac, a.request_mac,
+    a.made_by, a.created_at, a.updated_at, a.version
 FROM appointments a
 JOIN patients p ON p.id = a.patient_id AND p.org_id = $1 AND p.deleted_at IS NULL
 WHERE a.org_id = $1 AND a.patient_id = $2 AND a.id = $3
@@ -59,8 +60,8 @@ FOR UPDATE OF a";
 /// The same, of a patient who may be removed from view.
 pub const LOCK_ANY: &str = "\
 SELECT a.id, a.patient_id, a.status, a.provider_id, a.service_jurisdiction, a.kind, a.handle, a.starts_at, a.ends_at,
-    a.to_provider_id, a.to_handle, a.to_starts_at, a.to_ends_at, a.cancel_code, a.failure, a.request_mac, a.made_by,
-    a.created_at, a.updated_at, a.version
+    a.to_provider_id, a.to_handle, a.to_starts_at, a.to_ends_at, a.cancel_code, a.failure, a.made_mac, a.request_mac,
+    a.made_by, a.created_at, a.updated_at, a.version
 FROM appointments a
 WHERE a.org_id = $1 AND a.patient_id = $2 AND a.id = $3
 FOR UPDATE OF a";
@@ -68,8 +69,8 @@ FOR UPDATE OF a";
 /// A page of appointments without why. Those that came to nothing are shown when they are asked for by their status.
 pub const LIST: &str = "\
 SELECT a.id, a.patient_id, a.status, a.provider_id, a.service_jurisdiction, a.kind, a.handle, a.starts_at, a.ends_at,
-    a.to_provider_id, a.to_handle, a.to_starts_at, a.to_ends_at, a.cancel_code, a.failure, a.request_mac, a.made_by,
-    a.created_at, a.updated_at, a.version
+    a.to_provider_id, a.to_handle, a.to_starts_at, a.to_ends_at, a.cancel_code, a.failure, a.made_mac, a.request_mac,
+    a.made_by, a.created_at, a.updated_at, a.version
 FROM appointments a
 WHERE a.org_id = $1 AND a.patient_id = $2 AND (a.starts_at, a.id) < ($3, $4)
     AND CASE WHEN $5::text IS NULL THEN a.status <> 'failed' ELSE a.status = $5 END
@@ -89,6 +90,12 @@ WHERE org_id = $1 AND patient_id = $2 AND id = $3 AND version = $18";
 pub const USE_HOLD: &str = "\
 INSERT INTO booking_handles (handle, org_id, patient_id, appointment_id)
 VALUES ($1, $2, $3, $4)";
+
+/// Whether an appointment rests on a hold.
+pub const RESTS_ON_HOLD: &str = "\
+SELECT 1 AS rests
+FROM booking_handles
+WHERE org_id = $1 AND patient_id = $2 AND appointment_id = $3 AND handle = $4";
 
 /// Gives back what an appointment rested on.
 pub const FORGET_HOLDS: &str = "\
@@ -112,7 +119,7 @@ pub async fn insert(tx: &RegionTx, facts: &Facts, reason: &Phi<Option<ClinicalTe
             &start.timestamp(),
             &end.timestamp(),
             &reason,
-            &facts.request.as_slice(),
+            &facts.made.as_slice(),
             &facts.made_by.uuid(),
             &facts.created_at,
         ],
@@ -219,7 +226,8 @@ pub async fn lock_any(tx: &RegionTx, patient: PatientId, id: AppointmentId) -> R
     row.map(|row| facts(&row)).transpose()
 }
 
-/// The same, and its work ends. `None` if that is not ours any more. With `booked`, whoever waited and was offered this
+/// The same, and its work ends. `None` if that is not ours any more. Says too whether the patient was removed from view,
+/// by a statement of its own after the row is locked: a removal waits for the lock, or was before it. With `booked`, whoever waited and was offered this
 /// very time waits no more.
 pub async fn lock_and_end_work(
     tx: &RegionTx,
@@ -227,22 +235,26 @@ pub async fn lock_and_end_work(
     id: AppointmentId,
     fence: i64,
     booked: bool,
-) -> Result<Option<Facts>, Error> {
+) -> Result<Option<(Facts, bool)>, Error> {
     let (org, patient, id, now) = (tx.scope().org.uuid(), patient.uuid(), id.uuid(), tx.now());
     let lock: [&(dyn ToSql + Sync); 3] = [&org, &patient, &id];
     let end: [&(dyn ToSql + Sync); 4] = [&org, &patient, &id, &fence];
     let fulfil: [&(dyn ToSql + Sync); 4] = [&org, &patient, &id, &now];
-    let asks: [Ask<'_>; 3] =
-        [(LOCK_ANY, &lock), (work::store::END_WORK, &end), (waitlist::store::FULFIL, &fulfil)];
-    let answers = tx.query_all(if booked { &asks } else { &asks[..2] }).await?;
+    let asks: [Ask<'_>; 4] = [
+        (LOCK_ANY, &lock),
+        (work::store::END_WORK, &end),
+        (patients::store::REMOVED, &lock[..2]),
+        (waitlist::store::FULFIL, &fulfil),
+    ];
+    let answers = tx.query_all(if booked { &asks } else { &asks[..3] }).await?;
     let mut answers = answers.iter().map(|rows| rows.first());
-    let (row, ended, fulfilled) =
-        (answers.next().flatten(), answers.next().flatten(), answers.next().flatten());
+    let (row, ended) = (answers.next().flatten(), answers.next().flatten());
+    let (removed, fulfilled) = (answers.next().flatten(), answers.next().flatten());
     let (Some(row), Some(_)) = (row, ended) else { return Ok(None) };
     if let Some(wish) = fulfilled {
         waitlist::store::was_fulfilled(tx, PatientId::from(patient), wish).await?;
     }
-    facts(row).map(Some)
+    Ok(Some((facts(row)?, removed.is_some())))
 }
 
 /// A page of appointments without why, the latest first. Ask first whether there is such a patient.
@@ -263,6 +275,17 @@ pub async fn use_hold(tx: &RegionTx, facts: &Facts, handle: BookingHandle) -> Re
     let (org, patient) = (tx.scope().org.uuid(), facts.patient.uuid());
     tx.execute(USE_HOLD, &[&handle.uuid(), &org, &patient, &facts.id.uuid()]).await?;
     Ok(())
+}
+
+/// Whether the time that is asked for, or had, is that of a hold which the caller took before.
+pub async fn rests_on_hold(tx: &RegionTx, facts: &Facts) -> Result<bool, Error> {
+    let (org, patient) = (tx.scope().org.uuid(), facts.patient.uuid());
+    let place = match &facts.state {
+        State::Moving(to) => to,
+        _ => &facts.place,
+    };
+    let row = tx.query_opt(RESTS_ON_HOLD, &[&org, &patient, &facts.id.uuid(), &place.handle.uuid()]).await?;
+    Ok(row.is_some())
 }
 
 /// Gives a hold back that an appointment rested on, if it did. Sent with what comes next.
@@ -341,6 +364,7 @@ fn facts(row: &Row) -> Result<Facts, Error> {
             .map_err(|_| Error::Row { column: "service_jurisdiction" })?,
         kind: Kind::read(row.get("kind")?).ok_or(Error::Row { column: "kind" })?,
         made_by: KeyId::from(row.get::<Uuid>("made_by")?),
+        made: row.get::<&[u8]>("made_mac")?.try_into().map_err(|_| Error::Row { column: "made_mac" })?,
         request: row
             .get::<&[u8]>("request_mac")?
             .try_into()

@@ -20,6 +20,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("patients.lock", LOCK),
     ("patients.lock_version", LOCK_VERSION),
     ("patients.token_by_id", TOKEN_BY_ID),
+    ("patients.removed", REMOVED),
     ("patients.list_full", LIST_FULL),
     ("patients.list_listed", LIST_LISTED),
     ("patients.list_tokens", LIST_TOKENS),
@@ -66,6 +67,12 @@ pub const TOKEN_BY_ID: &str = "\
 SELECT id, created_at, updated_at
 FROM patients
 WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL";
+
+/// Whether a patient was removed from view.
+pub const REMOVED: &str = "\
+SELECT 1 AS removed
+FROM patients
+WHERE org_id = $1 AND id = $2 AND deleted_at IS NOT NULL";
 
 /// A page of patients, whole.
 pub const LIST_FULL: &str = "\
@@ -263,6 +270,11 @@ pub async fn lock_version(tx: &RegionTx, id: PatientId) -> Result<Option<i32>, E
 /// One patient without PHI; also how other features ask whether there is such a patient.
 pub async fn token_by_id(tx: &impl Reading, id: PatientId) -> Result<Option<Token>, Error> {
     tx.query_opt(TOKEN_BY_ID, &[&tx.scope().org.uuid(), &id.uuid()]).await?.map(|row| token(&row)).transpose()
+}
+
+/// Whether a patient was removed from view.
+pub async fn removed(tx: &impl Reading, id: PatientId) -> Result<bool, Error> {
+    Ok(tx.query_opt(REMOVED, &[&tx.scope().org.uuid(), &id.uuid()]).await?.is_some())
 }
 
 /// A page of patients, whole.

@@ -30,6 +30,8 @@ pub(crate) struct Book {
     pub(crate) steps: AtomicI64,
     /// Told when whoever asked is gone.
     pub(crate) gone: tokio::sync::Notify,
+    /// Whoever stands still goes on when this is told.
+    pub(crate) back: tokio::sync::Notify,
     pub(crate) rules: Arc<Ruleset>,
     pub(crate) index: AtomicU64,
 }
@@ -106,11 +108,12 @@ impl Directory for Book {
 }
 
 impl Book {
-    /// Whoever asks dies here when their steps are over: nothing of what they would have done is done.
+    /// Whoever asks stands still here when their steps are over: nothing of what they would have done is done, unless
+    /// they are told to go on.
     async fn step(&self) {
         if self.steps.fetch_sub(1, Ordering::SeqCst) <= 0 {
             self.gone.notify_one();
-            std::future::pending::<()>().await;
+            self.back.notified().await;
         }
     }
 }

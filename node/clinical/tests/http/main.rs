@@ -1,5 +1,6 @@
 //! The API over HTTP, in process, on a real Postgres.
 
+mod again;
 mod appointments;
 mod book;
 mod calendars;
@@ -12,5 +13,6 @@ mod limits;
 mod organisations;
 mod patients;
 mod refusals;
+mod removed;
 mod support;
 mod waitlist;

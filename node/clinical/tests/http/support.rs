@@ -149,6 +149,7 @@ impl World {
             hangs: AtomicBool::new(false),
             steps: AtomicI64::new(i64::MAX),
             gone: tokio::sync::Notify::new(),
+            back: tokio::sync::Notify::new(),
             rules: Arc::new(Ruleset::parse(rules).expect("rules")),
             index: AtomicU64::new(1),
         });

@@ -4,14 +4,17 @@ use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use node_clinical::appointments::reconcile::Desk;
-use residency_policy::ProviderId;
+use residency_control::calendar::{CalendarChange, Minute, Waiting, Wanted};
+use residency_control::machine::apply;
+use residency_control::{Command, Outcome, Refusal};
+use residency_policy::{BookingHandle, OrgId, ProviderId, Region};
 use serde_json::{Value, json};
 
 use crate::appointments::{START, appointment};
-use crate::support::{World, id};
+use crate::support::{World, id, jurisdiction};
 
 /// Somebody wishes for a morning with a provider.
-fn wish(provider: ProviderId) -> Value {
+pub(crate) fn wish(provider: ProviderId) -> Value {
     json!({
         "provider": provider.to_string(), "service_jurisdiction": "US-TX",
         "from": "2026-11-23T15:00:00Z", "to": "2026-11-23T15:30:00Z"
@@ -19,7 +22,7 @@ fn wish(provider: ProviderId) -> Value {
 }
 
 impl World {
-    async fn join(&self, patient: &str, body: &Value) -> Value {
+    pub(crate) async fn join(&self, patient: &str, body: &Value) -> Value {
         let ask = self.ask("provider_staff", "POST", &format!("/v1/patients/{patient}/waitlist"));
         ask.json(body).send().await.is(201).json()
     }
@@ -31,13 +34,13 @@ impl World {
     }
 
     /// Who waits, in their order.
-    fn order(&self) -> usize {
+    pub(crate) fn order(&self) -> usize {
         self.book.state.lock().expect("a lock").ledger().waiting().count()
     }
 }
 
 /// Rounds until nothing is due.
-async fn rounds(desk: &Desk) {
+pub(crate) async fn rounds(desk: &Desk) {
     desk.look_for_offers().await.expect("a look");
     while desk.round().await.expect("a round") > 0 {}
 }
@@ -181,4 +184,94 @@ async fn a_wish_waits_for_the_control_plane_and_survives_a_crash() {
         let ask = world.ask("provider", "POST", &format!("/v1/patients/{ben}/waitlist"));
         ask.json(&body).send().await.is(422).problem("invalid");
     }
+}
+
+/// Whoever says that they wait stands in the order, even if an earlier departure comes late.
+#[tokio::test]
+async fn a_departure_that_comes_late_takes_nobody_off_the_order() {
+    let world = World::new().await;
+    let desk = Desk::new(world.here.clone());
+    let (provider, ben) = (world.doctor().await, world.somebody().await);
+    world.join(&ben, &wish(provider)).await;
+    let client = world.region.as_superuser().await;
+    let sql = "SELECT handle::text FROM waitlist";
+    let first: String = client.query_one(sql, &[]).await.expect("a wish").get(0);
+    // It joins and holds, and its departure is on its way when its node dies.
+    world.book.steps.store(4, Ordering::SeqCst);
+    tokio::select! {
+        () = async { rounds(&desk).await; rounds(&desk).await; } => panic!("it was to die"),
+        () = world.book.gone.notified() => {}
+    }
+    world.book.steps.store(i64::MAX, Ordering::SeqCst);
+    // Nothing is free for it any more, so that it waits.
+    world.settle().await;
+    assert_eq!(world.wishes(&ben).await[0]["status"], "waiting");
+    let region = Region(jurisdiction("US-TX"));
+    let late = CalendarChange::Leave { handle: first.parse().expect("a handle"), region };
+    let outcome = apply(&mut world.book.state.lock().expect("a lock"), Command::Calendar(late));
+    assert_eq!(outcome, Outcome::Done);
+    assert_eq!(world.wishes(&ben).await[0]["status"], "waiting");
+    assert_eq!(world.order(), 1, "who waits stands in the order");
+    rounds(&desk).await;
+    rounds(&desk).await;
+    assert_eq!(world.wishes(&ben).await[0]["status"], "offered");
+}
+
+impl World {
+    /// As many of an organisation wait for a provider as may.
+    fn crowd(&self, org: OrgId, provider: ProviderId) {
+        let minute = |text: &str| Minute::at(text.parse().expect("an instant")).expect("a minute");
+        let mut state = self.book.state.lock().expect("a lock");
+        for n in 1_u128.. {
+            let waiting = Waiting {
+                handle: BookingHandle::from_bytes(
+                    u128::from_be_bytes(org.to_bytes()).wrapping_add(n).to_be_bytes(),
+                ),
+                wanted: Wanted::Provider(provider),
+                from: minute("2026-11-23T15:00:00Z"),
+                to: minute("2026-11-23T15:30:00Z"),
+                org,
+                region: Region(jurisdiction("US-NY")),
+            };
+            match apply(&mut state, Command::Calendar(CalendarChange::Wait(waiting))) {
+                Outcome::Done => {}
+                Outcome::Refused(why) => return assert_eq!(why, Refusal::Full),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_organisation_keeps_no_other_from_its_turn() {
+    let world = World::new().await;
+    let desk = Desk::new(world.here.clone());
+    let (provider, ben) = (world.doctor().await, world.somebody().await);
+    world.crowd(OrgId::from_bytes([7; 16]), provider);
+    world.join(&ben, &wish(provider)).await;
+    rounds(&desk).await;
+    rounds(&desk).await;
+    assert_eq!(world.wishes(&ben).await[0]["status"], "offered");
+}
+
+#[tokio::test]
+async fn a_waiting_list_takes_so_many_and_no_more() {
+    let world = World::new().await;
+    let (provider, ben, cleo) = (world.doctor().await, world.somebody().await, world.somebody().await);
+    let path = format!("/v1/patients/{ben}/waitlist");
+    let ask = |path: &str| world.ask("provider_staff", "POST", path).json(&wish(provider));
+    let first = ask(&path).header("idempotency-key", "one").send().await.is(201).json();
+    for _ in 1..20 {
+        ask(&path).send().await.is(201);
+    }
+    let full = ask(&path).send().await.is(409).problem("waitlist-full");
+    assert_eq!(full["detail"], "this patient has as many wishes as they may");
+    ask(&path).header("idempotency-key", "one").send().await.is(201);
+    world.ask("provider", "DELETE", &format!("{path}/{}", id(&first))).send().await.is(204);
+    ask(&path).send().await.is(201);
+
+    let path = format!("/v1/patients/{cleo}/waitlist");
+    ask(&path).send().await.is(201);
+    world.crowd(world.org, provider);
+    let full = ask(&path).send().await.is(409).problem("waitlist-full");
+    assert_eq!(full["detail"], "this organisation's waiting list holds as many wishes as it may");
 }

@@ -51,6 +51,9 @@ pub(crate) fn hold(state: &mut State, hold: &Hold) -> Result<(), Refusal> {
             Err(Refusal::Calendar(NotBooked::HoldExpired))
         };
     }
+    if state.ledger.was_given_up(hold.org, handle) {
+        return Err(Refusal::Calendar(NotBooked::HoldExpired));
+    }
     must_be(state, provider, hold.provider_version)?;
     if book.calendar().version != hold.calendar_version {
         return Err(Refusal::StaleVersion);
@@ -148,6 +151,25 @@ pub(crate) fn release(
             Ok(())
         }
     }
+}
+
+/// Frees a held time, and sees to it that nothing is held under the handle later: whoever still means to hold it was
+/// given up for dead, and nobody would answer for what they then book.
+pub(crate) fn give_up(
+    state: &mut State,
+    provider: ProviderId,
+    handle: BookingHandle,
+    org: OrgId,
+    at: i64,
+) -> Result<(), Refusal> {
+    if !state.ledger.was_given_up(org, handle) && state.ledger.given_up_by(org) >= Ledger::GIVEN_UP_MAX {
+        return Err(Refusal::Full);
+    }
+    release(state, provider, handle, org)?;
+    // By the word of half of all regions, if there is one: a clock that is behind must not shorten it.
+    let at = state.ledger.passed().unwrap_or(at);
+    state.ledger.give_up(org, handle, at);
+    Ok(())
 }
 
 /// Frees a time, booked or held, that this region answers for.

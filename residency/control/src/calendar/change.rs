@@ -63,6 +63,18 @@ commands! {
             /// The second after the epoch.
             at: i64,
         },
+        /// Frees a time that is held, or may yet be held by a proposal that comes late, for good: nothing is held under
+        /// this handle any more. Refused when it is booked by now.
+        GiveUp {
+            /// Whose calendar.
+            provider: ProviderId,
+            /// Which hold.
+            handle: BookingHandle,
+            /// Whose hold.
+            org: OrgId,
+            /// The second after the epoch, by the proposer's clock.
+            at: i64,
+        },
     }
 }
 
@@ -81,7 +93,7 @@ impl CalendarChange {
     pub(crate) fn may_be_proposed_by(&self, who: PeerKind) -> bool {
         let PeerKind::Region(own) = who else { return false };
         match self {
-            Self::Put { .. } | Self::Release { .. } => true,
+            Self::Put { .. } | Self::Release { .. } | Self::GiveUp { .. } => true,
             Self::Hold(hold) => hold.region == own,
             Self::Confirm(confirmation) => confirmation.region == own,
             Self::Relocate(change) => change.to.region == own,
@@ -105,6 +117,7 @@ pub(crate) fn apply(state: &mut State, change: CalendarChange) -> Result<(), Ref
         CalendarChange::Wait(waiting) => act::wait(state, waiting),
         CalendarChange::Leave { handle, region } => act::leave(state, handle, region),
         CalendarChange::TellTime { region, at } => act::tell_time(state, region, at),
+        CalendarChange::GiveUp { provider, handle, org, at } => act::give_up(state, provider, handle, org, at),
     }
 }
 

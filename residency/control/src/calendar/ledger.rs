@@ -28,14 +28,20 @@ pub struct Ledger {
     /// How many of each organisation wait; follows from the list.
     waiters: Arc<BTreeMap<OrgId, usize>>,
     next_place: u64,
+    /// Handles that were given up, and when: nothing is held under them any more.
+    given_up: Arc<BTreeMap<(OrgId, BookingHandle), i64>>,
     clocks: Arc<BTreeMap<Region, i64>>,
 }
 
 impl Ledger {
     /// The most holds of one organisation at a time.
     pub const HOLDS_MAX: usize = 5_000;
-    /// The most waiting handles of one organisation.
-    pub const WAITING_MAX: usize = 20_000;
+    /// The most waiting handles of one organisation. All who wait are looked at whenever a slot may be free.
+    pub const WAITING_MAX: usize = 5_000;
+    /// The most handles that one organisation gave up within the time for which that is remembered. It gives one up when
+    /// whoever booked is gone, so there are few. More are refused rather than forgotten early: what is being booked is
+    /// then undone later.
+    pub const GIVEN_UP_MAX: usize = 5_000;
 
     /// One provider's calendar with what stands in it.
     pub fn book(&self, provider: ProviderId) -> Option<&Arc<Book>> {
@@ -53,7 +59,7 @@ impl Ledger {
     }
 
     /// How many of an organisation wait.
-    pub(crate) fn waiters(&self, org: OrgId) -> usize {
+    pub fn waiters(&self, org: OrgId) -> usize {
         self.waiters.get(&org).copied().unwrap_or(0)
     }
 
@@ -72,6 +78,22 @@ impl Ledger {
     pub(crate) fn lapsed(&self, org: OrgId, at: i64) -> Vec<(ProviderId, BookingHandle)> {
         let holds = self.holds.get(&org).into_iter().flatten();
         holds.take_while(|(until, ..)| *until <= at).map(|(_, provider, handle)| (*provider, *handle)).collect()
+    }
+
+    /// Whether nothing may be held under a handle any more.
+    pub(crate) fn was_given_up(&self, org: OrgId, handle: BookingHandle) -> bool {
+        self.given_up.contains_key(&(org, handle))
+    }
+
+    /// How many handles an organisation gave up.
+    pub(crate) fn given_up_by(&self, org: OrgId) -> usize {
+        let (first, last) = (BookingHandle::from_bytes([0; 16]), BookingHandle::from_bytes([u8::MAX; 16]));
+        self.given_up.range((org, first)..=(org, last)).count()
+    }
+
+    /// Gives a handle up. The first time counts.
+    pub(crate) fn give_up(&mut self, org: OrgId, handle: BookingHandle, at: i64) {
+        Arc::make_mut(&mut self.given_up).entry((org, handle)).or_insert(at);
     }
 
     pub(crate) fn put_book(&mut self, provider: ProviderId, calendar: Calendar) {
@@ -186,6 +208,9 @@ impl Ledger {
         for handle in late {
             self.leave(handle);
         }
+        if self.given_up.values().any(|at| Minute::from_seconds(*at) < before) {
+            Arc::make_mut(&mut self.given_up).retain(|_, at| Minute::from_seconds(*at) >= before);
+        }
     }
 }
 
@@ -219,6 +244,11 @@ impl Ledger {
             ..Image::default()
         };
         books.chain((*self != Self::default()).then_some(rest))
+    }
+
+    /// What was given up, as a snapshot keeps it.
+    pub(crate) fn given_up(&self) -> impl Iterator<Item = (OrgId, BookingHandle, i64)> {
+        self.given_up.iter().map(|((org, handle), at)| (*org, *handle, *at))
     }
 
     /// Puts a piece of a snapshot where it was.

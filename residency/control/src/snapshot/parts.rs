@@ -3,7 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 
-use residency_policy::{DiskId, KeyId, NodeId, OrgId, UserId};
+use residency_policy::{BookingHandle, DiskId, KeyId, NodeId, OrgId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::ledger::Image;
@@ -38,6 +38,8 @@ pub(super) enum Part {
     Seats(Vec<(NodeId, Option<DiskId>)>),
     /// Calendars, what stands in them, and who waits.
     Calendars(Image),
+    /// Handles under which nothing is held any more, and when they were given up.
+    GivenUp(Vec<(OrgId, BookingHandle, i64)>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -52,6 +54,7 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(state.providers.iter().map(|one| Provider::clone(one)), Part::Providers))
         .chain(in_parts(state.seats.iter().map(|(node, disk)| (*node, *disk)), Part::Seats))
         .chain(state.ledger.images().map(Part::Calendars))
+        .chain(in_parts(state.ledger.given_up(), Part::GivenUp))
 }
 
 fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
@@ -83,5 +86,10 @@ pub(super) fn put(state: &mut State, part: Part) {
         }
         Part::Seats(some) => Arc::make_mut(&mut state.seats).extend(some),
         Part::Calendars(image) => state.ledger.put(image),
+        Part::GivenUp(some) => {
+            for (org, handle, at) in some {
+                state.ledger.give_up(org, handle, at);
+            }
+        }
     }
 }

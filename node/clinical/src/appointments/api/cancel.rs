@@ -51,6 +51,8 @@ enum Begun {
     Answered(Response),
     /// The row says so, and its work is ours.
     Ours(Facts, i64),
+    /// Somebody began it and is gone. Its work is ours now.
+    Left(Facts, i64),
 }
 
 /// Cancels a booked appointment and frees its time.
@@ -79,14 +81,15 @@ pub async fn cancel(
     let (code, note) = reading::read_cancellation(&open, guarded)?;
     let hand = Hand::of_call(&call)?;
     let order = Order { id: call.call.path("appointment")?, if_match: if_match.as_ref(), code, note };
-    let (facts, fence) = match Box::pin(call.transact(|tx| begin(&call, tx, &change, &order))).await? {
+    let (facts, fence, first) = match Box::pin(call.transact(|tx| begin(&call, tx, &change, &order))).await? {
         Begun::Answered(response) => return Ok(response),
-        Begun::Ours(facts, fence) => (facts, fence),
+        Begun::Ours(facts, fence) => (facts, fence, true),
+        Begun::Left(facts, fence) => (facts, fence, false),
     };
     match carry::free(&call.call.here, &facts.place).await {
         Ok(index) => Box::pin(hand.transact(|tx| finish(&hand, tx, &change, facts.id, fence, index))).await,
-        // Nothing was asked for: it is as it was.
-        Err(why @ NotDone::Unproposed(ProposeError::NoQuorum)) => {
+        // Nothing was asked for, by anybody: it is as it was. What whoever was before us asked for may come yet.
+        Err(why @ NotDone::Unproposed(ProposeError::NoQuorum)) if first => {
             end::end(&hand, facts.id, fence, Ending::NotCancelled).await?;
             Err(why.into())
         }
@@ -123,7 +126,7 @@ async fn begin(
                 return Err(in_flight().into());
             };
             tx.commit(&[access]).await?;
-            Ok(Begun::Ours(there, fence))
+            Ok(Begun::Left(there, fence))
         }
         State::Booked => {
             if let Some(Err(why)) = order.if_match.map(|if_match| if_match.check(there.version)) {

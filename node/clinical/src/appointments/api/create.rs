@@ -19,7 +19,7 @@ use storage::{Access, AccessAction, Phi, RegionTx};
 
 use super::ENTITY;
 use super::view::{AppointmentView, NewAppointmentBody};
-use crate::appointments::carry::{self, Became, Fate};
+use crate::appointments::carry::{self, Fate};
 use crate::appointments::end::{self, Ending};
 use crate::appointments::hand::Hand;
 use crate::appointments::model::{Facts, Failure, Place, State};
@@ -82,7 +82,7 @@ pub async fn create(call: PatientCall<Create>, key: IdempotencyKey, body: Json) 
     let org = call.call.caller.org;
     // Nothing is asked of the control plane for somebody who is not served here.
     call.permit()?;
-    let mut undone = false;
+    let (mut undone, held) = (false, matches!(asked.when, When::Held(_)));
     loop {
         let looked = booking::look(here, (asked.provider, org), asked.service, asked.when).await;
         let handle = match asked.when {
@@ -94,21 +94,22 @@ pub async fn create(call: PatientCall<Create>, key: IdempotencyKey, body: Json) 
         match Box::pin(call.transact(|tx| begin(&call, tx, &change, &order))).await? {
             Begun::Answered(response) => return Ok(response),
             Begun::Ours(facts, fence) => {
-                let held = matches!(asked.when, When::Held(_));
                 let fate = carry::take(here, org, facts.service, &facts.place, held, None).await;
                 return Box::pin(finish(&hand, &change, &facts, fence, fate)).await;
             }
-            Begun::Left(facts, fence) => match carry::became(here, org, &facts.place).await? {
-                Became::Booked(index) => {
-                    return Box::pin(finish(&hand, &change, &facts, fence, Fate::Booked(index))).await;
+            Begun::Left(facts, fence) => {
+                match carry::resume(here, org, facts.service, &facts.place, held, None).await {
+                    // Undone, and tried once more from the beginning.
+                    Fate::Nothing(_) if !held => {
+                        end::end(&hand, facts.id, fence, Ending::Failed(Failure::Interrupted)).await?;
+                        if undone {
+                            return Err(in_flight().into());
+                        }
+                        undone = true;
+                    }
+                    fate => return Box::pin(finish(&hand, &change, &facts, fence, fate)).await,
                 }
-                // Undone, and tried once more from the beginning.
-                Became::Nothing if !undone => {
-                    undone = true;
-                    end::end(&hand, facts.id, fence, Ending::Failed(Failure::Interrupted)).await?;
-                }
-                Became::Nothing => return Err(in_flight().into()),
-            },
+            }
         }
     }
 }
@@ -131,16 +132,19 @@ async fn begin(
         Under::Nothing => return start(call, tx, change, order, None).await,
         Under::There(facts) => *facts,
     };
-    if there.request != change.request() {
+    // By what made it: others may have finished it, and somebody may have changed it since.
+    if there.made != change.request() {
         tx.rollback().await;
         return Err(Problem::new(ProblemKind::IdempotencyReused).into());
     }
     match there.state {
-        State::Failed(failure) if failure.may_pass() => start(call, tx, change, order, Some(there)).await,
-        State::Failed(failure) => {
-            tx.rollback().await;
-            Err(failure.problem(&there.place).into())
-        }
+        State::Failed(failure) => match failure.lasts(matches!(order.asked.when, When::Held(_))) {
+            None => start(call, tx, change, order, Some(there)).await,
+            Some(kind) => {
+                tx.rollback().await;
+                Err(Problem::new(kind).into())
+            }
+        },
         State::Pending => {
             let Some(fence) = work::store::take(&tx, there.id.uuid(), patient).await? else {
                 tx.rollback().await;
@@ -149,7 +153,7 @@ async fn begin(
             tx.commit(&[Access::to(AccessAction::Update, ENTITY, there.id.uuid(), patient)]).await?;
             Ok(Begun::Left(there, fence))
         }
-        // It was booked, and the answer was lost on the way.
+        // It was booked, and the answer was lost on the way: this is what is there by now.
         State::Booked | State::Moving(_) | State::Cancelling(_) | State::Cancelled(_) => {
             answer(tx, doing, there.id, None).await.map(Begun::Answered)
         }
@@ -181,6 +185,7 @@ async fn start(
         service,
         kind,
         made_by: call.call.caller.key,
+        made: change.request(),
         request: change.request(),
         created_at: now,
         updated_at: now,
@@ -216,8 +221,9 @@ async fn finish(
             Box::pin(hand.transact(|tx| finish_booked(hand, tx, change, facts, fence, index))).await
         }
         Fate::Nothing(why) => {
-            end::end(hand, facts.id, fence, Ending::Failed(Failure::of(&why))).await?;
-            Err(why.into())
+            let ended = end::end(hand, facts.id, fence, Ending::Failed(Failure::of(&why))).await?;
+            // Whoever has the work now may come to another end.
+            Err(ended.map_or_else(|| in_flight().into(), |_| why.into()))
         }
         Fate::Unknown(why) => {
             end::leave(hand, facts.id, fence).await?;

@@ -20,7 +20,7 @@ use storage::{Access, AccessAction, RegionTx};
 use super::ENTITY;
 use super::create::hold_used;
 use super::view::{AppointmentView, NewTimeBody};
-use crate::appointments::carry::{self, Became, Fate};
+use crate::appointments::carry::{self, Fate};
 use crate::appointments::end::{self, Ending};
 use crate::appointments::hand::Hand;
 use crate::appointments::model::{Facts, Place, State};
@@ -89,7 +89,7 @@ pub async fn reschedule(
         When::Held(handle) => handle,
         When::At(_) => BookingHandle::random(&*here.entropy),
     };
-    let id = call.call.path("appointment")?;
+    let (id, held) = (call.call.path("appointment")?, matches!(when, When::Held(_)));
     let order = Order { id, if_match: if_match.as_ref(), when };
     let mut begun = Box::pin(call.transact(|tx| begin(&call, tx, &change, &order, None))).await?;
     loop {
@@ -106,20 +106,19 @@ pub async fn reschedule(
                 }
             }
             Begun::Ours(facts, to, fence) => {
-                let held = matches!(when, When::Held(_));
                 let fate = carry::take(here, org, facts.service, &to, held, Some(&facts.place)).await;
                 return Box::pin(finish(&hand, &change, &facts, fence, fate)).await;
             }
-            Begun::Left(facts, to, fence) => match carry::became(here, org, &to).await? {
-                Became::Booked(index) => {
-                    return Box::pin(finish(&hand, &change, &facts, fence, Fate::Booked(index))).await;
+            Begun::Left(facts, to, fence) => {
+                match carry::resume(here, org, facts.service, &to, held, Some(&facts.place)).await {
+                    // Undone. The same request may be sent again.
+                    Fate::Nothing(_) if !held => {
+                        end::end(&hand, facts.id, fence, Ending::Stayed).await?;
+                        return Err(in_flight().into());
+                    }
+                    fate => return Box::pin(finish(&hand, &change, &facts, fence, fate)).await,
                 }
-                // Undone. The same request may be sent again.
-                Became::Nothing => {
-                    end::end(&hand, facts.id, fence, Ending::Stayed).await?;
-                    return Err(in_flight().into());
-                }
-            },
+            }
         };
     }
 }
@@ -199,8 +198,9 @@ async fn finish(
             Box::pin(hand.transact(|tx| finish_moved(hand, tx, change, facts.id, fence, index))).await
         }
         Fate::Nothing(why) => {
-            end::end(hand, facts.id, fence, Ending::Stayed).await?;
-            Err(why.into())
+            let ended = end::end(hand, facts.id, fence, Ending::Stayed).await?;
+            // Whoever has the work now may come to another end.
+            Err(ended.map_or_else(|| in_flight().into(), |_| why.into()))
         }
         Fate::Unknown(why) => {
             end::leave(hand, facts.id, fence).await?;

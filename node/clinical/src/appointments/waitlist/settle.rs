@@ -14,6 +14,7 @@ use crate::appointments::hand::Hand;
 use crate::appointments::model::Place;
 use crate::appointments::reconcile::Desk;
 use crate::appointments::work;
+use crate::patients;
 
 /// How long a slot is held for whoever is offered it, in seconds.
 pub const OFFER_SECONDS: i64 = 1_800;
@@ -24,12 +25,19 @@ const PAUSE: f64 = 5.0;
 pub(crate) async fn settle(desk: &Desk, hand: &Hand, id: WaitlistId, fence: i64) -> Result<(), Refused> {
     let read = hand.transact(|tx| async move {
         let wish = store::lock(&tx, hand.patient, id).await?;
+        let removed = patients::store::removed(&tx, hand.patient).await?;
         tx.rollback().await;
-        Ok(wish)
+        Ok(wish.map(|wish| (wish, removed)))
     });
-    let Some(wish) = read.await? else { return Ok(()) };
+    let Some((wish, removed)) = read.await? else { return Ok(()) };
     let now = hand.here.clock.now();
     match wish.state {
+        State::Joining | State::Waiting | State::Offering(_) | State::Offered(_) if removed => {
+            if let Some(offer) = wish.state.offer() {
+                give_back(hand, offer).await?;
+            }
+            step(hand, &Wish { state: State::Leaving(Outcome::Removed), ..wish }, fence, 0.0, None).await
+        }
         State::Joining => join(hand, &wish, fence).await,
         State::Waiting if wish.asked.to.timestamp() <= now => {
             let next = Wish { state: State::Leaving(Outcome::Expired), ..wish };
@@ -39,7 +47,7 @@ pub(crate) async fn settle(desk: &Desk, hand: &Hand, id: WaitlistId, fence: i64)
         // Whoever held a slot for it is gone. What they held lapses, or is given back here.
         State::Offering(offer) => {
             give_back(hand, &offer).await?;
-            step(hand, &Wish { state: State::Joining, ..wish }, fence, 0.0, None).await
+            rejoin(hand, &wish, fence).await
         }
         State::Offered(offer) if offer.until > now => rest(hand, id, fence, offer.until).await,
         State::Offered(offer) => lapse(hand, &wish, &offer, fence).await,
@@ -107,11 +115,20 @@ async fn offer(desk: &Desk, hand: &Hand, wish: &Wish, fence: i64) -> Result<(), 
 /// An offer that nobody took: the slot is free again, and the wish goes to the end.
 async fn lapse(hand: &Hand, wish: &Wish, offer: &Offer, fence: i64) -> Result<(), Refused> {
     if give_back(hand, offer).await? {
-        let handle = BookingHandle::random(&*hand.here.entropy);
-        return step(hand, &Wish { state: State::Joining, handle, ..*wish }, fence, 0.0, None).await;
+        return rejoin(hand, wish, fence).await;
     }
     let next = Wish { state: State::Leaving(Outcome::Booked), ..*wish };
     step(hand, &next, fence, 0.0, Some(EventName::WaitlistEnded)).await
+}
+
+/// Joins anew, at the end of the order and under another handle: a departure of the one before may come late.
+async fn rejoin(hand: &Hand, wish: &Wish, fence: i64) -> Result<(), Refused> {
+    let gone = CalendarChange::Leave { handle: wish.handle, region: hand.here.region };
+    if let Err(why) = booking::propose(&hand.here, gone).await {
+        return put_off(hand, wish.id, fence, &why).await;
+    }
+    let handle = BookingHandle::random(&*hand.here.entropy);
+    step(hand, &Wish { state: State::Joining, handle, ..*wish }, fence, 0.0, None).await
 }
 
 /// Gives back what was held for a wish. `false` when it is somebody's appointment by now.

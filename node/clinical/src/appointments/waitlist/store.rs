@@ -14,6 +14,7 @@ use crate::appointments::model::Place;
 pub const STATEMENTS: &[(&str, &str)] = &[
     ("waitlist.insert", INSERT),
     ("waitlist.lock", LOCK),
+    ("waitlist.live", LIVE),
     ("waitlist.list", LIST),
     ("waitlist.update", UPDATE),
     ("waitlist.fulfil", FULFIL),
@@ -34,6 +35,12 @@ SELECT w.id, w.patient_id, w.status, w.handle, w.provider_id, w.specialty, w.ser
 FROM waitlist w
 WHERE w.org_id = $1 AND w.patient_id = $2 AND w.id = $3
 FOR UPDATE OF w";
+
+/// How many wishes of a patient have not ended.
+pub const LIVE: &str = "\
+SELECT count(*) AS live
+FROM waitlist
+WHERE org_id = $1 AND patient_id = $2 AND status NOT IN ('leaving', 'ended')";
 
 /// A page of wishes. Those that ended are left out unless they are asked for.
 pub const LIST: &str = "\
@@ -99,6 +106,12 @@ pub async fn insert(tx: &RegionTx, wish: &Wish) -> Result<(), Error> {
 pub async fn lock(tx: &RegionTx, patient: PatientId, id: WaitlistId) -> Result<Option<Wish>, Error> {
     let row = tx.query_opt(LOCK, &[&tx.scope().org.uuid(), &patient.uuid(), &id.uuid()]).await?;
     row.map(|row| wish(&row)).transpose()
+}
+
+/// How many wishes of a patient have not ended.
+pub async fn live(tx: &RegionTx, patient: PatientId) -> Result<i64, Error> {
+    let row = tx.query_one(LIVE, &[&tx.scope().org.uuid(), &patient.uuid()]).await?;
+    row.get("live")
 }
 
 /// A page of wishes, the newest first. Ask first whether there is such a patient.

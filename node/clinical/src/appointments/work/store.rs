@@ -7,6 +7,9 @@ use uuid::Uuid;
 
 /// How long whoever works on something has it: longer than a request may take all in all.
 pub const LEASE_SECONDS: f64 = 45.0;
+/// The longest that a request may take all in all, in seconds. The rest of the lease is for the commit with which it
+/// ends. A request that outlives its lease all the same books nothing: see `carry`.
+pub const REQUEST_SECONDS_MAX: u64 = 40;
 
 /// Every statement of this file, for the test that prepares them against the migrated schema.
 pub const STATEMENTS: &[(&str, &str)] = &[
@@ -18,9 +21,9 @@ pub const STATEMENTS: &[(&str, &str)] = &[
 
 /// Begins a piece of work, which is ours for a while.
 pub const INSERT_WORK: &str = "\
-INSERT INTO booking_work (id, org_id, patient_id, subject, handle, key_id, role, due_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8))
-ON CONFLICT (id) DO UPDATE SET fence = booking_work.fence + 1, resting = false, due_at = excluded.due_at,
+INSERT INTO booking_work (id, org_id, patient_id, subject, handle, key_id, role, due_at, fence)
+VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8), coalesce($9, nextval('booking_fences')))
+ON CONFLICT (id) DO UPDATE SET fence = nextval('booking_fences'), resting = false, due_at = excluded.due_at,
     handle = excluded.handle
 WHERE booking_work.org_id = $2
 RETURNING fence";
@@ -28,7 +31,7 @@ RETURNING fence";
 /// Takes a piece of work that nobody has any more.
 pub const TAKE_WORK: &str = "\
 UPDATE booking_work
-SET fence = fence + 1, resting = false, due_at = now() + make_interval(secs => $4)
+SET fence = nextval('booking_fences'), resting = false, due_at = now() + make_interval(secs => $4)
 WHERE org_id = $1 AND patient_id = $2 AND id = $3 AND due_at <= now()
 RETURNING fence";
 
@@ -44,7 +47,8 @@ UPDATE booking_work
 SET due_at = now() + make_interval(secs => $5), resting = $6, handle = coalesce($7, handle)
 WHERE org_id = $1 AND patient_id = $2 AND id = $3 AND fence = $4";
 
-/// The fence of work that nobody had before.
+/// The fence of the first work on something. Every later one comes from a sequence: work may be ended and begun again
+/// about the same appointment, and whoever had the earlier must not end the later.
 const FIRST: i64 = 1;
 
 /// Begins the first piece of work on something that this transaction makes, in the name of whoever acts, and has it for
@@ -59,7 +63,8 @@ pub async fn begin_first(
     let scope = tx.scope();
     let (org, key, role) = (scope.org.uuid(), scope.key.uuid(), scope.role.as_str());
     let (patient, handle) = (patient.uuid(), handle.uuid());
-    tx.put(INSERT_WORK, &[&id, &org, &patient, &named(subject), &handle, &key, &role, &LEASE_SECONDS]).await?;
+    let (subject, lease) = (named(subject), &LEASE_SECONDS);
+    tx.put(INSERT_WORK, &[&id, &org, &patient, &subject, &handle, &key, &role, lease, &FIRST]).await?;
     Ok(FIRST)
 }
 
@@ -74,9 +79,10 @@ pub async fn begin(
 ) -> Result<i64, Error> {
     let scope = tx.scope();
     let (org, key, role) = (scope.org.uuid(), scope.key.uuid(), scope.role.as_str());
-    let (patient, handle) = (patient.uuid(), handle.uuid());
+    let (patient, handle, subject) = (patient.uuid(), handle.uuid(), named(subject));
+    let next: Option<i64> = None;
     let row = tx
-        .query_one(INSERT_WORK, &[&id, &org, &patient, &named(subject), &handle, &key, &role, &lease])
+        .query_one(INSERT_WORK, &[&id, &org, &patient, &subject, &handle, &key, &role, &lease, &next])
         .await?;
     row.get("fence")
 }

@@ -7,8 +7,8 @@ use node_access::doc::{IdempotencyHeader, PatientPath, PhiCreateProblems, Purpos
 use node_access::idempotency::{Change, IdempotencyKey, Step};
 use node_access::{Act, Action, Entity, PatientCall, Refused};
 use node_console::calendars::booking::NotDone;
-use residency_control::calendar::Wanted;
-use residency_policy::{BookingHandle, PatientId, WaitlistId};
+use residency_control::calendar::{Ledger, Wanted};
+use residency_policy::{BookingHandle, PatientId, Problem, ProblemKind, WaitlistId};
 use storage::bookings::Subject;
 use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
 
@@ -17,7 +17,10 @@ use super::view::{NewWishBody, WishView};
 use crate::appointments::waitlist::model::{Asked, State, Wish};
 use crate::appointments::waitlist::store;
 use crate::appointments::work;
-use crate::{nothing_found, patients};
+use crate::{nothing_found, patients, refused};
+
+/// The most wishes of one patient. Who joins twice at the same moment may have one more.
+const WISHES_MAX: i64 = 20;
 
 /// Joining the waiting list.
 pub struct Join;
@@ -72,6 +75,10 @@ async fn apply(
     if patients::store::token_by_id(&tx, patient).await?.is_none() {
         return Err(nothing_found(tx, AccessAction::Create, ENTITY, id.uuid(), patient).await);
     }
+    if let Some(full) = full(call, &tx, patient).await? {
+        let why = Problem::new(ProblemKind::WaitlistFull).detail(full);
+        return Err(refused(tx, AccessAction::Create, ENTITY, id.uuid(), patient, why).await);
+    }
     let now = tx.now();
     let wish = Wish {
         id,
@@ -90,4 +97,18 @@ async fn apply(
     tx.emit(&Event::new(EventName::WaitlistJoined, id.uuid())).await?;
     let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
     doing.commit(tx, &[access], StatusCode::CREATED, &[], Some(Phi::new(WishView::from(&wish)))).await
+}
+
+/// Whose wishes are as many as they may be, if anybody's are. The control plane has the last word on an organisation's.
+async fn full(
+    call: &PatientCall<Join>,
+    tx: &RegionTx,
+    patient: PatientId,
+) -> Result<Option<&'static str>, Refused> {
+    let (_, ledger) = call.call.here.directory.ledger();
+    if ledger.waiters(call.call.caller.org) >= Ledger::WAITING_MAX {
+        return Ok(Some("this organisation's waiting list holds as many wishes as it may"));
+    }
+    let live = store::live(tx, patient).await?;
+    Ok((live >= WISHES_MAX).then_some("this patient has as many wishes as they may"))
 }
