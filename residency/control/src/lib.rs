@@ -13,7 +13,7 @@
 //!   the process must end. Restarting it is safe, going on is not.
 //! - **A refusal is honest.** [`ProposeError::NoQuorum`] means that nothing was handed to a log, and
 //!   [`ProposeError::Timeout`] that nobody knows. A proposal is only ever repeated when it is certain that the
-//!   earlier attempt did nothing.
+//!   earlier attempt did nothing: that it reached no log, not even one from which it was cut off again.
 //! - **A view knows its age.** [`Reader::age`] rests on monotonic clocks and a round trip, so neither a delayed
 //!   message nor a leader without a quorum nor a stopped process makes an old view look new. Readers never wait.
 //! - **A peer is who its certificate says**, in both directions, and speaks Raft only in its own name. Host names

@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, watch as channel};
 
 use crate::peer::{PeerId, PeerKind};
 use crate::raft::disk::Disk;
-use crate::raft::log::{LogStore, MESSAGE_BYTES};
+use crate::raft::log::{LogStore, MESSAGE_BYTES, OwnEntries};
 use crate::raft::machine_adapter::{Machine, View};
 use crate::raft::membership::{self, MembershipError};
 use crate::raft::network::{Calls, Network};
@@ -54,6 +54,7 @@ pub(crate) struct Core {
     id: u64,
     kind: PeerKind,
     raft: Raft,
+    own_entries: OwnEntries,
     calls: Arc<Calls>,
     learners: BTreeMap<NodeId, Member>,
     timings: Timings,
@@ -127,7 +128,9 @@ impl Control {
         });
         let network = Network { calls: calls.clone(), view: view.clone(), own: config.id.0 };
         let settings = Arc::new(raft_config(config.timings)?);
-        let raft = Raft::new(config.id.0, settings, network, LogStore::new(disk), machine)
+        let log = LogStore::new(disk);
+        let own_entries = log.own_entries();
+        let raft = Raft::new(config.id.0, settings, network, log, machine)
             .await
             .map_err(|e| StartError::Raft(e.to_string()))?;
 
@@ -138,6 +141,7 @@ impl Control {
             id: config.id.0,
             kind: own.kind,
             raft,
+            own_entries,
             calls,
             learners: config.learners,
             timings: config.timings,

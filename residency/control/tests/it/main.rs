@@ -17,3 +17,4 @@ mod snapshots;
 mod store;
 mod support;
 mod tenants;
+mod truncated;

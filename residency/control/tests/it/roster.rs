@@ -1,7 +1,6 @@
 //! Members join and leave while changes go on; ids are used once; the quorum is not given away.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use residency_control::{
     Command, FatalReason, MembershipError, Outcome, Reader, RosterChange, Standing, Timings,
@@ -10,7 +9,7 @@ use residency_policy::NodeId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::support::cluster::{CALIFORNIA, Cluster, NEW_YORK, Running, TEXAS, TIMINGS, leader_of};
+use crate::support::cluster::{CALIFORNIA, Cluster, NEW_YORK, Running, TEXAS, TIMINGS, enlisted, leader_of};
 use crate::support::{PATIENCE, add_region, claim, patient};
 
 const THREE: [&str; 3] = [TEXAS, CALIFORNIA, NEW_YORK];
@@ -24,15 +23,6 @@ async fn sees(reader: &Reader, what: impl Fn(&Reader) -> bool) {
 /// The members that a member knows, and whether each votes.
 fn members(reader: &Reader) -> Vec<(u64, bool)> {
     reader.status().members.iter().map(|m| (m.node.0, m.voter)).collect()
-}
-
-/// Waits until the disk of every member is noted.
-async fn enlisted(running: &Running) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !running.control.roster().await.members.iter().all(|line| line.disk.is_some()) {
-        assert!(tokio::time::Instant::now() < deadline, "{:?}", running.control.roster().await);
-        let _ = running.reader().wait(|_| false, Duration::from_millis(20)).await;
-    }
 }
 
 /// Claims ids one after the other until told to stop, and tells how many there were. None may fail.
