@@ -63,6 +63,8 @@ pub(crate) struct Core {
     counters: Counters,
     /// Whether this member, as leader, takes no more proposals because it hands the lead over.
     yielding: AtomicBool,
+    /// Held while this member hands the lead over.
+    handing_over: tokio::sync::Mutex<()>,
     stopping: channel::Sender<bool>,
     fatal: channel::Sender<Option<FatalReason>>,
     closed: channel::Receiver<()>,
@@ -149,6 +151,7 @@ impl Control {
             wishes,
             counters: Counters::default(),
             yielding: AtomicBool::new(false),
+            handing_over: tokio::sync::Mutex::default(),
             stopping: channel::channel(false).0,
             fatal,
             closed,

@@ -211,3 +211,35 @@ async fn a_voter_that_the_quorum_needs_is_not_removed() {
     let unknown = running[&alive].control.change_roster(RosterChange::Remove(NodeId(77))).await;
     assert_eq!(unknown, Err(MembershipError::UnknownNode(NodeId(77))));
 }
+
+/// Whoever asked for it may go away in the middle: by hand (Ctrl-C), or because an answer takes too long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_gave_the_lead_away_in_vain_leads_again_also_when_nobody_waits() {
+    let mut cluster = Cluster::new(TIMINGS, &THREE);
+    let running = cluster.form().await;
+    let leader = leader_of(&running).await;
+    let other = running.keys().copied().find(|node| *node != leader).expect("a follower");
+    enlisted(&running[&leader]).await;
+    for asked in [other, leader] {
+        // Nobody else may take the lead, so that it stays with who has it. Whoever is asked to is seen here.
+        let (seen, mut begun) = watch::channel(false);
+        cluster.cuts.set(move |from, _, path| {
+            seen.send_if_modified(|seen| path == "/control/lead" && !std::mem::replace(seen, true));
+            path == "/control/lead" || path == "/raft/vote" && from != leader
+        });
+        let control = running[&asked].control.clone();
+        let asking =
+            tokio::spawn(async move { control.change_roster(RosterChange::Remove(NodeId(leader))).await });
+        begun.wait_for(|begun| *begun).await.expect("it begins");
+        asking.abort();
+        assert!(asking.await.expect_err("it did not end by itself").is_cancelled());
+
+        let region = ["US-TX", "US-CA", "US-NY"][usize::try_from(leader - 1).expect("small")];
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while running[&leader].writer().propose(add_region(region)).await.is_err() {
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", running[&leader].reader().status());
+        }
+        assert_eq!(running[&leader].reader().status().standing, Standing::Leader);
+        assert_eq!(members(&running[&leader].reader()).len(), 3, "nobody was removed");
+    }
+}
