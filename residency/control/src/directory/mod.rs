@@ -8,7 +8,9 @@
 //! with an id that is known; for 4,096 ids drawn when there are 300 million, the chance of that is one in 200 million,
 //! and whoever claims draws others. So among known ids a key is as good as an id. What the directory cannot tell is an
 //! id that nobody claimed and whose key is a known one's: it answers with that one's home. The home has whole ids, and
-//! no such record: there an unknown id ends in any case.
+//! no such record: there an unknown id ends in any case. So it is the home that proves an id before it has it retired:
+//! the directory would take an id that was never claimed for the one that was, and know that one no more. Nobody is
+//! sent elsewhere by it, and neither id can be claimed again. Refusing it here would take whole ids for all.
 //!
 //! Rejected: whole ids in such a table (20 bytes an entry), since the directory is what bounds how many patients a
 //! cluster takes; a hash map of whole ids (42 to 71 bytes); probing in the order of the keys, which needs no second
