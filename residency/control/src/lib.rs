@@ -38,7 +38,9 @@
 //!   wiped disk is found out before it votes, and a member that was removed is told so.
 //!
 //! Limits: a certificate that was revoked counts until it expires or its authority is replaced, and a disk that was
-//! copied is not told from its copy.
+//! copied is not told from its copy. Which disk a member has is noted once the leader has heard it, for the first voters
+//! a second or so after the cluster was made: one that is wiped before that, or before it was ever heard, is not found
+//! out.
 
 pub mod calendar;
 pub mod command;

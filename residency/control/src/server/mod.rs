@@ -278,9 +278,8 @@ fn raft_config(timings: Timings) -> Result<openraft::Config, StartError> {
         install_snapshot_timeout: 30_000,
         // It cannot know how large the state is.
         snapshot_policy: SnapshotPolicy::Never,
+        // A follower that lacks an entry which is purged gets a snapshot. Any other gets entries, however many.
         max_in_snapshot_log_to_keep: timings.keep_entries,
-        // A follower further behind than this gets a snapshot. Below the snapshot distance it would not help.
-        replication_lag_threshold: timings.snapshot_entries.saturating_add(timings.keep_entries),
         snapshot_max_chunk_size: MESSAGE_BYTES as u64,
         ..openraft::Config::default()
     };
