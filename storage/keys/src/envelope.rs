@@ -283,3 +283,56 @@ async fn let_go(
         by_id.run_pending_tasks().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::time::Instant;
+
+    use zeroize::{Zeroize, Zeroizing};
+
+    use super::*;
+
+    /// In the place of a key's bytes: counts how often it was zeroed.
+    struct Probe(Arc<AtomicUsize>);
+
+    impl Zeroize for Probe {
+        fn zeroize(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    async fn zeroed(count: &AtomicUsize, wanted: usize, cache: &Cache<usize, Arc<Zeroizing<Probe>>>) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while count.load(Ordering::SeqCst) < wanted {
+            assert!(Instant::now() < deadline, "{} of {wanted}", count.load(Ordering::SeqCst));
+            cache.run_pending_tasks().await;
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(count.load(Ordering::SeqCst), wanted);
+    }
+
+    /// A key that is in no cache any more and in nobody's hands is zeroed, whyever it went.
+    #[tokio::test]
+    async fn what_a_cache_lets_go_of_is_zeroed() {
+        let count = Arc::new(AtomicUsize::new(0));
+        let probe = || Arc::new(Zeroizing::new(Probe(Arc::clone(&count))));
+        let lasting = cache(EnvelopeLimits::default());
+        for n in 0..2 {
+            lasting.insert(n, probe()).await;
+        }
+        let held = lasting.get(&0).await.expect("the control: it is there");
+        assert_eq!(count.load(Ordering::SeqCst), 0, "the control: nothing was let go of");
+        lasting.invalidate(&0).await;
+        lasting.invalidate(&1).await;
+        zeroed(&count, 1, &lasting).await;
+        drop(held);
+        assert_eq!(count.load(Ordering::SeqCst), 2, "by whoever has it last");
+        let brief = cache(EnvelopeLimits { open_keys_max: 4, open_max: Duration::from_millis(300) });
+        for n in 0..30 {
+            brief.insert(n, probe()).await;
+        }
+        // Too many, and then too old: in the end all are gone, and nobody asked for one.
+        zeroed(&count, 32, &brief).await;
+    }
+}
