@@ -150,9 +150,14 @@ fn nothing_is_copied_because_of_a_clone_upon_a_clone() {
 }
 
 /// What came during a snapshot finds its place when that is built, though nothing comes any more.
-#[tokio::test]
-async fn after_a_snapshot_memory_comes_back_without_another_change() {
+#[test]
+fn after_a_snapshot_memory_comes_back_without_another_change() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(memory_comes_back());
+}
+
+async fn memory_comes_back() {
     const ENTRIES: u64 = 50;
     let dir = tempfile::tempdir().expect("a folder");
     let view = std::sync::Arc::new(View::new(&SystemEntropy::new()));

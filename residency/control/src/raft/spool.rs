@@ -141,8 +141,8 @@ mod tests {
     async fn what_comes_in_is_synced_as_it_comes() {
         let dir = tempfile::tempdir().expect("a folder");
         let mut spool = spool(&dir, noted);
-        let part = [7; 64 << 10];
-        for _ in 0..3 * SYNC_EVERY / part.len() + 1 {
+        let part = vec![7; 64 << 10];
+        for _ in 0..=3 * SYNC_EVERY / part.len() {
             spool.write_all(&part).await.expect("writes");
         }
         let synced = SYNCED.lock().expect("no panic in it").clone();
