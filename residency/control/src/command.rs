@@ -229,7 +229,9 @@ commands! {
         RevokeKey(KeyId),
         /// Puts rules in force. Refused unless the version is the one after the present one; the first may be any but 0.
         PutPolicy(PolicyVersion),
-        /// Retires an id, if its epoch is still the expected one.
+        /// Retires an id, if its epoch is still the expected one. Whoever proposes it must hold the id's row at the home:
+        /// the directory knows an id by 68 bits of it until it is retired, and an id that nobody claimed but that has
+        /// those of a known one would be retired in its place.
         Retire {
             /// Whose id.
             patient: PatientId,

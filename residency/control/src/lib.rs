@@ -13,7 +13,7 @@
 //!   the process must end. Restarting it is safe, going on is not.
 //! - **A refusal is honest.** [`ProposeError::NoQuorum`] means that nothing was handed to a log, and
 //!   [`ProposeError::Timeout`] that nobody knows. A proposal is only ever repeated when it is certain that the
-//!   earlier attempt did nothing.
+//!   earlier attempt did nothing: that it reached no log, not even one from which it was cut off again.
 //! - **A view knows its age.** [`Reader::age`] rests on monotonic clocks and a round trip, so neither a delayed
 //!   message nor a leader without a quorum nor a stopped process makes an old view look new. Readers never wait.
 //! - **A peer is who its certificate says**, in both directions, and speaks Raft only in its own name. Host names
@@ -38,7 +38,9 @@
 //!   wiped disk is found out before it votes, and a member that was removed is told so.
 //!
 //! Limits: a certificate that was revoked counts until it expires or its authority is replaced, and a disk that was
-//! copied is not told from its copy.
+//! copied is not told from its copy. Which disk a member has is noted once the leader has heard it, for the first voters
+//! a second or so after the cluster was made: one that is wiped before that, or before it was ever heard, is not found
+//! out.
 
 pub mod calendar;
 pub mod command;

@@ -170,6 +170,7 @@ fn put_policy(state: &mut State, policy: PolicyVersion) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// That the id is the one that was claimed, and not another with the same key, is what the proposer has proved.
 fn retire(state: &mut State, patient: PatientId, expected: Epoch) -> Result<(), Refusal> {
     let present = state.directory.get(patient).ok_or(Refusal::UnknownPatient)?;
     if present.epoch != expected {

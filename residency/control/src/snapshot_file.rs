@@ -18,7 +18,7 @@ const NAME_NEW: &str = "snapshot.new";
 const META_BYTES_MAX: u32 = 1 << 20;
 /// A snapshot is synced each time so much was written. One fsync of all of it at the end would hold up those of the
 /// log, which lies on the same disk and has clients that wait.
-const SYNC_EVERY: usize = 1 << 20;
+pub(crate) const SYNC_EVERY: usize = 1 << 20;
 
 /// A file that may become the snapshot. Unless it does, it is removed.
 #[derive(Debug)]

@@ -36,8 +36,9 @@ impl Writer {
         Self { core }
     }
 
-    /// Proposes one change and waits until it is applied, on this member too: what it changed can be read here as
-    /// soon as this returns. Changes proposed at the same moment share one log entry, one round trip and one fsync.
+    /// Proposes one change and waits until it is applied, on this member too: what it changed can then be read here.
+    /// Only where this member is so far behind its leader that its time for a proposal runs out first, that it was
+    /// done is told before it can be read here; whoever must see it waits for [`Writer::barrier`]. Changes proposed at the same moment share one log entry, one round trip and one fsync.
     pub async fn propose(&self, command: Command) -> Result<Proposed, ProposeError> {
         self.core.propose(command).await
     }

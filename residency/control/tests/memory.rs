@@ -3,8 +3,14 @@
 use std::alloc::System;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use residency_control::Directory;
+use openraft::storage::RaftStateMachine;
+use openraft::{CommittedLeaderId, Entry, EntryPayload, RaftSnapshotBuilder};
+use residency_control::raft::machine_adapter::{Machine, View};
+use residency_control::raft::types::{Batch, LogId, TypeConfig};
+use residency_control::system::SystemEntropy;
+use residency_control::{Command, Directory, Endpoint, IdBatch, RegionEntry};
 use residency_policy::{Entropy, Home, PatientId, Region};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region as Counted, StatsAlloc};
 
@@ -109,8 +115,84 @@ fn nothing_is_copied_because_of_a_clone() {
     eprintln!("a clone and 4,096 ids after it: {bytes} bytes");
     assert!(bytes < 1_000_000, "{bytes} bytes");
     assert_eq!(clone.map(|clone| clone.len()), Some(500_000));
-    (0..100).for_each(|_| directory.settle());
+    while directory.settle() {}
     assert!(more.iter().all(|id| directory.contains(*id)));
     // The control: a directory that is copied does ask for what it weighs.
     assert!(asked_for(|| drop(filled(500_000))) > 4_000_000);
+}
+
+/// Nor does one that is taken before everything that came during another has found its place.
+#[test]
+fn nothing_is_copied_because_of_a_clone_upon_a_clone() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut directory = filled(10_000);
+    let ids =
+        |from: u128| (from..from + 4_096).map(|n| PatientId::from_bytes(n.to_be_bytes())).collect::<Vec<_>>();
+    let first = directory.clone();
+    for n in 0..50 {
+        directory.claim(&ids(n * 10_000), home()).expect("they are new");
+    }
+    drop(first);
+    let mut second = None;
+    let bytes = asked_for(|| {
+        second = Some(directory.clone());
+        directory.claim(&ids(9_000_000), home()).expect("they are new");
+    });
+    eprintln!("a clone with {} late entries, and 4,096 ids after it: {bytes} bytes", 50 * 4_096);
+    assert!(bytes < 1_000_000, "{bytes} bytes");
+    assert!(!directory.is_settled(), "the control");
+    assert_eq!(second.map(|clone| clone.len()), Some(10_000 + 50 * 4_096));
+    while directory.settle() {}
+    assert!(directory.is_settled());
+    let all = (0..50).map(|n| n * 10_000).chain([9_000_000]).flat_map(ids);
+    assert!(all.into_iter().all(|id| directory.contains(id)));
+    assert_eq!(directory.len(), 10_000 + 51 * 4_096);
+}
+
+/// What came during a snapshot finds its place when that is built, though nothing comes any more.
+#[test]
+fn after_a_snapshot_memory_comes_back_without_another_change() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(memory_comes_back());
+}
+
+async fn memory_comes_back() {
+    const ENTRIES: u64 = 50;
+    let dir = tempfile::tempdir().expect("a folder");
+    let view = std::sync::Arc::new(View::new(&SystemEntropy::new()));
+    let mut machine = Machine::open(dir.path(), view).expect("opens");
+    let drawn = Drawn(7.into());
+    let claim = |index| {
+        let ids = (0..4_096).map(|_| PatientId::random(&drawn)).collect();
+        let command = Command::ClaimIds { region: home().0, ids: IdBatch::new(ids).expect("a batch") };
+        entry(index, command)
+    };
+    let at = |port| Endpoint::new("localhost".parse().expect("a host"), port);
+    let region = RegionEntry { region: home().0, public: at(1), peer: at(2) };
+    machine.apply([entry(1, Command::AddRegion(region))]).await.expect("applies");
+    let counted = Counted::new(COUNTED);
+    let held = || {
+        let change = counted.change();
+        change.bytes_allocated.saturating_sub(change.bytes_deallocated)
+    };
+    let mut builder = machine.get_snapshot_builder().await;
+    for index in 0..ENTRIES {
+        machine.apply([claim(2 + index)]).await.expect("applies");
+    }
+    let settled = 2 * 10 * 4_096 * usize::try_from(ENTRIES).expect("few");
+    let before = held();
+    assert!(before > settled, "the control: {before} bytes while the table is shared");
+    builder.build_snapshot().await.expect("builds");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while held() > settled {
+        assert!(Instant::now() < deadline, "{} bytes, and {before} before", held());
+        tokio::task::yield_now().await;
+    }
+    eprintln!("{} ids: {before} bytes during a snapshot, {} after it", ENTRIES * 4_096, held());
+}
+
+fn entry(index: u64, command: Command) -> Entry<TypeConfig> {
+    let log_id = LogId::new(CommittedLeaderId::new(1, 1), index);
+    Entry { log_id, payload: EntryPayload::Normal(Batch(vec![command])) }
 }

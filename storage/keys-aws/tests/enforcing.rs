@@ -1,5 +1,5 @@
-//! AWS KMS with keys that are disabled, about to be deleted, throttled, silent or away, against a stub that enforces
-//! what `moto` does not; and how long data keys go on without it.
+//! AWS KMS with keys that are disabled, about to be deleted, throttled, late, silent or away, against a stub that
+//! enforces what `moto` does not; and how long data keys go on without it.
 
 mod stub;
 
@@ -88,6 +88,44 @@ async fn a_silent_service_is_given_up_in_time() {
     let began = Instant::now();
     let refused = kms.generate(&context()).await.expect_err("nothing was answered");
     assert!(matches!(refused, KmsError::Unreachable { .. }), "{refused}");
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+}
+
+/// One attempt has three seconds.
+#[tokio::test]
+async fn a_late_answer_is_waited_for_as_long_as_an_attempt_may_take() {
+    const UNDER: Duration = Duration::from_millis(1_500);
+    const OVER: Duration = Duration::from_mins(1);
+    let stub = Stub::start(KEY, "us-east-2").await;
+    let kms = kms(&stub, "us-east-2").await;
+    let (made, wrapped) = kms.generate(&context()).await.expect("a data key");
+
+    stub.set(State::Late(UNDER));
+    let (before, began) = (stub.asked(), Instant::now());
+    let opened = kms.unwrap(&wrapped, &context()).await.expect("late, and in time");
+    assert!(began.elapsed() >= UNDER, "the control: it was late");
+    assert_eq!((stub.asked() - before, opened.bytes()), (1, made.bytes()), "nobody asked twice");
+
+    // The first attempt is given up, and the next one, which is answered at once, is enough.
+    stub.set(State::Late(OVER));
+    let (before, began) = (stub.asked(), Instant::now());
+    let (asking, wrapped_too) = (kms.clone(), wrapped.clone());
+    let asked = tokio::spawn(async move { asking.unwrap(&wrapped_too, &context()).await });
+    while stub.asked() == before {
+        assert!(began.elapsed() < Duration::from_secs(20), "nobody asks");
+        tokio::task::yield_now().await;
+    }
+    stub.set(State::Enabled);
+    let opened = asked.await.expect("it ends").expect("the second attempt opens it");
+    assert_eq!((stub.asked() - before, opened.bytes()), (2, made.bytes()));
+
+    // All of them late: it ends in time, and says that trying again may help.
+    stub.set(State::Late(OVER));
+    let (before, began) = (stub.asked(), Instant::now());
+    let refused = kms.unwrap(&wrapped, &context()).await.expect_err("no answer came in time");
+    assert!(matches!(refused, KmsError::Unreachable { .. }), "{refused}");
+    assert!(refused.to_string().contains("no answer in time"), "{refused}");
+    assert!((2..=3).contains(&(stub.asked() - before)), "{}", stub.asked() - before);
     assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
 }
 

@@ -72,3 +72,21 @@ impl fmt::Debug for Wrapped {
         write!(f, "Wrapped({} bytes)", self.0.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zeroize::ZeroizeOnDrop;
+
+    use super::*;
+
+    /// Freed memory cannot be looked at without `unsafe`. That what holds the bytes is zeroed as it is dropped is in its
+    /// type, and `envelope`'s tests show that whatever is dropped by a cache is.
+    #[test]
+    fn the_bytes_are_in_what_zeroes_itself() {
+        fn zeroes_itself<T: ZeroizeOnDrop>(_: &T) {}
+        let key = DataKey::from_slice(&[7; 32]).expect("32 bytes");
+        zeroes_itself(&key.0);
+        assert_eq!(key.bytes(), &[7; 32]);
+        assert!(DataKey::from_slice(&[7; 31]).is_none());
+    }
+}

@@ -6,6 +6,7 @@ use residency_policy::{Home, Placement};
 
 use super::Directory;
 use super::key::{Fact, Key};
+use super::late::Late;
 use super::table::{Table, is_as_claimed};
 
 /// A directory to be: first all ids that are as they were claimed, ascending by key, then the others.
@@ -55,6 +56,6 @@ impl Filling {
     pub(crate) fn done(mut self) -> Directory {
         self.close();
         let len = self.table.len();
-        Directory { table: Arc::new(self.table), late: Arc::default(), len, turns: 0 }
+        Directory { table: Arc::new(self.table), late: Late::default(), len, turns: 0 }
     }
 }

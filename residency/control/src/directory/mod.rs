@@ -8,7 +8,9 @@
 //! with an id that is known; for 4,096 ids drawn when there are 300 million, the chance of that is one in 200 million,
 //! and whoever claims draws others. So among known ids a key is as good as an id. What the directory cannot tell is an
 //! id that nobody claimed and whose key is a known one's: it answers with that one's home. The home has whole ids, and
-//! no such record: there an unknown id ends in any case.
+//! no such record: there an unknown id ends in any case. So it is the home that proves an id before it has it retired:
+//! the directory would take an id that was never claimed for the one that was, and know that one no more. Nobody is
+//! sent elsewhere by it, and neither id can be claimed again. Refusing it here would take whole ids for all.
 //!
 //! Rejected: whole ids in such a table (20 bytes an entry), since the directory is what bounds how many patients a
 //! cluster takes; a hash map of whole ids (42 to 71 bytes); probing in the order of the keys, which needs no second
@@ -16,10 +18,12 @@
 //!
 //! A clone shares the table, however large, and costs nothing: a snapshot is made from one. While a clone is alive
 //! the table does not change; what is set meanwhile is kept in a map that is asked first, and goes into the table by
-//! and by when the clone is gone. So nothing is ever copied because of a snapshot, and nobody waits for one.
+//! and by when the clone is gone: a little with every change, and the rest when somebody calls [`Directory::settle`].
+//! A clone of that is no dearer. So nothing is ever copied because of a snapshot, and nobody waits for one.
 
 mod filling;
 mod key;
+mod late;
 mod shard;
 mod table;
 
@@ -31,6 +35,7 @@ use residency_policy::{Home, PatientId, Placement};
 pub(crate) use filling::Filling;
 use key::Fact;
 pub use key::Key;
+use late::Late;
 use table::{Table, as_claimed, is_as_claimed};
 
 /// How many late entries [`Directory::settle`] moves at once: some microseconds.
@@ -46,7 +51,7 @@ pub struct AlreadyKnown;
 pub struct Directory {
     table: Arc<Table>,
     /// What was set while the table was shared. It counts before the table.
-    late: Arc<BTreeMap<Key, Placement>>,
+    late: Late,
     len: usize,
     /// Grows with every placement that is set.
     turns: u64,
@@ -82,7 +87,7 @@ impl Directory {
 
     #[inline]
     fn knows(&self, key: Key) -> bool {
-        self.table.find(key) != Fact::UNKNOWN || self.late.contains_key(&key)
+        self.table.find(key) != Fact::UNKNOWN || self.late.contains(&key)
     }
 
     /// Makes ids known, all of them or none.
@@ -102,7 +107,7 @@ impl Directory {
             }
         } else {
             let late = keys.into_iter().map(|(key, id)| (key, as_claimed(id, home)));
-            Arc::make_mut(&mut self.late).extend(late);
+            self.late.extend(late);
         }
         Ok(())
     }
@@ -114,27 +119,30 @@ impl Directory {
         self.settle();
         self.len += usize::from(!self.knows(key));
         if let Some(table) = Arc::get_mut(&mut self.table) {
-            if !self.late.is_empty() {
-                Arc::make_mut(&mut self.late).remove(&key);
-            }
+            self.late.remove(&key);
             table.set(key, placement);
         } else {
-            Arc::make_mut(&mut self.late).insert(key, placement);
+            self.late.insert(key, placement);
         }
     }
 
     /// Moves a few entries that came while the table was shared to where they belong, if it no longer is. Whoever
-    /// applies changes calls this again and again; it costs next to nothing when there is nothing to do.
-    pub fn settle(&mut self) {
+    /// applies changes calls this again and again; it costs next to nothing when there is nothing to do. Says whether
+    /// there are more that could be moved now.
+    pub fn settle(&mut self) -> bool {
         if self.late.is_empty() {
-            return;
+            return false;
         }
-        if let Some(table) = Arc::get_mut(&mut self.table) {
-            let late = Arc::make_mut(&mut self.late);
-            for (key, placement) in std::iter::from_fn(|| late.pop_first()).take(SETTLE) {
-                table.set(key, placement);
-            }
+        let Some(table) = Arc::get_mut(&mut self.table) else { return false };
+        for (key, placement) in std::iter::from_fn(|| self.late.pop_oldest()).take(SETTLE) {
+            table.set(key, placement);
         }
+        !self.late.is_empty()
+    }
+
+    /// Whether everything is where it belongs. What is not takes several times as much memory.
+    pub fn is_settled(&self) -> bool {
+        self.late.is_empty()
     }
 
     /// Grows whenever [`Directory::changed`] may say something new: whoever follows it need not ask that each time. It
@@ -150,8 +158,11 @@ impl Directory {
 
     /// Every placement that is no longer as it was claimed: retired, or at a later epoch. Ascending by id.
     pub fn changed(&self) -> impl Iterator<Item = Placement> {
-        let late: BTreeMap<_, _> =
-            self.late.values().map(|placement| (placement.patient, *placement)).collect();
+        // Of what is as it was claimed, only what the table says otherwise of.
+        let late = self.late.iter().map(|(_, placement)| (placement.patient, placement));
+        let late: BTreeMap<_, _> = late
+            .filter(|(patient, placement)| !is_as_claimed(placement) || self.table.is_changed(*patient))
+            .collect();
         let table = self.table.changed().map(|placement| (placement.patient, placement));
         let all = merged(table, late.into_iter());
         all.map(|(_, placement)| placement).filter(|placement| !is_as_claimed(placement))
@@ -161,7 +172,7 @@ impl Directory {
     /// snapshots.
     pub fn as_claimed(&self) -> impl Iterator<Item = (Key, Home)> {
         let late = self.late.iter().map(|(key, placement)| {
-            (*key, if is_as_claimed(placement) { Fact::at(placement.home) } else { Fact::CHANGED })
+            (key, if is_as_claimed(&placement) { Fact::at(placement.home) } else { Fact::CHANGED })
         });
         merged(self.table.facts(), late).filter_map(|(key, fact)| Some((key, fact.home()?)))
     }

@@ -130,6 +130,11 @@ impl Table {
         super::merged(in_shards, self.crowded.iter().map(|(key, fact)| (*key, *fact)))
     }
 
+    /// Whether this id is no longer as it was claimed.
+    pub(super) fn is_changed(&self, patient: PatientId) -> bool {
+        self.changed.contains_key(&patient)
+    }
+
     /// Everything that is no longer as it was claimed, ascending by id.
     pub(super) fn changed(&self) -> impl Iterator<Item = Placement> {
         self.changed.iter().map(|(patient, changed)| placement(*patient, *changed))

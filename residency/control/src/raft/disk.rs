@@ -103,6 +103,8 @@ pub(super) struct Opened {
 #[derive(Clone)]
 pub struct Disk {
     pub(super) opened: Arc<Opened>,
+    /// Whose it is.
+    pub(super) node: NodeId,
     jobs: Sender<Job>,
     latch: Latch,
     closed: watch::Receiver<()>,
@@ -165,7 +167,7 @@ impl Disk {
             .name("control-log".into())
             .spawn(move || writer.run(&queue))
             .map_err(|e| OpenError::Database(e.to_string()))?;
-        Ok(Self { opened, jobs, latch, closed })
+        Ok(Self { opened, node, jobs, latch, closed })
     }
 
     /// Queues a write and waits until it is on disk.

@@ -72,7 +72,7 @@ impl Kept {
 
     /// Room for a snapshot that another member sends.
     pub(super) fn receive(&self) -> Result<Spool, StorageError> {
-        Draft::begin(&self.dir).map(Spool::of_draft).map_err(failed_write)
+        Draft::begin(&self.dir).and_then(Spool::of_draft).map_err(failed_write)
     }
 
     /// Reads a snapshot that came in whole, and keeps it.

@@ -3,9 +3,12 @@
 use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use openraft::storage::{LogFlushed, RaftLogStorage};
-use openraft::{AnyError, ErrorSubject, ErrorVerb, LogState, OptionalSend, RaftLogReader, StorageIOError};
+use openraft::{
+    AnyError, EntryPayload, ErrorSubject, ErrorVerb, LogState, OptionalSend, RaftLogReader, StorageIOError,
+};
 use redb::{ReadableDatabase, ReadableTable};
 use serde::de::DeserializeOwned;
 
@@ -20,6 +23,19 @@ pub const MESSAGE_BYTES: usize = 1 << 20;
 #[derive(Clone)]
 pub struct LogStore {
     disk: Disk,
+    own: OwnEntries,
+}
+
+/// How many entries with commands were handed to this log in the name of the member whose log it is. openraft gives
+/// one answer to what it never appended and to what it appended and another leader then cut off; where this count did
+/// not move in between, it was the former.
+#[derive(Clone, Default)]
+pub(crate) struct OwnEntries(Arc<AtomicU64>);
+
+impl OwnEntries {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// Reads the log.
@@ -31,7 +47,11 @@ pub struct LogReader {
 impl LogStore {
     /// The log on this disk.
     pub fn new(disk: Disk) -> Self {
-        Self { disk }
+        Self { disk, own: OwnEntries::default() }
+    }
+
+    pub(crate) fn own_entries(&self) -> OwnEntries {
+        self.own.clone()
     }
 
     fn reader(&self) -> LogReader {
@@ -158,6 +178,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     {
         let encoded: Result<Vec<_>, StorageError> = entries
             .into_iter()
+            .inspect(|entry| {
+                let own = entry.log_id.leader_id.node_id == self.disk.node.0;
+                if own && matches!(entry.payload, EntryPayload::Normal(_)) {
+                    self.own.0.fetch_add(1, Ordering::Release);
+                }
+            })
             .map(|entry| Ok((entry.log_id.index, encode(&entry, ErrorSubject::Log(entry.log_id))?)))
             .collect();
         // The entries must be readable when this returns, and the caller waits for the fsync in any case.

@@ -65,6 +65,14 @@ impl View {
         }
     }
 
+    /// Moves a few of the directory's late entries to where they belong. Says whether there are more that could be moved
+    /// now.
+    fn settle(&self) -> bool {
+        let unsettled = self.read(|applied| !applied.state.directory.is_settled());
+        // No index is told of: the state says what it said before.
+        unsettled && self.applied.write().unwrap_or_else(PoisonError::into_inner).state.directory.settle()
+    }
+
     fn write<T>(&self, f: impl FnOnce(&mut Applied) -> T) -> T {
         let (out, index) = {
             let mut applied = self.applied.write().unwrap_or_else(PoisonError::into_inner);
@@ -141,7 +149,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
 
     async fn get_snapshot_builder(&mut self) -> Builder {
         // The clone shares what is large with the living state, and what changes from here on does not change in it.
-        Builder { applied: self.view.read(Applied::clone), kept: self.kept.clone() }
+        let applied = self.view.read(Applied::clone);
+        Builder { applied, view: self.view.clone(), kept: self.kept.clone() }
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<Spool>, StorageError> {
@@ -172,6 +181,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
 /// Builds a snapshot of the state as it was when the builder was made.
 pub struct Builder {
     applied: Applied,
+    view: Arc<View>,
     kept: Arc<Kept>,
 }
 
@@ -186,8 +196,18 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         };
         let (kept, state, described) =
             (self.kept.clone(), std::mem::take(&mut self.applied.state), meta.clone());
-        let spool = blocking(move || kept.build(&described, &state)).await?;
+        let built = blocking(move || kept.build(&described, &state)).await;
+        // The state that was shared is gone, and what came meanwhile can find its place. Nobody waits for it.
+        tokio::spawn(settle(self.view.clone()));
+        let spool = built?;
         Ok(Snapshot { meta, snapshot: Box::new(spool) })
+    }
+}
+
+/// A few entries at a time, so that readers and changes come in between.
+async fn settle(view: Arc<View>) {
+    while view.settle() {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::Core;
+use super::propose::LOOK_AGAIN;
 
 /// The directory for which the configured number of entries is meant. One of twice as many ids waits for twice as many
 /// entries, so that what snapshots write stays in proportion to what the log writes.
@@ -23,9 +24,14 @@ pub(super) async fn run(core: Arc<Core>) {
             let metrics = metrics.borrow_and_update();
             (metrics.last_applied.map_or(0, |id| id.index), metrics.snapshot.map_or(0, |id| id.index))
         };
-        let ids = core.view.read(|applied| applied.state.directory().len() as u64);
-        // One that is being built need not be asked for again, and one that failed is, after as many entries.
-        if applied >= last.max(asked_at).saturating_add(distance(core.timings.snapshot_entries, ids)) {
+        let (ids, settled) = core.view.read(|applied| {
+            let directory = applied.state.directory();
+            (directory.len() as u64, directory.is_settled())
+        });
+        // One that is being built need not be asked for again, and one that failed is, after as many entries. What came
+        // during the last one finds its place first: otherwise it would pile up under changes that never pause.
+        if settled && applied >= last.max(asked_at).saturating_add(distance(core.timings.snapshot_entries, ids))
+        {
             asked_at = applied;
             if core.raft.trigger().snapshot().await.is_err() {
                 return;
@@ -34,6 +40,7 @@ pub(super) async fn run(core: Arc<Core>) {
         tokio::select! {
             changed = metrics.changed() => if changed.is_err() { return },
             _ = stopping.changed() => {}
+            () = tokio::time::sleep(LOOK_AGAIN), if !settled => {}
         }
     }
 }

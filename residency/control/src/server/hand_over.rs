@@ -3,7 +3,11 @@
 //! openraft 0.9 has no transfer of the lead. What it has is enough: the leader stops proposing and stops its
 //! heartbeats, and asks a voter that has the whole log to stand. The leader itself grants that vote at once, since its
 //! own lease is long over, so with three voters it takes one round; with more, the others' lease must run out first.
+//!
+//! It runs in a task of its own. Who asks for it may go away, for one a peer whose call is cut off, and a leader that
+//! stays silent and never stands again would leave everybody without one.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -36,6 +40,7 @@ impl Control {
     /// election any more. A member that is about to end and hears nobody would otherwise only raise the term for all.
     pub async fn retire(&self) -> bool {
         let handed = self.hand_over().await;
+        let _ended = self.core.handing_over.lock().await;
         self.core.raft.runtime_config().elect(false);
         if handed {
             self.core.settle().await;
@@ -44,18 +49,43 @@ impl Control {
     }
 }
 
+/// While it is there, a leader takes no proposals and lets the others elect somebody else.
+struct Yielding<'a>(&'a Core);
+
+impl<'a> Yielding<'a> {
+    fn begin(core: &'a Core) -> Self {
+        let yielding = Self(core);
+        yielding.switch(true);
+        yielding
+    }
+
+    fn switch(&self, yields: bool) {
+        let Self(core) = self;
+        core.yielding.store(yields, Ordering::Release);
+        core.raft.runtime_config().heartbeat(!yields);
+        core.raft.runtime_config().elect(!yields);
+    }
+}
+
+impl Drop for Yielding<'_> {
+    fn drop(&mut self) {
+        self.switch(false);
+    }
+}
+
 impl Core {
-    pub(super) async fn hand_over(&self) -> bool {
-        self.yielding.store(true, Ordering::Release);
-        let switch = |on| {
-            self.raft.runtime_config().heartbeat(on);
-            self.raft.runtime_config().elect(on);
-        };
-        switch(false);
-        let handed = self.find_a_leader().await;
-        switch(true);
-        self.yielding.store(false, Ordering::Release);
-        handed
+    /// Gives the lead away, also when nobody waits for it any more.
+    pub(super) async fn hand_over(self: &Arc<Self>) -> bool {
+        let core = self.clone();
+        let handing = tokio::spawn(async move {
+            let _alone = core.handing_over.lock().await;
+            if !core.is_leading() {
+                return true;
+            }
+            let _yielding = Yielding::begin(&core);
+            core.find_a_leader().await
+        });
+        handing.await.unwrap_or(false)
     }
 
     /// Waits until this member has applied all that is in its log now. What it appended as the leader and nobody had

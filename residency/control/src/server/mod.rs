@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, watch as channel};
 
 use crate::peer::{PeerId, PeerKind};
 use crate::raft::disk::Disk;
-use crate::raft::log::{LogStore, MESSAGE_BYTES};
+use crate::raft::log::{LogStore, MESSAGE_BYTES, OwnEntries};
 use crate::raft::machine_adapter::{Machine, View};
 use crate::raft::membership::{self, MembershipError};
 use crate::raft::network::{Calls, Network};
@@ -54,6 +54,7 @@ pub(crate) struct Core {
     id: u64,
     kind: PeerKind,
     raft: Raft,
+    own_entries: OwnEntries,
     calls: Arc<Calls>,
     learners: BTreeMap<NodeId, Member>,
     timings: Timings,
@@ -62,6 +63,8 @@ pub(crate) struct Core {
     counters: Counters,
     /// Whether this member, as leader, takes no more proposals because it hands the lead over.
     yielding: AtomicBool,
+    /// Held while this member hands the lead over.
+    handing_over: tokio::sync::Mutex<()>,
     stopping: channel::Sender<bool>,
     fatal: channel::Sender<Option<FatalReason>>,
     closed: channel::Receiver<()>,
@@ -127,7 +130,9 @@ impl Control {
         });
         let network = Network { calls: calls.clone(), view: view.clone(), own: config.id.0 };
         let settings = Arc::new(raft_config(config.timings)?);
-        let raft = Raft::new(config.id.0, settings, network, LogStore::new(disk), machine)
+        let log = LogStore::new(disk);
+        let own_entries = log.own_entries();
+        let raft = Raft::new(config.id.0, settings, network, log, machine)
             .await
             .map_err(|e| StartError::Raft(e.to_string()))?;
 
@@ -138,6 +143,7 @@ impl Control {
             id: config.id.0,
             kind: own.kind,
             raft,
+            own_entries,
             calls,
             learners: config.learners,
             timings: config.timings,
@@ -145,6 +151,7 @@ impl Control {
             wishes,
             counters: Counters::default(),
             yielding: AtomicBool::new(false),
+            handing_over: tokio::sync::Mutex::default(),
             stopping: channel::channel(false).0,
             fatal,
             closed,
@@ -271,9 +278,8 @@ fn raft_config(timings: Timings) -> Result<openraft::Config, StartError> {
         install_snapshot_timeout: 30_000,
         // It cannot know how large the state is.
         snapshot_policy: SnapshotPolicy::Never,
+        // A follower that lacks an entry which is purged gets a snapshot. Any other gets entries, however many.
         max_in_snapshot_log_to_keep: timings.keep_entries,
-        // A follower further behind than this gets a snapshot. Below the snapshot distance it would not help.
-        replication_lag_threshold: timings.snapshot_entries.saturating_add(timings.keep_entries),
         snapshot_max_chunk_size: MESSAGE_BYTES as u64,
         ..openraft::Config::default()
     };

@@ -3,6 +3,9 @@
 //! openraft 0.9 fsyncs one entry per write and waits for it, so nothing below it can share an fsync. Here one task
 //! puts everything that arrived while the last entry was being committed into the next one: under load hundreds of
 //! commands share an entry, and without load nobody waits for company.
+//!
+//! What openraft gives back is proposed again only if it never was in this member's log. One that was, and that a newer
+//! leader cut off, may be on another member still: where there are five voters a third leader can commit it later.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -250,16 +253,19 @@ async fn commit_here(core: &Core, asks: &mut Vec<Ask>, until: Instant) -> Attemp
     }
     core.counters.entries.fetch_add(1, Ordering::Relaxed);
     core.counters.commands.fetch_add(commands.len() as u64, Ordering::Relaxed);
+    let before = core.own_entries.count();
     let written = tokio::time::timeout_at(until, core.raft.client_write(Batch(commands))).await;
     match written {
         Ok(Ok(response)) => answer_each(std::mem::take(asks), response.log_id.index, response.data),
-        // Not appended, or appended and then cut off by another leader's log: in no case will it be committed.
-        Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
+        // Not appended, or appended and then cut off by another leader's log. In the latter case a third leader may
+        // have it and commit it yet: only the former is certain, and nobody but this task has commands appended here.
+        Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))))
+            if core.own_entries.count() == before =>
+        {
             asks.iter().for_each(Ask::unsend);
             return Attempt::Nothing;
         }
-        Ok(Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(_)) | RaftError::Fatal(_)))
-        | Err(_) => {
+        Ok(Err(RaftError::APIError(_) | RaftError::Fatal(_))) | Err(_) => {
             answer_all(std::mem::take(asks), &Led::Unknown);
         }
     }

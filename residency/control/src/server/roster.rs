@@ -51,7 +51,7 @@ impl Control {
             let result = match core.leads() {
                 Leads::Stopped => return Err(MembershipError::ShuttingDown),
                 Leads::Nobody => Err(MembershipError::NoQuorum),
-                Leads::Here => core.change_here(&change).await,
+                Leads::Here => core.change_here(change.clone()).await,
                 Leads::There(leader, member) => {
                     let call = core.calls.call(leader, &member, wire::ROSTER, &change);
                     match tokio::time::timeout_at(until, call).await {
@@ -76,12 +76,19 @@ impl Control {
 }
 
 impl Core {
-    /// Changes the membership as its leader.
-    pub(super) async fn change_here(&self, change: &RosterChange) -> Result<u64, MembershipError> {
+    /// Changes the membership as its leader. What was begun goes on when whoever asked has gone: a change of the voters
+    /// has two steps, and nobody should be left between them.
+    pub(super) async fn change_here(self: &Arc<Self>, change: RosterChange) -> Result<u64, MembershipError> {
+        let core = self.clone();
+        let changing = tokio::spawn(async move { core.change(change).await });
+        changing.await.unwrap_or(Err(MembershipError::Timeout))
+    }
+
+    async fn change(self: &Arc<Self>, change: RosterChange) -> Result<u64, MembershipError> {
         let change = match change {
-            RosterChange::Add { node, member } => self.adding(*node, member)?,
-            RosterChange::Promote(node) => self.promoting(*node).await?,
-            RosterChange::Remove(node) => self.removing(*node).await?,
+            RosterChange::Add { node, member } => self.adding(node, &member)?,
+            RosterChange::Promote(node) => self.promoting(node).await?,
+            RosterChange::Remove(node) => self.removing(node).await?,
         };
         if let Some(change) = change {
             membership::change_members(&self.raft, change, false, self.timings.propose()).await?;
@@ -125,7 +132,10 @@ impl Core {
         Ok(Some(ChangeMembers::AddVoterIds([node.0].into())))
     }
 
-    async fn removing(&self, node: NodeId) -> Result<Option<ChangeMembers<u64, Member>>, MembershipError> {
+    async fn removing(
+        self: &Arc<Self>,
+        node: NodeId,
+    ) -> Result<Option<ChangeMembers<u64, Member>>, MembershipError> {
         let members = self.members();
         let votes = match members.get(&node.0) {
             None if self.was_removed(node) => return Ok(None),

@@ -4,6 +4,8 @@
 //! Raft or propose, a message of Raft must come from the node in whose name it is written, and what is proposed about
 //! a region must come from that region.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -66,7 +68,7 @@ fn status_only(status: StatusCode) -> Reply {
     reply
 }
 
-pub(super) async fn answer<B>(core: &Core, peer: &PeerId, request: Request<B>) -> Reply
+pub(super) async fn answer<B>(core: &Arc<Core>, peer: &PeerId, request: Request<B>) -> Reply
 where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -86,7 +88,7 @@ where
     }
 }
 
-async fn route<B>(core: &Core, peer: &PeerId, request: Request<B>) -> Result<Reply, Refuse>
+async fn route<B>(core: &Arc<Core>, peer: &PeerId, request: Request<B>) -> Result<Reply, Refuse>
 where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -105,7 +107,7 @@ where
         wire::PROPOSE if takes_part => propose(core, peer, read(request, PROPOSE_BYTES).await?).await,
         wire::BARRIER if known => barrier(core).await,
         wire::REPORT if known => Ok(reply(&core.report())),
-        wire::ROSTER if takes_part => roster(core, &read(request, SMALL_BYTES).await?).await,
+        wire::ROSTER if takes_part => roster(core, read(request, SMALL_BYTES).await?).await,
         wire::LEAD if takes_part => Ok(reply(&core.stand(peer.node).await)),
         path if wire::ROUTES.contains(&path) => Err(Refuse::NotAMember),
         _ => Err(Refuse::NoSuchRoute),
@@ -182,7 +184,7 @@ async fn barrier(core: &Core) -> Result<Reply, Refuse> {
 
 /// Only the leader changes the membership. One that is asked and does not lead says so, and sends nothing on: the
 /// member that was asked first looks for the leader again.
-async fn roster(core: &Core, change: &RosterChange) -> Result<Reply, Refuse> {
+async fn roster(core: &Arc<Core>, change: RosterChange) -> Result<Reply, Refuse> {
     let changed = match core.leads() {
         Leads::Here => core.change_here(change).await,
         Leads::There(leader, _) => Err(MembershipError::NotLeader(Some(NodeId(leader)))),

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use residency_control::{AlreadyKnown, Directory, Key};
+use residency_control::machine::{State, apply};
+use residency_control::snapshot::{encode, restore};
+use residency_control::{AlreadyKnown, Command, Directory, IdBatch, Key, Outcome, Refusal};
 use residency_policy::{Epoch, Home, PatientId, Placement, PlacementState};
 
-use crate::support::{home, patient};
+use crate::support::{add_region, home, patient, region};
 
 /// What the check below drives.
 trait Book: Clone {
@@ -218,6 +220,31 @@ fn ids_whose_keys_meet_are_never_both_known() {
     drop(shared);
     book.settle();
     assert_eq!((book.get(one), book.get(other)), (Some(retired), None), "the same when it has settled");
+}
+
+/// What happens if the proposer has not proved the id at its home, as it must: the known id is lost, to nobody else's
+/// gain. See `Command::Retire`.
+#[test]
+fn retiring_an_id_that_was_never_claimed_sends_nobody_elsewhere() {
+    let (known, never) = (id_with_key(7, 1), id_with_key(7, 2));
+    let mut state = State::default();
+    let mut run = |command| apply(&mut state, command);
+    assert_eq!(run(add_region("US-TX")), Outcome::Done);
+    assert_eq!(run(add_region("US-CA")), Outcome::Done);
+    let ids = |id| IdBatch::new(vec![id]).expect("a batch");
+    assert_eq!(run(Command::ClaimIds { region: region("US-TX"), ids: ids(known) }), Outcome::Done);
+    assert_eq!(run(Command::Retire { patient: never, expected: Epoch::FIRST }), Outcome::Done);
+    let again = Command::Retire { patient: known, expected: Epoch::FIRST };
+    assert_eq!(run(again), Outcome::Refused(Refusal::UnknownPatient));
+    for id in [known, never] {
+        let elsewhere = Command::ClaimIds { region: region("US-CA"), ids: ids(id) };
+        assert_eq!(run(elsewhere), Outcome::Refused(Refusal::AlreadyKnown));
+    }
+    assert_eq!(state.placement(known), None, "it is refused, and not sent to another home");
+    let retired = state.placement(never).expect("it is known now");
+    assert_eq!((retired.home, retired.state), (home("US-TX"), PlacementState::Retired));
+    let restored = restore(&encode(&state).expect("encodes")).expect("restores");
+    assert_eq!(restored, state, "and it is the same for a member that comes later");
 }
 
 /// Somebody who chooses ids can have them all meet in one shard, and in one line of it. That makes nothing wrong.

@@ -18,3 +18,4 @@ mod snapshots;
 mod store;
 mod support;
 mod tenants;
+mod truncated;

@@ -1,7 +1,6 @@
 //! Members join and leave while changes go on; ids are used once; the quorum is not given away.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use residency_control::{
     Command, FatalReason, MembershipError, Outcome, Reader, RosterChange, Standing, Timings,
@@ -10,7 +9,7 @@ use residency_policy::NodeId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::support::cluster::{CALIFORNIA, Cluster, NEW_YORK, Running, TEXAS, TIMINGS, leader_of};
+use crate::support::cluster::{CALIFORNIA, Cluster, NEW_YORK, Running, TEXAS, TIMINGS, enlisted, leader_of};
 use crate::support::{PATIENCE, add_region, claim, patient};
 
 const THREE: [&str; 3] = [TEXAS, CALIFORNIA, NEW_YORK];
@@ -24,15 +23,6 @@ async fn sees(reader: &Reader, what: impl Fn(&Reader) -> bool) {
 /// The members that a member knows, and whether each votes.
 fn members(reader: &Reader) -> Vec<(u64, bool)> {
     reader.status().members.iter().map(|m| (m.node.0, m.voter)).collect()
-}
-
-/// Waits until the disk of every member is noted.
-async fn enlisted(running: &Running) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !running.control.roster().await.members.iter().all(|line| line.disk.is_some()) {
-        assert!(tokio::time::Instant::now() < deadline, "{:?}", running.control.roster().await);
-        let _ = running.reader().wait(|_| false, Duration::from_millis(20)).await;
-    }
 }
 
 /// Claims ids one after the other until told to stop, and tells how many there were. None may fail.
@@ -220,4 +210,36 @@ async fn a_voter_that_the_quorum_needs_is_not_removed() {
     done(&running[&alive], add_region(if alive == 1 { "US-TX" } else { "US-CA" })).await;
     let unknown = running[&alive].control.change_roster(RosterChange::Remove(NodeId(77))).await;
     assert_eq!(unknown, Err(MembershipError::UnknownNode(NodeId(77))));
+}
+
+/// Whoever asked for it may go away in the middle: by hand (Ctrl-C), or because an answer takes too long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_gave_the_lead_away_in_vain_leads_again_also_when_nobody_waits() {
+    let mut cluster = Cluster::new(TIMINGS, &THREE);
+    let running = cluster.form().await;
+    let leader = leader_of(&running).await;
+    let other = running.keys().copied().find(|node| *node != leader).expect("a follower");
+    enlisted(&running[&leader]).await;
+    for asked in [other, leader] {
+        // Nobody else may take the lead, so that it stays with who has it. Whoever is asked to is seen here.
+        let (seen, mut begun) = watch::channel(false);
+        cluster.cuts.set(move |from, _, path| {
+            seen.send_if_modified(|seen| path == "/control/lead" && !std::mem::replace(seen, true));
+            path == "/control/lead" || path == "/raft/vote" && from != leader
+        });
+        let control = running[&asked].control.clone();
+        let asking =
+            tokio::spawn(async move { control.change_roster(RosterChange::Remove(NodeId(leader))).await });
+        begun.wait_for(|begun| *begun).await.expect("it begins");
+        asking.abort();
+        assert!(asking.await.expect_err("it did not end by itself").is_cancelled());
+
+        let region = ["US-TX", "US-CA", "US-NY"][usize::try_from(leader - 1).expect("small")];
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while running[&leader].writer().propose(add_region(region)).await.is_err() {
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", running[&leader].reader().status());
+        }
+        assert_eq!(running[&leader].reader().status().standing, Standing::Leader);
+        assert_eq!(members(&running[&leader].reader()).len(), 3, "nobody was removed");
+    }
 }

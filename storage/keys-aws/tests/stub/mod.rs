@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use data_encoding::BASE64;
 use http_body_util::{BodyExt as _, Full};
@@ -31,6 +32,8 @@ pub(crate) enum State {
     Silent,
     /// Connections are closed without an answer.
     Away,
+    /// The service answers, so late.
+    Late(Duration),
 }
 
 /// One key in one AWS region.
@@ -117,6 +120,7 @@ async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Respons
             let never: Infallible = std::future::pending().await;
             match never {}
         }
+        State::Late(by) => tokio::time::sleep(by).await,
         _ => {}
     }
     let act = header("x-amz-target");

@@ -18,6 +18,8 @@ struct Counted {
     kms: LocalKms,
     generated: AtomicU32,
     opened: AtomicU32,
+    /// Whoever holds it keeps data keys from being opened.
+    gate: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl RegionKms for Counted {
@@ -32,7 +34,10 @@ impl RegionKms for Counted {
         context: &'a KeyContext,
     ) -> BoxFuture<'a, Result<DataKey, KmsError>> {
         self.opened.fetch_add(1, Ordering::SeqCst);
-        self.kms.unwrap(wrapped, context)
+        Box::pin(async move {
+            drop(self.gate.lock().await);
+            self.kms.unwrap(wrapped, context).await
+        })
     }
 
     fn rewrap<'a>(
@@ -121,7 +126,12 @@ fn envelope(kms: &Arc<Counted>, keyring: &Arc<Faulty>, limits: EnvelopeLimits) -
 fn keys(limits: EnvelopeLimits) -> Keys {
     let folder = tempfile::tempdir().expect("a folder");
     let kms = LocalKms::open_or_create(&folder.path().join("master.json"), entropy()).expect("a KMS");
-    let kms = Arc::new(Counted { kms, generated: AtomicU32::new(0), opened: AtomicU32::new(0) });
+    let kms = Arc::new(Counted {
+        kms,
+        generated: AtomicU32::new(0),
+        opened: AtomicU32::new(0),
+        gate: Arc::default(),
+    });
     let keyring = EmbeddedKeyring::open(&folder.path().join("keyring.redb")).expect("a keyring");
     let keyring = Arc::new(Faulty { keyring, full: AtomicBool::new(false), lies: AtomicBool::new(false) });
     let envelope = envelope(&kms, &keyring, limits);
@@ -241,6 +251,38 @@ async fn a_destroyed_key_is_gone_at_once_here_and_when_caches_expire_elsewhere()
     while other.opening_key(id, general(1)).await.is_ok() {
         assert!(Instant::now() < deadline, "it still opens elsewhere");
         tokio::task::yield_now().await;
+    }
+}
+
+/// A look-up has read the keyring and waits for the KMS while the key is destroyed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_destroyed_while_it_is_looked_for_is_not_given() {
+    for (destroyed, gone) in [(1, true), (2, false)] {
+        let keys = keys(EnvelopeLimits::default());
+        let id = keys.envelope.sealing_key(general(1)).await.expect("a key").id;
+        let fresh = envelope(&keys.kms, &keys.keyring, EnvelopeLimits::default());
+        let shut = Arc::clone(&keys.kms.gate).lock_owned().await;
+        let asking = [fresh.clone(), fresh.clone()].map(|envelope| {
+            tokio::spawn(async move { envelope.opening_key(id, general(1)).await.map(|open| open.id) })
+        });
+        let sealing = fresh.clone();
+        let sealing = tokio::spawn(async move { sealing.sealing_key(general(1)).await.map(|open| open.id) });
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while keys.kms.opened.load(Ordering::SeqCst) < 2 {
+            assert!(Instant::now() < deadline, "nobody asks the KMS");
+            tokio::task::yield_now().await;
+        }
+        fresh.destroy(patient(destroyed)).await.expect("a destruction");
+        drop(shut);
+        for asked in asking.into_iter().chain([sealing]) {
+            let answer = asked.await.expect("it ends");
+            let refused = matches!(answer.as_ref().map_err(AsRef::as_ref), Err(EnvelopeError::NoSuchKey(_)));
+            assert_eq!(refused, gone, "patient {destroyed}: {answer:?}");
+        }
+        assert_eq!(fresh.opening_key(id, general(1)).await.is_err(), gone, "nor later");
+        let next = fresh.sealing_key(general(1)).await.expect("a key").id;
+        assert_eq!(next != id, gone, "what is sealed from now on can be opened");
+        fresh.opening_key(next, general(1)).await.expect("the control: it opens");
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use jiff::Timestamp;
@@ -50,6 +54,23 @@ pub(crate) struct Cluster {
     pub(crate) timings: Timings,
     pub(crate) learners: BTreeMap<NodeId, Member>,
     pub(crate) clock: Arc<HandClock>,
+    pub(crate) cuts: Cuts,
+}
+
+/// Which calls are turned away at the door: who calls, who is called, and the path.
+#[derive(Clone, Default)]
+pub(crate) struct Cuts(Arc<Mutex<Option<Cut>>>);
+
+type Cut = Box<dyn Fn(u64, u64, &str) -> bool + Send>;
+
+impl Cuts {
+    pub(crate) fn set(&self, cut: impl Fn(u64, u64, &str) -> bool + Send + 'static) {
+        *self.0.lock().expect("no test panicked in it") = Some(Box::new(cut));
+    }
+
+    fn holds(&self, from: u64, to: u64, path: &str) -> bool {
+        self.0.lock().expect("no test panicked in it").as_ref().is_some_and(|cut| cut(from, to, path))
+    }
 }
 
 /// A wall clock that is set by hand.
@@ -98,6 +119,7 @@ impl Cluster {
             timings,
             learners: BTreeMap::new(),
             clock: Arc::new(HandClock(AtomicI64::new(1_800_000_000))),
+            cuts: Cuts::default(),
         };
         for uri in uris {
             cluster.add(uri);
@@ -154,7 +176,8 @@ impl Cluster {
             None => std::net::TcpListener::bind(("127.0.0.1", seat.member.port)).expect("the same port again"),
         };
         let stop = watch::channel(false).0;
-        tokio::spawn(listen(socket, seat.tls.clone(), control.clone(), stop.subscribe()));
+        let door = Door { control: control.clone(), own: seat.id.node.0, cuts: self.cuts.clone() };
+        tokio::spawn(listen(socket, seat.tls.clone(), door, stop.subscribe()));
         Running { control, stop }
     }
 
@@ -196,12 +219,35 @@ pub(crate) async fn leader_of(running: &BTreeMap<u64, Running>) -> u64 {
     }
 }
 
-async fn listen(
-    socket: std::net::TcpListener,
-    tls: PeerTls,
+/// Waits until the disk of every member is noted.
+pub(crate) async fn enlisted(running: &Running) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !running.control.roster().await.members.iter().all(|line| line.disk.is_some()) {
+        assert!(tokio::time::Instant::now() < deadline, "{:?}", running.control.roster().await);
+        let _ = running.reader().wait(|_| false, std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// What answers the peers of one member.
+#[derive(Clone)]
+struct Door {
     control: Control,
-    mut stop: watch::Receiver<bool>,
-) {
+    own: u64,
+    cuts: Cuts,
+}
+
+impl Door {
+    async fn answer(&self, peer: PeerId, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if self.cuts.holds(peer.node.0, self.own, request.uri().path()) {
+            let mut lost = Response::new(Full::default());
+            *lost.status_mut() = StatusCode::FORBIDDEN;
+            return lost;
+        }
+        self.control.serve_peer(&peer, request).await
+    }
+}
+
+async fn listen(socket: std::net::TcpListener, tls: PeerTls, door: Door, mut stop: watch::Receiver<bool>) {
     socket.set_nonblocking(true).expect("a socket");
     let listener = TcpListener::from_std(socket).expect("a listener");
     loop {
@@ -210,14 +256,14 @@ async fn listen(
             _ = stop.wait_for(|stop| *stop) => return,
         };
         let Ok((tcp, _)) = accepted else { continue };
-        let (acceptor, control) = (TlsAcceptor::from(tls.server_config()), control.clone());
+        let (acceptor, door) = (TlsAcceptor::from(tls.server_config()), door.clone());
         let mut stop = stop.clone();
         tokio::spawn(async move {
             let Ok(stream) = acceptor.accept(tcp).await else { return };
             let Ok(peer) = peer_of(stream.get_ref().1) else { return };
             let service = service_fn(move |request| {
-                let control = control.clone();
-                async move { Ok::<_, std::convert::Infallible>(control.serve_peer(&peer, request).await) }
+                let door = door.clone();
+                async move { Ok::<_, std::convert::Infallible>(door.answer(peer, request).await) }
             });
             let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
