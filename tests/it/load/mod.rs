@@ -86,7 +86,8 @@ async fn what_every_scenario_promises_holds_and_a_planted_loss_is_found() {
         let mut taken = 0;
         while taken < 3 {
             for one in clinic::walk(&clinician, "/v1/patients?home=US-TX", 50).await.unwrap_or_default() {
-                let path = format!("/v1/patients/{}?reason=entered-in-error", one["id"].as_str().unwrap_or_default());
+                let path =
+                    format!("/v1/patients/{}?reason=entered-in-error", one["id"].as_str().unwrap_or_default());
                 let gone = clinician.ask(Method::DELETE, &path).send().await;
                 taken += usize::from(gone.is_ok_and(|answer| answer.status.is_success()));
             }

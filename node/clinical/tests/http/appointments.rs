@@ -217,7 +217,16 @@ async fn an_appointment_is_moved_in_one_go() {
     assert_eq!((&moved.json()["starts_at"], &moved.json()["status"]), (&json!(LATER), &json!("booked")));
     assert_eq!(ask().send().await.is(200).json(), moved.json());
     assert_eq!(world.standing(provider), [(LATER.to_owned(), "booked")]);
+    // A refusal that tells something of the appointment, and that there is such a patient, leaves a record too.
+    let refusals = async || {
+        let all = world.accesses(&patient).await;
+        all.iter().filter(|access| access.ends_with(" refused")).count()
+    };
+    let before = refusals().await;
     reschedule(json!({"start": LATER})).send().await.is(409).problem("slot-taken");
+    assert_eq!(refusals().await, before + 1);
+    world.book(&patient, &appointment(provider, LATER)).send().await.is(409).problem("slot-taken");
+    assert_eq!(refusals().await, before + 2);
     let stale = reschedule(json!({"start": START})).header("if-match", "\"1\"").send().await;
     stale.is(412).problem("precondition-failed");
     reschedule(json!({"start": "2026-11-23T15:10:00Z"})).send().await.is(422).problem("slot-not-offered");

@@ -83,6 +83,9 @@ impl Core {
                 return true;
             }
             let _yielding = Yielding::begin(&core);
+            // What was on its way is committed first, if it can be: nothing is appended once this has been seen.
+            let wait = Duration::from_millis(core.timings.election_ms_max);
+            drop(tokio::time::timeout(wait, core.appending.lock()).await);
             core.find_a_leader().await
         });
         handing.await.unwrap_or(false)

@@ -63,6 +63,8 @@ pub(crate) struct Core {
     counters: Counters,
     /// Whether this member, as leader, takes no more proposals because it hands the lead over.
     yielding: AtomicBool,
+    /// Held while an entry of this member's own is on its way.
+    appending: tokio::sync::Mutex<()>,
     /// Held while this member hands the lead over.
     handing_over: tokio::sync::Mutex<()>,
     stopping: channel::Sender<bool>,
@@ -151,6 +153,7 @@ impl Control {
             wishes,
             counters: Counters::default(),
             yielding: AtomicBool::new(false),
+            appending: tokio::sync::Mutex::default(),
             handing_over: tokio::sync::Mutex::default(),
             stopping: channel::channel(false).0,
             fatal,

@@ -247,6 +247,11 @@ fn take_commands(asks: &mut Vec<Ask>) -> Vec<Command> {
 }
 
 async fn commit_here(core: &Core, asks: &mut Vec<Ask>, until: Instant) -> Attempt {
+    let _under_way = core.appending.lock().await;
+    // What is appended after a successor was found whole is cut off by it.
+    if core.yielding.load(Ordering::Acquire) {
+        return Attempt::Nothing;
+    }
     let commands = take_commands(asks);
     if commands.is_empty() {
         return Attempt::Finished;

@@ -10,7 +10,7 @@ use http::StatusCode;
 use node_access::body::Json;
 use node_access::doc::{IdempotencyHeader, PatientPath, PhiCreateProblems, PurposeHeader};
 use node_access::idempotency::{Change, Doing, IdempotencyKey, Step};
-use node_access::{Act, Action, Entity, LogIndex, PatientCall, Refused};
+use node_access::{Act, Action, Disclosable as _, Entity, LogIndex, PatientCall, Refused};
 use node_console::calendars::booking::{self, NotDone, When};
 use residency_control::calendar::Slot;
 use residency_policy::{AppointmentId, BookingHandle, Problem, ProblemKind};
@@ -27,7 +27,7 @@ use crate::appointments::reading::{self, Asked};
 use crate::appointments::store::{self, Under};
 use crate::appointments::work::{self, store::LEASE_SECONDS};
 use crate::encounters::model::ClinicalText;
-use crate::nothing_found;
+use crate::{nothing_found, refused};
 
 /// Booking an appointment.
 pub struct Create;
@@ -133,17 +133,15 @@ async fn begin(
         Under::There(facts) => *facts,
     };
     // By what made it: others may have finished it, and somebody may have changed it since.
+    let refuse =
+        async |tx, why: Problem| refused(tx, AccessAction::Create, ENTITY, order.id.uuid(), patient, why).await;
     if there.made != change.request() {
-        tx.rollback().await;
-        return Err(Problem::new(ProblemKind::IdempotencyReused).into());
+        return Err(refuse(tx, Problem::new(ProblemKind::IdempotencyReused)).await);
     }
     match there.state {
         State::Failed(failure) => match failure.lasts(matches!(order.asked.when, When::Held(_))) {
             None => start(call, tx, change, order, Some(there)).await,
-            Some(kind) => {
-                tx.rollback().await;
-                Err(Problem::new(kind).into())
-            }
+            Some(kind) => Err(refuse(tx, Problem::new(kind)).await),
         },
         State::Pending => {
             let Some(fence) = work::store::take(&tx, there.id.uuid(), patient).await? else {
@@ -170,9 +168,10 @@ async fn start(
 ) -> Result<Begun, Refused> {
     let slot = match order.looked {
         Ok(slot) => slot,
+        // That there is such a patient is told by any other answer than 404.
         Err(why) => {
-            tx.rollback().await;
-            return Err(why.into());
+            let (id, patient) = (order.id.uuid(), call.patient()?);
+            return Err(refused(tx, AccessAction::Create, ENTITY, id, patient, why.problem()).await);
         }
     };
     let Asked { provider, service, kind, when } = order.asked;

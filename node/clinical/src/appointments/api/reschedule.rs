@@ -11,7 +11,7 @@ use node_access::doc::{
 };
 use node_access::etag::{IfMatch, MaybeIfMatch};
 use node_access::idempotency::{Change, Doing, IdempotencyKey, Step};
-use node_access::{Act, Action, Entity, LogIndex, PatientCall, Refused};
+use node_access::{Act, Action, Disclosable as _, Entity, LogIndex, PatientCall, Refused};
 use node_console::calendars::booking::{self, When};
 use residency_policy::{AppointmentId, BookingHandle, Problem, ProblemKind};
 use storage::bookings::Subject;
@@ -97,7 +97,17 @@ pub async fn reschedule(
             Begun::Answered(response) => return Ok(response),
             Begun::Booked(facts) => {
                 let provider = provider.unwrap_or(facts.place.provider);
-                let slot = booking::look(here, (provider, org), facts.service, when).await?;
+                let slot = match booking::look(here, (provider, org), facts.service, when).await {
+                    Ok(slot) => slot,
+                    // Which provider, or where the patient will be: the refusal says something of the appointment.
+                    Err(why) => {
+                        let (id, patient) = (facts.id.uuid(), facts.patient);
+                        let record = async |tx| {
+                            Err(refused(tx, AccessAction::Update, ENTITY, id, patient, why.problem()).await)
+                        };
+                        return Box::pin(call.transact(record)).await;
+                    }
+                };
                 let to = Place::new(provider, handle, slot);
                 match Box::pin(call.transact(|tx| begin(&call, tx, &change, &order, Some(to)))).await? {
                     // It was changed in between, and is looked at no more than twice.
