@@ -220,6 +220,11 @@ async fn a_leader_that_gave_the_lead_away_in_vain_leads_again_also_when_nobody_w
     let leader = leader_of(&running).await;
     let other = running.keys().copied().find(|node| *node != leader).expect("a follower");
     enlisted(&running[&leader]).await;
+    // The others vote and do not stand. If they stood in vain, but sooner than the leader does, they would be ahead of
+    // it for ever: how long a member waits is drawn once.
+    for (_, follower) in running.iter().filter(|(node, _)| **node != leader) {
+        follower.control.retire().await;
+    }
     for asked in [other, leader] {
         // Nobody else may take the lead, so that it stays with who has it. Whoever is asked to is seen here.
         let (seen, mut begun) = watch::channel(false);
