@@ -61,7 +61,7 @@ const IN_TESTS: &[&str] = &["loadtest-people", "disks"];
 /// Third-party crate (a trailing `-` means every crate that starts so) -> who may import it directly.
 const WRAPPERS: &[(&str, &[&str])] = &[
     ("openraft", &["residency-control"]),
-    ("redb", &["residency-control", "storage-keys"]),
+    ("redb", &["residency-control", "storage-keys", "disks"]),
     ("tun-rs", &["links"]),
     ("nix", &["links"]),
     ("aws-", &["storage-keys-aws"]),
