@@ -259,6 +259,7 @@ async fn serve_peers(
         let control = control.clone();
         async move {
             let Some(peer) = request.extensions().get::<PeerId>().copied() else {
+                // It was put there with the connection, before any request of it.
                 unreachable!("the listener closes a connection whose certificate names no peer")
             };
             Ok::<_, Infallible>(control.serve_peer(&peer, request).await)

@@ -258,9 +258,9 @@ fn one_reading(purpose: &str, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
 }
 
 /// synchronous_commit: an acknowledged write survives a crash. search_path: no table of another schema shadows ours.
-/// enable_seqscan: every statement of ours has an index, and so has every foreign key. A plan that was made while a
-/// table was small would read all of it, and is kept until the table is analysed: registrations became three times as
-/// dear within a minute of a new region's life.
+/// enable_seqscan: what a request looks up, and what a foreign key points to, has an index. A plan that was made while
+/// a table was small would read all of it, and is kept until the table is analysed: registrations became three times
+/// as dear within a minute of a new region's life.
 fn options(timeouts: &Timeouts) -> String {
     format!(
         "-c search_path=public -c enable_seqscan=off -c synchronous_commit=on -c timezone=UTC \

@@ -4,9 +4,7 @@
 //! the list of sheets, where a `BTreeMap` behind an `Arc` would be copied whole: of a million lines, while everybody
 //! waits.
 
-use std::borrow::Borrow;
 use std::fmt;
-use std::ops::Index;
 use std::sync::Arc;
 
 /// A sheet that has so many lines is cut in two.
@@ -130,14 +128,6 @@ impl<K: Copy + Ord, V: Clone> Sheets<K, V> {
 
 fn place<K: Ord, V>(lines: &[(K, V)], key: &K) -> Result<usize, usize> {
     lines.binary_search_by(|(there, _)| there.cmp(key))
-}
-
-impl<K: Copy + Ord, V: Clone, Q: Borrow<K>> Index<Q> for Sheets<K, V> {
-    type Output = V;
-
-    fn index(&self, key: Q) -> &V {
-        self.get(key.borrow()).expect("no such key")
-    }
 }
 
 impl<K: Copy + Ord, V: Clone> Extend<(K, V)> for Sheets<K, V> {

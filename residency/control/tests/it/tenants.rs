@@ -50,7 +50,7 @@ fn an_organisation_changes_for_whoever_knows_its_version_and_stays_closed() {
     assert_eq!(apply(&mut state, change(renamed.clone(), 2)), refused(Refusal::StaleVersion));
     let as_a_lab = Organisation { org_type: OrgType::Lab, ..renamed.clone() };
     assert_eq!(apply(&mut state, change(as_a_lab, 1)), DONE);
-    assert_eq!(state.organisations()[&org(1)], renamed, "its kind stays");
+    assert_eq!(state.organisations().get(&org(1)), Some(&renamed), "its kind stays");
     assert_eq!(apply(&mut state, change(renamed.clone(), 1)), refused(Refusal::StaleVersion), "not twice");
     assert_eq!(state.mark(org(1)), OrganisationMark { version: 2, closed: None });
     // An operator's word counts too, when it says something new.
@@ -67,7 +67,7 @@ fn an_organisation_changes_for_whoever_knows_its_version_and_stays_closed() {
         (Command::PutOrganisation(organisation(1)), DONE),
     ] {
         assert_eq!(apply(&mut state, again), outcome);
-        assert!(!state.organisations()[&org(1)].active, "nothing opens it again");
+        assert!(!state.organisations().get(&org(1)).expect("is known").active, "nothing opens it again");
     }
     assert_eq!(state.mark(org(1)).closed, Some(Closure::Merged));
     assert_eq!(restore(&encode(&state).expect("encodes")), Ok(state));
