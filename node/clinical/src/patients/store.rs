@@ -2,6 +2,10 @@
 //!
 //! A statement that serves a role which may not see PHI does not load PHI: there are three lists. One that may find
 //! several patients asks the fence for each of them: who is no longer served here is neither listed nor found.
+//!
+//! A join on the values looked for is planned by what the planner takes the table for, and a young one it takes for
+//! empty: it read every value of the organisation for each that was wanted. LATERAL with OFFSET 0 leaves it no choice
+//! but a look-up each.
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
@@ -107,17 +111,23 @@ pub const SEARCH: &str = "\
 SELECT p.id, p.mrn_sealed, p.given_name_sealed, p.family_name_sealed, p.birth_date_sealed, p.sex_sealed,
     p.email_sealed, p.phone_sealed, p.address_sealed, p.address_jurisdiction_differs, p.version, p.created_at,
     p.updated_at
-FROM patients p
-JOIN (
-    SELECT i.patient_id
+FROM (
+    SELECT one.patient_id
     FROM unnest($5::text[], $6::bytea[]) AS wanted (field, value_blind)
-    JOIN patient_index i ON i.field = wanted.field AND i.value_blind = wanted.value_blind
-    WHERE i.org_id = $1
-    GROUP BY i.patient_id
+    CROSS JOIN LATERAL (
+        SELECT i.patient_id
+        FROM patient_index i
+        WHERE i.org_id = $1 AND i.field = wanted.field AND i.value_blind = wanted.value_blind
+        OFFSET 0) AS one
+    GROUP BY one.patient_id
     HAVING count(*) = cardinality($5::text[])
-) AS found ON found.patient_id = p.id
+) AS found
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM patients
+    WHERE org_id = $1 AND id = found.patient_id AND deleted_at IS NULL AND (created_at, id) < ($2, $3)
+    OFFSET 0) AS p
 JOIN patient_home h ON h.patient_id = p.id AND h.state = 'active'
-WHERE p.org_id = $1 AND p.deleted_at IS NULL AND (p.created_at, p.id) < ($2, $3)
 ORDER BY p.created_at DESC, p.id DESC
 LIMIT $4";
 
@@ -146,12 +156,15 @@ pub const UNINDEX: &str = "DELETE FROM patient_index WHERE org_id = $1 AND patie
 
 /// Who shares any of some indexes.
 pub const DUPLICATES: &str = "\
-SELECT DISTINCT i.patient_id
+SELECT DISTINCT one.patient_id
 FROM unnest($2::text[], $3::bytea[]) AS wanted (field, value_blind)
-JOIN patient_index i ON i.field = wanted.field AND i.value_blind = wanted.value_blind
-JOIN patient_home h ON h.patient_id = i.patient_id AND h.state = 'active'
-WHERE i.org_id = $1
-ORDER BY i.patient_id
+CROSS JOIN LATERAL (
+    SELECT i.patient_id
+    FROM patient_index i
+    WHERE i.org_id = $1 AND i.field = wanted.field AND i.value_blind = wanted.value_blind
+    OFFSET 0) AS one
+JOIN patient_home h ON h.patient_id = one.patient_id AND h.state = 'active'
+ORDER BY one.patient_id
 LIMIT 20";
 
 /// Who has a medical record number. Also of a patient who is served elsewhere now: the number stays taken.

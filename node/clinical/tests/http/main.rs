@@ -12,6 +12,7 @@ mod ids;
 mod limits;
 mod organisations;
 mod patients;
+mod plans;
 mod refusals;
 mod removed;
 mod support;
