@@ -14,11 +14,12 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, Interval, interval_at};
 
 use crate::drain::Drain;
 use crate::framing::{InDoubt, Watched};
 use crate::limits::{EndInDoubt, Limits};
+use crate::when_woken::WhenWoken;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -108,29 +109,36 @@ async fn drive<I, S, B>(
     B::Error: Into<BoxError>,
 {
     tokio::pin!(connection);
-    let mut tick = interval_at(Instant::now() + idle, idle);
+    let mut turn = WhenWoken::new(next_turn(drain, interval_at(Instant::now() + idle, idle), false));
     let mut told = false;
     let mut seen = 0;
     loop {
-        tokio::select! {
+        let (begun, tick) = tokio::select! {
+            biased;
             // A connection's error is its caller's: broken off, timed out, or not HTTP. The limits count them.
             _ = connection.as_mut() => return,
-            () = drain.begun(), if !told => {
-                told = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            _ = tick.tick() => {
-                let idle = activity.idle_since(&mut seen);
-                if idle && told {
-                    return;
-                }
-                if !told && (idle || outlived()) {
-                    told = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-            }
+            turn = &mut turn => turn,
+        };
+        let idle = !begun && activity.idle_since(&mut seen);
+        if idle && told {
+            return;
         }
+        if !told && (begun || idle || outlived()) {
+            told = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        turn = WhenWoken::new(next_turn(drain, tick, told));
     }
+}
+
+/// Waits for the next time at which there is something to see to besides the connection itself, and says whether that
+/// is the drain. Whoever was told to finish hears of it no more.
+async fn next_turn(drain: &Drain, mut tick: Interval, told: bool) -> (bool, Interval) {
+    let begun = tokio::select! {
+        () = drain.begun(), if !told => true,
+        _ = tick.tick() => false,
+    };
+    (begun, tick)
 }
 
 /// What a connection is doing.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 
+use crate::when_woken::WhenWoken;
+
 /// One drain, shared by everything that has to stop together. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Drain {
@@ -61,11 +63,12 @@ impl Drain {
 
     /// Runs one connection, which [`Drain::finish`] waits for. It is dropped where it stands when the drain is cut.
     pub(crate) fn run(&self, connection: impl Future<Output = ()> + Send + 'static) {
-        let cut = self.cut.clone();
+        let cut = WhenWoken::new(self.cut.clone().cancelled_owned());
         self.connections.spawn(async move {
             tokio::select! {
+                biased;
                 () = connection => {}
-                () = cut.cancelled() => {}
+                () = cut => {}
             }
         });
     }

@@ -8,6 +8,7 @@
 //!
 //! [`life_of_a_request`] reads from top to bottom. [`listen`] is used by nodes as well.
 
+mod ahead;
 mod ask_around;
 mod carry;
 pub mod certificates;
@@ -33,5 +34,6 @@ mod run;
 pub mod telemetry;
 pub mod tls;
 pub mod traces;
+mod when_woken;
 
 pub use run::{Read, RunError, Running, read_files, run, serve_callers, start};

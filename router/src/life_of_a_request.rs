@@ -21,6 +21,7 @@ use residency_control::peer::PeerPool;
 use residency_policy::{Clock, Entropy, Epoch, Home, Ingress, Problem, ProblemKind, Region, RequestId};
 use tracing::Instrument as _;
 
+use crate::ahead::Ahead;
 use crate::certificates::Certificates;
 use crate::config::Bounds;
 use crate::decide::{Step, choose};
@@ -48,7 +49,7 @@ pub struct Edge<K> {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) metrics_here: bool,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) ids: Ahead,
     pub(crate) drain: Drain,
     certificates: Option<Arc<Certificates>>,
     at_work: Arc<AtomicUsize>,
@@ -68,8 +69,9 @@ pub async fn life_of_a_request<K: Known>(edge: &Edge<K>, request: Request<Incomi
 }
 
 async fn stages<K: Known>(edge: &Edge<K>, request: Request<Incoming>) -> Response<Answer> {
+    // What is rare below is boxed: the room for it would be copied with every request.
     let (head, body) = request.into_parts();
-    let id = respond::request_id(&head.headers, &*edge.entropy);
+    let id = respond::request_id(&head.headers, &edge.ids);
     let line = edge.line(&head.method, id);
     let (version, is_head, unread) = (head.version, head.method == Method::HEAD, !body.is_end_stream());
 
@@ -90,11 +92,12 @@ async fn stages<K: Known>(edge: &Edge<K>, request: Request<Incoming>) -> Respons
                 }
                 Step::ForwardAnywhere => {
                     let otherwise = ProblemKind::ControlUnavailable;
-                    edge.ask_around(edge.known.regions(), otherwise, head, body, id, at_work).await
+                    let asked = edge.ask_around(edge.known.regions(), otherwise, head, body, id, at_work);
+                    Box::pin(asked).await
                 }
                 Step::ForwardUnknown(regions) => {
                     let otherwise = ProblemKind::HomeUnavailable;
-                    edge.ask_around(regions, otherwise, head, body, id, at_work).await
+                    Box::pin(edge.ask_around(regions, otherwise, head, body, id, at_work)).await
                 }
                 Step::Redirect(home) => edge.redirect(home, &head, id),
                 Step::Refuse(problem) => refuse(&about, &problem, id),
@@ -140,7 +143,7 @@ impl<K: Known> Edge<K> {
             metrics,
             metrics_here,
             clock,
-            entropy,
+            ids: Ahead::new(entropy),
             drain,
             certificates,
             at_work,
@@ -199,7 +202,7 @@ impl<K: Known> Edge<K> {
 
         let (home, sent) = match (body, about.target, epoch) {
             (None, Target::Patient(patient, _), Some(past))
-                if stale && self.known.advanced(patient, past, CATCH_UP).await =>
+                if stale && Box::pin(self.known.advanced(patient, past, CATCH_UP)).await =>
             {
                 match self.choose(&method, about, caller) {
                     Step::Forward(now, _) => (now, self.carry(now, &head, None).await),

@@ -1,5 +1,7 @@
 //! Renders refusals as `application/problem+json` (RFC 9457), and gives every answer the headers it must have.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
@@ -15,6 +17,13 @@ pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/prob
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"domicile\"");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 const REQUEST_ID: HeaderName = HeaderName::from_static(wire::REQUEST_ID);
+
+/// [`wire::ANSWER_HEADERS`], parsed once.
+static ANSWER_HEADERS: LazyLock<[(HeaderName, HeaderValue); wire::ANSWER_HEADERS.len()]> =
+    LazyLock::new(|| {
+        wire::ANSWER_HEADERS
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+    });
 
 /// The answer that refuses.
 pub fn problem(problem: &Problem, request: RequestId) -> Response<Full<Bytes>> {
@@ -52,8 +61,9 @@ pub fn redirect(to: HeaderValue, request: RequestId) -> Response<Full<Bytes>> {
 /// A refusal by the router and the same refusal by a node must look the same, or a caller could tell an id that
 /// is not there from one that may not be seen; so a refusal's headers are put into one order as well.
 pub fn settle(status: StatusCode, headers: &mut HeaderMap, request: RequestId) {
-    for (name, value) in wire::ANSWER_HEADERS {
-        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+    headers.reserve(ANSWER_HEADERS.len() + 2);
+    for (name, value) in &*ANSWER_HEADERS {
+        headers.entry(name).or_insert_with(|| value.clone());
     }
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, BEARER);
@@ -75,10 +85,9 @@ fn in_order(headers: &mut HeaderMap) {
         STRICT_TRANSPORT_SECURITY,
         CONTENT_LENGTH,
     ];
-    let shared = wire::ANSWER_HEADERS.map(|(name, _)| HeaderName::from_static(name));
-    for name in first.into_iter().chain(shared) {
-        if let Some(value) = headers.remove(&name) {
-            ordered.insert(name, value);
+    for name in first.iter().chain(ANSWER_HEADERS.iter().map(|(name, _)| name)) {
+        if let Some(value) = headers.remove(name) {
+            ordered.insert(name.clone(), value);
         }
     }
     ordered.extend(std::mem::take(headers));
@@ -102,7 +111,10 @@ pub fn request_id(headers: &HeaderMap, entropy: &dyn Entropy) -> RequestId {
 
 /// Puts the request id among the headers that go to a home.
 pub(crate) fn carry_id(headers: &mut HeaderMap, request: RequestId) {
-    headers.insert(REQUEST_ID, id_value(request));
+    let mut value = id_value(request);
+    // No other request has it, so there is nothing to gain from HPACK's table of headers (RFC 7541 section 7.1.3).
+    value.set_sensitive(true);
+    headers.insert(REQUEST_ID, value);
 }
 
 #[cfg(test)]

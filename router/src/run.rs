@@ -243,7 +243,8 @@ pub async fn serve_callers<K: Known>(
 ) {
     let service = service_fn(move |request: Request<Incoming>| {
         let edge = Arc::clone(&edge);
-        async move { Ok::<_, Infallible>(life_of_a_request(&edge, request).await) }
+        // Boxed once: whoever waits for it hands it on several times.
+        Box::pin(async move { Ok::<_, Infallible>(life_of_a_request(&edge, request).await) })
     });
     listener.serve_unguarded(tls.source(), no_certificate, service, drain, |()| None).await;
 }

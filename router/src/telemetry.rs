@@ -1,5 +1,6 @@
 //! Logs as JSON, one line for each event. Lines are handed to one writing thread, so that a request never waits
-//! for a slow disk or pipe.
+//! for a slow disk or pipe. That thread writes many lines at once: it rests for a moment after the first of them, or a
+//! process that serves would pay for a wake-up and a write with every request. A warning is not held back.
 //!
 //! Only our own crates and the control plane's may speak below WARN. An HTTP or TLS library that explains itself at
 //! DEBUG prints headers, and a header holds a caller's key.
@@ -7,6 +8,7 @@
 use std::fmt::{self, Write as _};
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use residency_policy::Clock;
 use tracing::field::{Field, Visit};
@@ -20,6 +22,10 @@ use crate::traces::{self, Traces};
 /// The most bytes that wait to be written. Past that, lines are dropped and counted: a stuck pipe must not take the
 /// memory that requests need.
 const WAITING_MAX: usize = 8 << 20;
+/// How long a line waits at most for others that are then written with it.
+const GATHER: Duration = Duration::from_millis(20);
+/// So many bytes wait for no more.
+const ENOUGH: usize = 64 << 10;
 
 /// Starts logging to `out`, and collecting traces if there are any. What is given back writes the rest when it is dropped.
 pub fn start(
@@ -55,8 +61,10 @@ pub struct Flush(Arc<Lines>);
 impl Drop for Flush {
     fn drop(&mut self) {
         let mut waiting = self.0.waiting();
+        waiting.ending = true;
+        self.0.come.notify_one();
         while !waiting.text.is_empty() || waiting.writing {
-            waiting = self.0.moved.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = self.0.written.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -64,7 +72,10 @@ impl Drop for Flush {
 #[derive(Debug, Default)]
 struct Lines {
     waiting: Mutex<Waiting>,
-    moved: Condvar,
+    /// There is something to do for the writing thread.
+    come: Condvar,
+    /// It has written what it had.
+    written: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +83,16 @@ struct Waiting {
     text: Vec<u8>,
     dropped: u64,
     writing: bool,
+    /// One of the lines is not to be held back.
+    urgent: bool,
+    /// Nothing is held back any more.
+    ending: bool,
+}
+
+impl Waiting {
+    fn may_gather(&self) -> bool {
+        !self.urgent && !self.ending && self.text.len() < ENOUGH
+    }
 }
 
 impl Lines {
@@ -79,17 +100,19 @@ impl Lines {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, line: &str) {
+    fn push(&self, line: &str, urgent: bool) {
         let mut waiting = self.waiting();
         if waiting.text.len() + line.len() > WAITING_MAX {
             waiting.dropped += 1;
             return;
         }
-        let wake = waiting.text.is_empty();
+        let (was_empty, might_gather) = (waiting.text.is_empty(), waiting.may_gather());
         waiting.text.extend_from_slice(line.as_bytes());
+        waiting.urgent |= urgent;
+        let wake = was_empty || (might_gather && !waiting.may_gather());
         drop(waiting);
         if wake {
-            self.moved.notify_all();
+            self.come.notify_one();
         }
     }
 
@@ -98,14 +121,18 @@ impl Lines {
         loop {
             let mut waiting = self.waiting();
             waiting.writing = false;
-            self.moved.notify_all();
-            while waiting.text.is_empty() {
-                waiting = self.moved.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            if waiting.text.is_empty() {
+                self.written.notify_all();
             }
+            while waiting.text.is_empty() {
+                waiting = self.come.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            }
+            let gathered = self.come.wait_timeout_while(waiting, GATHER, |waiting| waiting.may_gather());
+            (waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
             text.clear();
             std::mem::swap(&mut text, &mut waiting.text);
             let dropped = std::mem::take(&mut waiting.dropped);
-            waiting.writing = true;
+            (waiting.writing, waiting.urgent) = (true, false);
             drop(waiting);
             if dropped > 0 {
                 let _ = writeln!(
@@ -115,6 +142,10 @@ impl Lines {
             }
             // There is nowhere left to say that the log cannot be written.
             let _ = out.write_all(&text).and_then(|()| out.flush());
+            // A burst leaves no room behind that is held for good.
+            if text.capacity() > 2 * ENOUGH {
+                text = Vec::new();
+            }
         }
     }
 }
@@ -130,7 +161,7 @@ impl<S: Subscriber> Layer<S> for JsonLines {
         line.begin(&self.clock.now(), event.metadata());
         event.record(&mut line);
         line.0.push_str("}\n");
-        self.lines.push(&line.0);
+        self.lines.push(&line.0, *event.metadata().level() <= Level::WARN);
     }
 }
 
@@ -151,7 +182,10 @@ impl Line {
     }
 
     fn name(&mut self, field: &Field) {
-        let _ = write!(self.0, ",\"{}\":", field.name());
+        // The names of fields are words of this program: none needs escaping.
+        for part in [",\"", field.name(), "\":"] {
+            self.0.push_str(part);
+        }
     }
 
     fn text(&mut self, text: &str) {
@@ -205,6 +239,10 @@ struct Escaped<'a>(&'a mut String);
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\') {
+            self.0.push_str(text);
+            return Ok(());
+        }
         for c in text.chars() {
             match c {
                 '"' => self.0.push_str("\\\""),
@@ -244,5 +282,67 @@ mod tests {
         assert_eq!(line["status"], 200);
         assert_eq!(line["said"], "a \"b\"\n\\ \u{1}");
         assert_eq!(line["message"], "done");
+    }
+
+    /// Every write, as it came.
+    #[derive(Clone, Default)]
+    struct Writes(Arc<Mutex<Vec<Vec<u8>>>>);
+
+    impl Write for Writes {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What the writing thread writes of these lines until an orderly end.
+    fn written(lines: &Arc<Lines>) -> Vec<String> {
+        let (flush, writes) = (Flush(Arc::clone(lines)), Writes::default());
+        let (lines, out) = (Arc::clone(lines), writes.clone());
+        std::thread::spawn(move || lines.write_to(out));
+        drop(flush);
+        let writes = writes.0.lock().unwrap_or_else(PoisonError::into_inner);
+        writes.iter().map(|bytes| String::from_utf8(bytes.clone()).expect("utf-8")).collect()
+    }
+
+    #[test]
+    fn lines_that_wait_are_one_write_and_an_orderly_end_loses_none() {
+        let lines = Arc::new(Lines::default());
+        let all: Vec<String> = (0..1_000).map(|number| format!("{number}\n")).collect();
+        for line in &all {
+            lines.push(line, false);
+        }
+        assert_eq!(written(&lines), [all.concat()]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dropped_and_the_log_says_how_much() {
+        let lines = Arc::new(Lines::default());
+        let line = "x".repeat(WAITING_MAX / 4);
+        for _ in 0..7 {
+            lines.push(&line, false);
+        }
+        let written = written(&lines).concat();
+        let said = written.strip_prefix(&line.repeat(4)).expect("the first four fit");
+        let said: serde_json::Value = serde_json::from_str(said).expect("a line of JSON");
+        assert_eq!(said["lines"], 3);
+    }
+
+    #[test]
+    fn only_what_is_neither_urgent_nor_much_nor_the_last_is_held_back() {
+        let lines = Lines::default();
+        lines.push("line\n", false);
+        assert!(lines.waiting().may_gather());
+        lines.push("a warning\n", true);
+        assert!(!lines.waiting().may_gather());
+
+        let lines = Lines::default();
+        lines.push(&"x".repeat(ENOUGH), false);
+        assert!(!lines.waiting().may_gather());
+        assert!(!Waiting { ending: true, ..Waiting::default() }.may_gather());
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::{BASE64URL_NOPAD, Encoding, HEXLOWER};
 use jiff::Timestamp;
 use residency_policy::{Entropy, KeyId, UserId};
 use ring::digest::{SHA256, digest};
@@ -75,9 +75,17 @@ fn parse(text: &str) -> Option<(KeyId, [u8; 32])> {
         return None;
     }
     let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
-    let id: [u8; 16] = HEXLOWER.decode(id.as_bytes()).ok()?.try_into().ok()?;
-    let secret: [u8; 32] = BASE64URL_NOPAD.decode(secret.as_bytes()).ok()?.try_into().ok()?;
-    Some((KeyId::from_bytes(id), secret))
+    Some((KeyId::from_bytes(decoded(&HEXLOWER, id)?), decoded(&BASE64URL_NOPAD, secret)?))
+}
+
+/// The bytes that a text of exactly their length stands for. Every request comes here, so nothing is allocated.
+fn decoded<const N: usize>(encoding: &Encoding, text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if encoding.decode_len(text.len()).ok()? != N {
+        return None;
+    }
+    let length = encoding.decode_mut(text.as_bytes(), &mut bytes).ok()?;
+    (length == N).then_some(bytes)
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -283,7 +283,8 @@ impl PeerPool {
         }
         let error = match &slot.failed {
             Some((when, error)) if when.elapsed() < FAILURE_HOLDS => error.clone(),
-            Some(_) | None => match self.connect(to, expect).await {
+            // Boxed, as it is rare and large: a request would carry the room for it along.
+            Some(_) | None => match Box::pin(self.connect(to, expect)).await {
                 Ok((sender, connection)) => {
                     let peer_of_line = Arc::clone(peer);
                     tokio::spawn(async move {
