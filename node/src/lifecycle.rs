@@ -51,7 +51,8 @@ pub fn node(file: &Path) -> Result<ExitCode, Stop> {
     let place = config.region.region().0.code();
     let traces = Traces::begin(&config.traces, "domicile-node", place, Decides::Sender, runtime.handle())
         .map_err(|e| Stop::new(Cause::Config, e.to_string(), "see [traces]"))?;
-    telemetry::begin(&config.log.level, Arc::clone(&clock), traces.as_ref())
+    // To the end: what still waits then is written.
+    let _flush = telemetry::begin(&config.log.level, Arc::clone(&clock), traces.as_ref())
         .map_err(|e| Stop::new(Cause::Config, e.to_string(), "see [log] level"))?;
     let served = runtime.block_on(serve(config, clock, Arc::new(SystemEntropy::new())));
     if let Err(stop) = &served {

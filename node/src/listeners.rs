@@ -85,17 +85,17 @@ impl Doors {
             Arc::clone(&node.entropy),
             drain.clone(),
         );
-        let door = PeerDoor {
+        let door = Arc::new(PeerDoor {
             control: node.control.clone(),
             app,
             opened: opened.clone(),
             own: node.peer_tls.own_id(),
             entropy: Arc::clone(&node.entropy),
-        };
+        });
         let tls = node.peer_tls.clone();
         let source: TlsSource = Arc::new(move || tls.server_config());
         let service = hyper::service::service_fn(move |request| {
-            let door = door.clone();
+            let door = Arc::clone(&door);
             async move { Ok::<_, Infallible>(door.answer(request).await) }
         });
         let members = peers.clone();
@@ -133,7 +133,6 @@ fn identify(connection: &rustls::ServerConnection) -> Result<PeerId, NotAPeer> {
     peer_of(connection)
 }
 
-#[derive(Clone)]
 struct PeerDoor {
     control: Control,
     app: axum::Router,
@@ -172,8 +171,9 @@ impl PeerDoor {
             return self.refuse(&request);
         };
         match errand(&peer, &self.own, request.uri().path()) {
-            Errand::Control => self.control.serve_peer(&peer, request).await.map(Body::new),
-            Errand::Operate => operate::answer(&self.control, request).await,
+            // In boxes: every forwarded request would carry the room that these two need.
+            Errand::Control => Box::pin(self.control.serve_peer(&peer, request)).await.map(Body::new),
+            Errand::Operate => Box::pin(operate::answer(&self.control, request)).await,
             Errand::Forwarded(via) => {
                 if !*self.opened.borrow() {
                     // Who forwards has chosen how long it waits for an answer.

@@ -24,6 +24,7 @@ pub mod known;
 mod lent;
 pub mod life_of_a_request;
 pub mod limits;
+pub mod lines;
 pub mod listen;
 pub mod metrics;
 pub mod panics;

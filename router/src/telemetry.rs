@@ -1,14 +1,11 @@
-//! Logs as JSON, one line for each event. Lines are handed to one writing thread, so that a request never waits
-//! for a slow disk or pipe. That thread writes many lines at once: it rests for a moment after the first of them, or a
-//! process that serves would pay for a wake-up and a write with every request. A warning is not held back.
+//! Logs as JSON, one line for each event, written by a thread of its own ([`crate::lines`]).
 //!
 //! Only our own crates and the control plane's may speak below WARN. An HTTP or TLS library that explains itself at
 //! DEBUG prints headers, and a header holds a caller's key.
 
 use std::fmt::{self, Write as _};
 use std::io::Write;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use residency_policy::Clock;
 use tracing::field::{Field, Visit};
@@ -17,15 +14,19 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+use crate::lines::{Flush, Lines};
 use crate::traces::{self, Traces};
 
-/// The most bytes that wait to be written. Past that, lines are dropped and counted: a stuck pipe must not take the
-/// memory that requests need.
-const WAITING_MAX: usize = 8 << 20;
-/// How long a line waits at most for others that are then written with it.
-const GATHER: Duration = Duration::from_millis(20);
-/// So many bytes wait for no more.
-const ENOUGH: usize = 64 << 10;
+/// Why nothing can be logged.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotLog {
+    /// Somebody logs already.
+    #[error("the log was begun before: {0}")]
+    Again(#[from] TryInitError),
+    /// There is no thread that could write.
+    #[error("no thread can be started that writes the log: {0}")]
+    NoThread(#[from] std::io::Error),
+}
 
 /// Starts logging to `out`, and collecting traces if there are any. What is given back writes the rest when it is dropped.
 pub fn start(
@@ -33,9 +34,8 @@ pub fn start(
     clock: Arc<dyn Clock>,
     traces: Option<&Traces>,
     out: impl Write + Send + 'static,
-) -> Result<Flush, TryInitError> {
-    let lines = Arc::new(Lines::default());
-    let flush = Flush(Arc::clone(&lines));
+) -> Result<Flush, CannotLog> {
+    let lines = Lines::default();
     let quiet = level.min(LevelFilter::WARN);
     let targets = Targets::new()
         .with_default(quiet)
@@ -44,115 +44,18 @@ pub fn start(
         .with_targets([("request", level), ("openraft", level.min(LevelFilter::INFO))])
         .with_targets([("hyper", LevelFilter::OFF), ("h2", LevelFilter::OFF), ("rustls", LevelFilter::ERROR)]);
     let logging = tracing_subscriber::registry()
-        .with(JsonLines { clock, lines: Arc::clone(&lines) }.with_filter(targets));
+        .with(JsonLines { clock, lines: lines.clone() }.with_filter(targets));
     // A layer that is there and does nothing would have every span made that only it could want.
     match traces {
         Some(traces) => logging.with(traces.layer()).try_init()?,
         None => logging.try_init()?,
     }
-    std::thread::spawn(move || lines.write_to(out));
-    Ok(flush)
-}
-
-/// Waits, when dropped, until every line is written.
-#[derive(Debug)]
-pub struct Flush(Arc<Lines>);
-
-impl Drop for Flush {
-    fn drop(&mut self) {
-        let mut waiting = self.0.waiting();
-        waiting.ending = true;
-        self.0.come.notify_one();
-        while !waiting.text.is_empty() || waiting.writing {
-            waiting = self.0.written.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Lines {
-    waiting: Mutex<Waiting>,
-    /// There is something to do for the writing thread.
-    come: Condvar,
-    /// It has written what it had.
-    written: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    text: Vec<u8>,
-    dropped: u64,
-    writing: bool,
-    /// One of the lines is not to be held back.
-    urgent: bool,
-    /// Nothing is held back any more.
-    ending: bool,
-}
-
-impl Waiting {
-    fn may_gather(&self) -> bool {
-        !self.urgent && !self.ending && self.text.len() < ENOUGH
-    }
-}
-
-impl Lines {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, line: &str, urgent: bool) {
-        let mut waiting = self.waiting();
-        if waiting.text.len() + line.len() > WAITING_MAX {
-            waiting.dropped += 1;
-            return;
-        }
-        let (was_empty, might_gather) = (waiting.text.is_empty(), waiting.may_gather());
-        waiting.text.extend_from_slice(line.as_bytes());
-        waiting.urgent |= urgent;
-        let wake = was_empty || (might_gather && !waiting.may_gather());
-        drop(waiting);
-        if wake {
-            self.come.notify_one();
-        }
-    }
-
-    fn write_to(&self, mut out: impl Write) {
-        let mut text = Vec::new();
-        loop {
-            let mut waiting = self.waiting();
-            waiting.writing = false;
-            if waiting.text.is_empty() {
-                self.written.notify_all();
-            }
-            while waiting.text.is_empty() {
-                waiting = self.come.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-            }
-            let gathered = self.come.wait_timeout_while(waiting, GATHER, |waiting| waiting.may_gather());
-            (waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
-            text.clear();
-            std::mem::swap(&mut text, &mut waiting.text);
-            let dropped = std::mem::take(&mut waiting.dropped);
-            (waiting.writing, waiting.urgent) = (true, false);
-            drop(waiting);
-            if dropped > 0 {
-                let _ = writeln!(
-                    text,
-                    "{{\"level\":\"WARN\",\"message\":\"log lines were dropped\",\"lines\":{dropped}}}"
-                );
-            }
-            // There is nowhere left to say that the log cannot be written.
-            let _ = out.write_all(&text).and_then(|()| out.flush());
-            // A burst leaves no room behind that is held for good.
-            if text.capacity() > 2 * ENOUGH {
-                text = Vec::new();
-            }
-        }
-    }
+    Ok(lines.write_to(out)?)
 }
 
 struct JsonLines {
     clock: Arc<dyn Clock>,
-    lines: Arc<Lines>,
+    lines: Lines,
 }
 
 impl<S: Subscriber> Layer<S> for JsonLines {
@@ -161,7 +64,7 @@ impl<S: Subscriber> Layer<S> for JsonLines {
         line.begin(&self.clock.now(), event.metadata());
         event.record(&mut line);
         line.0.push_str("}\n");
-        self.lines.push(&line.0, *event.metadata().level() <= Level::WARN);
+        self.lines.push(*event.metadata().level() <= Level::WARN, line.0.as_bytes());
     }
 }
 
@@ -267,30 +170,11 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_line_is_json_whatever_is_in_it() {
-        let lines = Arc::new(Lines::default());
-        let layer = JsonLines { clock: Arc::new(Still), lines: Arc::clone(&lines) };
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            tracing::info!(target: "request", status = 200u16, share = 0.5, said = "a \"b\"\n\\ \u{1}", "done");
-        });
-        let text = String::from_utf8(lines.waiting().text.clone()).expect("utf-8");
-        assert_eq!(text.matches('\n').count(), 1, "one line: {text}");
-        let line: serde_json::Value = serde_json::from_str(&text).expect("json");
-        assert_eq!(line["ts"], "1970-01-01T00:00:00.000000Z");
-        assert_eq!(line["level"], "INFO");
-        assert_eq!(line["status"], 200);
-        assert_eq!(line["said"], "a \"b\"\n\\ \u{1}");
-        assert_eq!(line["message"], "done");
-    }
+    struct Sink(std::sync::mpsc::Sender<Vec<u8>>);
 
-    /// Every write, as it came.
-    #[derive(Clone, Default)]
-    struct Writes(Arc<Mutex<Vec<Vec<u8>>>>);
-
-    impl Write for Writes {
+    impl Write for Sink {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes.to_vec());
+            self.0.send(bytes.to_vec()).map_err(std::io::Error::other)?;
             Ok(bytes.len())
         }
 
@@ -299,50 +183,22 @@ mod tests {
         }
     }
 
-    /// What the writing thread writes of these lines until an orderly end.
-    fn written(lines: &Arc<Lines>) -> Vec<String> {
-        let (flush, writes) = (Flush(Arc::clone(lines)), Writes::default());
-        let (lines, out) = (Arc::clone(lines), writes.clone());
-        std::thread::spawn(move || lines.write_to(out));
-        drop(flush);
-        let writes = writes.0.lock().unwrap_or_else(PoisonError::into_inner);
-        writes.iter().map(|bytes| String::from_utf8(bytes.clone()).expect("utf-8")).collect()
-    }
-
     #[test]
-    fn lines_that_wait_are_one_write_and_an_orderly_end_loses_none() {
-        let lines = Arc::new(Lines::default());
-        let all: Vec<String> = (0..1_000).map(|number| format!("{number}\n")).collect();
-        for line in &all {
-            lines.push(line, false);
-        }
-        assert_eq!(written(&lines), [all.concat()]);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_dropped_and_the_log_says_how_much() {
-        let lines = Arc::new(Lines::default());
-        let line = "x".repeat(WAITING_MAX / 4);
-        for _ in 0..7 {
-            lines.push(&line, false);
-        }
-        let written = written(&lines).concat();
-        let said = written.strip_prefix(&line.repeat(4)).expect("the first four fit");
-        let said: serde_json::Value = serde_json::from_str(said).expect("a line of JSON");
-        assert_eq!(said["lines"], 3);
-    }
-
-    #[test]
-    fn only_what_is_neither_urgent_nor_much_nor_the_last_is_held_back() {
+    fn a_line_is_json_whatever_is_in_it() {
         let lines = Lines::default();
-        lines.push("line\n", false);
-        assert!(lines.waiting().may_gather());
-        lines.push("a warning\n", true);
-        assert!(!lines.waiting().may_gather());
-
-        let lines = Lines::default();
-        lines.push(&"x".repeat(ENOUGH), false);
-        assert!(!lines.waiting().may_gather());
-        assert!(!Waiting { ending: true, ..Waiting::default() }.may_gather());
+        let layer = JsonLines { clock: Arc::new(Still), lines: lines.clone() };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::info!(target: "request", status = 200u16, share = 0.5, said = "a \"b\"\n\\ \u{1}", "done");
+        });
+        let (written, text) = std::sync::mpsc::channel();
+        drop(lines.write_to(Sink(written)).expect("a thread"));
+        let text = String::from_utf8(text.recv().expect("one write")).expect("utf-8");
+        assert_eq!(text.matches('\n').count(), 1, "one line: {text}");
+        let line: serde_json::Value = serde_json::from_str(&text).expect("json");
+        assert_eq!(line["ts"], "1970-01-01T00:00:00.000000Z");
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["status"], 200);
+        assert_eq!(line["said"], "a \"b\"\n\\ \u{1}");
+        assert_eq!(line["message"], "done");
     }
 }

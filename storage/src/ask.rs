@@ -19,10 +19,12 @@
 use std::collections::VecDeque;
 use std::error::Error;
 use std::future::poll_fn;
+use std::ops::Range;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures::future::{BoxFuture, MaybeDone, maybe_done};
 use futures::{FutureExt as _, TryStreamExt as _};
 use tokio_postgres::types::{BorrowToSql, IsNull, ToSql, Type, to_sql_checked};
@@ -58,29 +60,50 @@ where
     Ok(Answered { rows, changed: answer.rows_affected().unwrap_or(0) })
 }
 
-/// A parameter as it travels: it was encoded when its owner still had it.
+/// The parameters of a statement as they travel: they were encoded when their owners still had them. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Encoded(Option<Bytes>);
+pub(crate) struct Encoded(Arc<Values>);
+
+struct Values {
+    bytes: BytesMut,
+    /// Where each is among the bytes; `None` is NULL.
+    at: Vec<Option<Range<usize>>>,
+}
 
 impl Encoded {
     /// The parameters of a statement that takes these types; `None` when they are others.
-    pub(crate) fn all(types: &[Type], params: &[&(dyn ToSql + Sync)]) -> Option<Vec<Self>> {
+    pub(crate) fn all(types: &[Type], params: &[&(dyn ToSql + Sync)]) -> Option<Self> {
         if params.len() != types.len() {
             return None;
         }
-        let mut bytes = BytesMut::with_capacity(32 * params.len());
-        let one =
-            |(param, ty): (&&(dyn ToSql + Sync), &Type)| match param.to_sql_checked(ty, &mut bytes).ok()? {
-                IsNull::Yes => Some(Self(None)),
-                IsNull::No => Some(Self(Some(bytes.split().freeze()))),
-            };
-        params.iter().zip(types).map(one).collect()
+        let (mut bytes, mut at) =
+            (BytesMut::with_capacity(32 * params.len()), Vec::with_capacity(params.len()));
+        for (param, ty) in params.iter().zip(types) {
+            let from = bytes.len();
+            at.push(match param.to_sql_checked(ty, &mut bytes).ok()? {
+                IsNull::Yes => None,
+                IsNull::No => Some(from..bytes.len()),
+            });
+        }
+        Some(Self(Arc::new(Values { bytes, at })))
+    }
+
+    /// Of a statement that takes none.
+    pub(crate) fn none() -> Self {
+        Self(Arc::new(Values { bytes: BytesMut::new(), at: Vec::new() }))
+    }
+
+    fn iter(&self) -> impl ExactSizeIterator<Item = One<'_>> {
+        self.0.at.iter().map(|at| One(at.as_ref().map(|at| &self.0.bytes[at.clone()])))
     }
 }
 
-impl ToSql for Encoded {
+/// One of them.
+struct One<'a>(Option<&'a [u8]>);
+
+impl ToSql for One<'_> {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        let Some(bytes) = &self.0 else { return Ok(IsNull::Yes) };
+        let Some(bytes) = self.0 else { return Ok(IsNull::Yes) };
         out.extend_from_slice(bytes);
         Ok(IsNull::No)
     }
@@ -93,7 +116,7 @@ impl ToSql for Encoded {
 }
 
 /// The driver prints parameters when it is asked to say all it does.
-impl std::fmt::Debug for Encoded {
+impl std::fmt::Debug for One<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Encoded(…)")
     }
@@ -102,7 +125,7 @@ impl std::fmt::Debug for Encoded {
 /// A statement and its parameters, ready to be sent.
 pub(crate) struct Question {
     pub(crate) statement: Statement,
-    pub(crate) params: Vec<Encoded>,
+    pub(crate) params: Encoded,
 }
 
 /// Statements that were sent together, and whose answers are still to come.
@@ -111,7 +134,7 @@ pub(crate) struct Sent<'a>(VecDeque<MaybeDone<BoxFuture<'a, Result<Answered, tok
 /// Sends all of these, in their order, which must be within one transaction.
 pub(crate) async fn send(client: &Client, questions: impl IntoIterator<Item = Question>) -> Sent<'_> {
     let asked = |Question { statement, params }| {
-        maybe_done(async move { ask(client, &statement, params).await }.boxed())
+        maybe_done(async move { ask(client, &statement, params.iter()).await }.boxed())
     };
     let mut sent: VecDeque<_> = questions.into_iter().map(asked).collect();
     poll_fn(|cx| {

@@ -76,6 +76,14 @@ impl IndexField {
 /// Only marks with a combining class are accents. A vowel sign of an Indic script has none and is a letter: without
 /// it, different names would be one.
 fn letters(value: &str, kept: impl Fn(&char) -> bool) -> String {
+    if value.is_ascii() {
+        // There is nothing to take apart, and no mark.
+        return value.chars().filter(kept).map(|c| c.to_ascii_uppercase()).collect();
+    }
+    taken_apart(value, kept)
+}
+
+fn taken_apart(value: &str, kept: impl Fn(&char) -> bool) -> String {
     let letter = |c: &char| canonical_combining_class(*c) == 0 && kept(c);
     let plain: String = value.nfkd().filter(letter).flat_map(char::to_uppercase).collect();
     plain.nfkd().filter(letter).collect()
@@ -159,6 +167,16 @@ mod tests {
         assert_eq!(IndexField::Phone.normalise("+1 (512) 555-0100"), "+15125550100");
         assert_eq!(IndexField::BirthDate.normalise(" 1980-01-31"), "1980-01-31");
         assert_eq!(IndexField::Mrn.normalise("mrn-00 12"), "MRN-0012");
+    }
+
+    #[test]
+    fn what_is_ascii_is_read_as_any_text_is() {
+        for value in (0_u8..128).map(|byte| format!("a{0}B{0} z", char::from(byte))) {
+            let name = |c: &char| c.is_alphanumeric();
+            let mrn = |c: &char| c.is_alphanumeric() || *c == '-';
+            assert_eq!(letters(&value, name), taken_apart(&value, name), "{value:?}");
+            assert_eq!(letters(&value, mrn), taken_apart(&value, mrn), "{value:?}");
+        }
     }
 
     #[test]

@@ -252,7 +252,7 @@ impl Stored {
     /// attempt's id is the patient, this attempt's id is not used.
     pub async fn body<T: DeserializeOwned>(&self, tx: &impl Reading) -> Result<Phi<T>, Error> {
         let cell = body_cell(self.id, self.category);
-        seal::unseal(tx.pool(), self.patient, cell, &self.body).await
+        seal::unseal(tx.pool(), tx.last_keys(), self.patient, cell, &self.body).await
     }
 }
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 use residency_policy::{Epoch, PatientId};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
+use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use crate::ask::{Answered, Encoded, Question, Sent, send};
@@ -72,7 +73,7 @@ struct Read {
 }
 
 /// A statement with its parameters as they travel, so that they can wait after their owner has gone.
-type Asked = (&'static str, Vec<Encoded>);
+type Asked = (&'static str, Encoded);
 
 impl Lanes {
     /// Lets so many lanes go on connections until [`Lanes::close`]. What travels together takes no longer than `limit`.
@@ -198,8 +199,9 @@ async fn travel(lease: Lease, mut reads: Vec<Read>) {
     loop {
         let mut questions = Vec::with_capacity(2 + 2 * reads.len());
         let mut asking = Vec::with_capacity(reads.len());
+        let mut known = Known::default();
         for read in reads {
-            match prepare(&lease, &read).await {
+            match prepare(&lease, &mut known, &read).await {
                 Ok(own) => {
                     questions.extend(own);
                     asking.push(read);
@@ -222,18 +224,33 @@ async fn travel(lease: Lease, mut reads: Vec<Read>) {
     }
 }
 
+/// The statements that this journey has had prepared: many reads ask the same few questions.
+type Known = Vec<(&'static str, Statement)>;
+
 /// The questions of one read, on this connection.
-async fn prepare(lease: &Lease, read: &Read) -> Result<Vec<Question>, tokio_postgres::Error> {
+async fn prepare(
+    lease: &Lease,
+    known: &mut Known,
+    read: &Read,
+) -> Result<Vec<Question>, tokio_postgres::Error> {
     let mut questions = Vec::with_capacity(read.asks.len());
     for (sql, params) in &read.asks {
-        let statement = lease.client().prepare_cached(sql).await?;
+        // A text that is the same at another place is prepared once more, which costs a look.
+        let before = known.iter().find(|(there, _)| std::ptr::eq(*there, *sql));
+        let statement = if let Some((_, statement)) = before {
+            statement.clone()
+        } else {
+            let statement = lease.client().prepare_cached(sql).await?;
+            known.push((sql, statement.clone()));
+            statement
+        };
         questions.push(Question { statement, params: params.clone() });
     }
     Ok(questions)
 }
 
 async fn plain(lease: &Lease, sql: &str) -> Result<Question, tokio_postgres::Error> {
-    Ok(Question { statement: lease.client().prepare_cached(sql).await?, params: Vec::new() })
+    Ok(Question { statement: lease.client().prepare_cached(sql).await?, params: Encoded::none() })
 }
 
 /// Gives every read its answers as they come, and a failure to the read that it is of. Returns those after it.

@@ -79,6 +79,13 @@ pub struct PoolStatus {
     pub records_waiting: usize,
 }
 
+/// Where a statement's text is, and how long it is: as good a name as the text, and sooner looked up.
+type At = (usize, usize);
+
+fn at(sql: &'static str) -> At {
+    (sql.as_ptr().addr(), sql.len())
+}
+
 /// Connections to the database of one region. Cheap to clone.
 #[derive(Clone)]
 pub struct RegionPool(pub(crate) Arc<Inner>);
@@ -86,7 +93,7 @@ pub struct RegionPool(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) connections: Connections,
     /// What the statements of reads take: the same on every connection, so it is asked for once.
-    types: RwLock<HashMap<&'static str, Arc<[Type]>>>,
+    types: RwLock<HashMap<At, Arc<[Type]>>>,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) config: PoolConfig,
@@ -132,7 +139,7 @@ impl RegionPool {
         let limit = config.timeouts.statement + config.timeouts.wait;
         let lanes = Lanes::open(&of_lanes, count, limit);
         let recorder = Recorder::open(of_recorder, limit);
-        let types = RwLock::new(HashMap::from([(lanes::SETTINGS, settings)]));
+        let types = RwLock::new(HashMap::from([(at(lanes::SETTINGS), settings)]));
         let taken = ids::Taken::default();
         let inner =
             Inner { connections, types, lanes, recorder, config, envelope, clock, entropy, index, taken };
@@ -194,7 +201,7 @@ impl RegionPool {
 
     /// What a statement takes.
     pub(crate) async fn types(&self, act: &'static str, sql: &'static str) -> Result<Arc<[Type]>, Error> {
-        let known = self.0.types.read().unwrap_or_else(PoisonError::into_inner).get(sql).cloned();
+        let known = self.0.types.read().unwrap_or_else(PoisonError::into_inner).get(&at(sql)).cloned();
         if let Some(types) = known {
             return Ok(types);
         }
@@ -206,7 +213,7 @@ impl RegionPool {
         });
         let statement = asked.await.unwrap_or(Err(Error::Unavailable(Unavailable::Slow)))?;
         let types = Arc::from(statement.params());
-        self.0.types.write().unwrap_or_else(PoisonError::into_inner).insert(sql, Arc::clone(&types));
+        self.0.types.write().unwrap_or_else(PoisonError::into_inner).insert(at(sql), Arc::clone(&types));
         Ok(types)
     }
 

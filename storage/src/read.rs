@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use tokio_postgres::types::ToSql;
 
 use crate::error::Unavailable;
-use crate::seal::unseal_of;
+use crate::seal::{LastKeys, unseal_of};
 use crate::tx::{Ask, only_reads, to_microseconds};
 use crate::{
     Access, BlindIndex, Cell, Error, IndexField, Phi, RegionPool, RegionTx, Row, Scope, Sealed, Seen,
@@ -95,6 +95,9 @@ pub trait Reading: Inside + Sync {
 pub trait Inside {
     #[doc(hidden)]
     fn pool(&self) -> &RegionPool;
+
+    #[doc(hidden)]
+    fn last_keys(&self) -> &LastKeys;
 }
 
 /// One read. Dropped without [`RegionRead::disclose`], it has disclosed nothing, and nothing is recorded.
@@ -107,6 +110,7 @@ pub struct RegionRead {
     until: Instant,
     /// Whether the fence has spoken for it.
     fenced: AtomicBool,
+    last_keys: LastKeys,
     /// Ends with the read.
     _span: tracing::Span,
 }
@@ -145,6 +149,7 @@ impl RegionRead {
             now: to_microseconds(pool.0.clock.now()),
             until: Instant::now() + pool.0.config.timeouts.read,
             fenced: AtomicBool::new(home.is_none()),
+            last_keys: LastKeys::default(),
             _span: crate::pool::span_of(act),
         })
     }
@@ -190,6 +195,10 @@ impl Inside for RegionRead {
     fn pool(&self) -> &RegionPool {
         &self.pool
     }
+
+    fn last_keys(&self) -> &LastKeys {
+        &self.last_keys
+    }
 }
 
 impl Reading for RegionRead {
@@ -213,6 +222,10 @@ impl Reading for RegionRead {
 impl Inside for RegionTx {
     fn pool(&self) -> &RegionPool {
         &self.pool
+    }
+
+    fn last_keys(&self) -> &LastKeys {
+        &self.last_keys
     }
 }
 

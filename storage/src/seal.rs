@@ -12,13 +12,14 @@
 //! a state) tells what it is.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::BytesMut;
 use residency_policy::{Category, PatientId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use storage_keys::cipher::{self, NonceBytes, TAG_LEN};
-use storage_keys::{DataKeyId, EnvelopeError, KeyOwner};
+use storage_keys::{DataKeyId, Envelope, EnvelopeError, KeyOwner, OpenKey};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -94,7 +95,7 @@ impl FromSql<'_> for Sealed {
 impl RegionTx {
     /// Seals a value for one cell, under the key of this transaction's patient (or the region's, if it has none).
     pub async fn seal<T: Serialize>(&self, cell: Cell, value: &Phi<T>) -> Result<Sealed, Error> {
-        seal(&self.pool, self.patient(), cell, value).await
+        seal(&self.pool, &self.last_keys, self.patient(), cell, value).await
     }
 
     /// Opens a sealed cell of a patient. A transaction on a patient opens that patient's cells only.
@@ -118,16 +119,74 @@ pub(crate) async fn unseal_of<T: DeserializeOwned>(
     if tx.patient().is_some_and(|own| own != patient) {
         return Err(Error::NotPermitted("a cell of another patient than the permit's"));
     }
-    unseal(tx.pool(), Some(patient), cell, sealed).await
+    unseal(tx.pool(), tx.last_keys(), Some(patient), cell, sealed).await
+}
+
+/// The data keys that a transaction or a read used last. The cells of one row are sealed under one key, and to look for it
+/// in the caches for each of them costs more than to open it.
+#[derive(Default)]
+pub struct LastKeys {
+    opening: Mutex<Option<Last>>,
+    sealing: Mutex<Option<Last>>,
+}
+
+struct Last {
+    key: Arc<OpenKey>,
+    /// As of [`Envelope::destructions`]: a key that may have been destroyed since is looked for again.
+    as_of: u64,
+}
+
+impl LastKeys {
+    async fn opening(&self, from: &Envelope, id: DataKeyId, owner: KeyOwner) -> Found {
+        let as_of = from.destructions();
+        if let Some(key) = known(&self.opening, as_of, |key| key.id == id && key.owner == owner) {
+            return Ok(key);
+        }
+        // In a box: what looks for a key is large, and would be moved about with every cell.
+        let key = Box::pin(from.opening_key(id, owner)).await?;
+        keep(&self.opening, as_of, &key);
+        Ok(key)
+    }
+
+    async fn sealing(&self, from: &Envelope, owner: KeyOwner) -> Found {
+        let as_of = from.destructions();
+        if let Some(key) = known(&self.sealing, as_of, |key| key.owner == owner) {
+            return Ok(key);
+        }
+        let key = Box::pin(from.sealing_key(owner)).await?;
+        keep(&self.sealing, as_of, &key);
+        Ok(key)
+    }
+}
+
+type Found = Result<Arc<OpenKey>, Arc<EnvelopeError>>;
+
+fn known(last: &Mutex<Option<Last>>, as_of: u64, same: impl Fn(&OpenKey) -> bool) -> Option<Arc<OpenKey>> {
+    let last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    last.as_ref().filter(|last| last.as_of == as_of && same(&last.key)).map(|last| Arc::clone(&last.key))
+}
+
+fn keep(last: &Mutex<Option<Last>>, as_of: u64, key: &Arc<OpenKey>) {
+    let key = Arc::clone(key);
+    *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Last { key, as_of });
+}
+
+impl RegionPool {
+    /// Makes the key under which a patient's first cells will be sealed, so that no transaction waits for it.
+    pub async fn make_key_ready(&self, patient: PatientId) -> Result<(), Error> {
+        let owner = KeyOwner::Patient(patient, Category::General);
+        self.0.envelope.sealing_key(owner).await.map(drop).map_err(Error::from_envelope)
+    }
 }
 
 pub(crate) async fn seal<T: Serialize>(
     pool: &RegionPool,
+    last: &LastKeys,
     patient: Option<PatientId>,
     cell: Cell,
     value: &Phi<T>,
 ) -> Result<Sealed, Error> {
-    let key = pool.0.envelope.sealing_key(owner(patient, cell)).await.map_err(Error::from_envelope)?;
+    let key = last.sealing(&pool.0.envelope, owner(patient, cell)).await.map_err(Error::from_envelope)?;
     let mut nonce: NonceBytes = [0; 12];
     pool.0.entropy.fill(&mut nonce);
     let plain = padded(value.inside()).ok_or(does_not_open(cell))?;
@@ -141,6 +200,7 @@ pub(crate) async fn seal<T: Serialize>(
 
 pub(crate) async fn unseal<T: DeserializeOwned>(
     pool: &RegionPool,
+    last: &LastKeys,
     patient: Option<PatientId>,
     cell: Cell,
     sealed: &Sealed,
@@ -154,7 +214,7 @@ pub(crate) async fn unseal<T: DeserializeOwned>(
     }
     let id = DataKeyId(id.try_into().map_err(|_| refused())?);
     let nonce: NonceBytes = nonce.try_into().map_err(|_| refused())?;
-    let key = match pool.0.envelope.opening_key(id, owner(patient, cell)).await {
+    let key = match last.opening(&pool.0.envelope, id, owner(patient, cell)).await {
         Ok(key) => key,
         Err(error) => {
             return Err(match &*error {

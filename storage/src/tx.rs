@@ -19,6 +19,7 @@ use crate::error::Unavailable;
 use crate::fence::{FENCE, epoch_of, gate};
 use crate::idempotency::{Answer, INSERT_ANSWER};
 use crate::outbox::INSERT_EVENTS;
+use crate::seal::LastKeys;
 use crate::{Error, Event, RegionPool, Row, Scope, row};
 
 pub(crate) use line::Line;
@@ -47,6 +48,7 @@ pub struct RegionTx {
     may_write: bool,
     now: Timestamp,
     with_commit: Mutex<WithCommit>,
+    pub(crate) last_keys: LastKeys,
     /// Ends with the transaction.
     _span: tracing::Span,
 }
@@ -128,6 +130,7 @@ impl RegionTx {
             may_write,
             now: to_microseconds(pool.0.clock.now()),
             with_commit: Mutex::default(),
+            last_keys: LastKeys::default(),
             _span: crate::pool::span_of(act),
         };
         tx.put_begin().await?;

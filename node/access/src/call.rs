@@ -319,11 +319,15 @@ fn behind(refused: Refused) -> Refused {
     }
 }
 
-/// The caller; known to the log from here on.
+/// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
 fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
+    let recognised = parts.extensions.get::<Recognised>();
+    if let Some(caller) = recognised.and_then(|recognised| recognised.0.get()) {
+        return Ok(*caller);
+    }
     let caller = recognise(here, &parts.headers)?;
-    if let Some(recognised) = parts.extensions.get::<Recognised>() {
-        // Only one extractor of a request sets it; a second one would set the same.
+    if let Some(recognised) = recognised {
+        // Nobody else sets it: the extractors of a request come one after another.
         let _ = recognised.0.set(caller);
     }
     Ok(caller)

@@ -1,15 +1,21 @@
 //! Around every request: its id, its log line, its numbers, and the last look at its answer.
 
+use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
 use residency_policy::{Problem, ProblemKind, RequestId, wire};
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::Service;
+use tower::layer::layer_fn;
 
 use crate::{Credential, Disclosable, Here, Refused, headers, metrics};
 
@@ -17,17 +23,45 @@ use crate::{Credential, Disclosable, Here, Refused, headers, metrics};
 #[derive(Clone, Default)]
 pub(crate) struct Recognised(pub(crate) Arc<OnceLock<Credential>>);
 
-/// Puts the whole frame around a router.
+/// Puts the whole frame around a router. It is one layer: axum puts each around every route, and copies all of them, in
+/// boxes of their own, for each request.
 pub fn around(router: axum::Router<Here>, here: &Here) -> axum::Router<Here> {
-    router
-        .layer(CatchPanicLayer::custom(|_panic: Box<dyn std::any::Any + Send>| {
-            // What was thrown may hold anything, so it is not looked at.
-            Refused::internal("a handler panicked").into_response()
-        }))
-        .layer(axum::middleware::from_fn_with_state(here.clone(), finish))
+    let here = here.clone();
+    router.layer(layer_fn(move |service| Finished { service, here: here.clone() }))
 }
 
-async fn finish(State(here): State<Here>, mut request: Request, next: Next) -> Response {
+/// A route within the frame.
+#[derive(Clone)]
+struct Finished<S> {
+    service: S,
+    here: Here,
+}
+
+impl<S> Service<Request> for Finished<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The one that was asked whether it is ready is the one that is called.
+        let next = self.service.clone();
+        let service = std::mem::replace(&mut self.service, next);
+        Box::pin(finish(self.here.clone(), request, service).map(Ok))
+    }
+}
+
+async fn finish<S>(here: Here, mut request: Request, mut service: S) -> Response
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
     let started = Instant::now();
     let in_flight = here.metrics.started();
     let id = request_id(&here, &request);
@@ -39,7 +73,9 @@ async fn finish(State(here): State<Here>, mut request: Request, next: Next) -> R
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
 
-    let mut response = in_time(&here, next.run(request)).await;
+    // What was in hand when it panicked is not looked at again.
+    let answer = AssertUnwindSafe(async { service.call(request).await }).catch_unwind();
+    let mut response = in_time(&here, answer.map(answered)).await;
     if let Some(refused) = refusal(&mut response) {
         if let Some(cause) = refused.cause() {
             tracing::error!(request_id = %id, route, cause, "a request failed on this side");
@@ -73,6 +109,15 @@ async fn finish(State(here): State<Here>, mut request: Request, next: Next) -> R
         "answered"
     );
     response
+}
+
+/// The answer of a route.
+fn answered(answer: Result<Result<Response, Infallible>, Box<dyn Any + Send>>) -> Response {
+    match answer {
+        Ok(Ok(response)) => response,
+        // What was thrown may hold anything, so it is not looked at.
+        Err(_panic) => Refused::internal("a handler panicked").into_response(),
+    }
 }
 
 /// Ends a request that takes too long. What it was doing is dropped, and a transaction that is dropped is rolled back.

@@ -7,7 +7,6 @@ mod merge_patch;
 pub mod patients;
 pub mod values;
 
-use axum::Extension;
 use node_access::{Here, Refused, finish, problem};
 use node_console::Document;
 use residency_policy::{PatientId, Problem};
@@ -56,7 +55,7 @@ pub fn features() -> Vec<Feature> {
 )]
 struct Whole;
 
-fn joined() -> OpenApiRouter<Here> {
+fn joined(shown: &Document) -> OpenApiRouter<Here> {
     let mut document = Whole::openapi();
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
@@ -65,23 +64,23 @@ fn joined() -> OpenApiRouter<Here> {
     document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
     features()
         .into_iter()
-        .fold(OpenApiRouter::with_openapi(document).merge(node_console::routes()), |all, feature| {
+        .fold(OpenApiRouter::with_openapi(document).merge(node_console::routes(shown)), |all, feature| {
             all.merge(feature.routes)
         })
 }
 
 /// The whole OpenAPI document, made from the handlers.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    joined().split_for_parts().1
+    joined(&Document::default()).split_for_parts().1
 }
 
 /// Every route of a node.
 pub fn router(here: Here) -> axum::Router {
-    let (routes, document) = joined().split_for_parts();
+    let shown = Document::default();
+    let (routes, document) = joined(&shown).split_for_parts();
     // The document is made of strings and maps with string keys; nothing in it can fail to serialise.
-    let document = Document(serde_json::to_vec(&document).unwrap_or_default().into());
-    let routes = routes.fallback(nowhere).layer(Extension(document));
-    finish::around(routes, &here).with_state(here)
+    shown.is(serde_json::to_vec(&document).unwrap_or_default().into());
+    finish::around(routes.fallback(nowhere), &here).with_state(here)
 }
 
 async fn nowhere() -> Refused {

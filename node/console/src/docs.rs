@@ -1,6 +1,6 @@
 //! The OpenAPI document, and a page to read and try it. Everything on the page comes from this node.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use axum::Extension;
 use axum::extract::Path;
@@ -15,9 +15,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::Config;
 
-/// The whole document as it is sent. Whoever joins the routes adds it as an extension.
-#[derive(Clone)]
-pub struct Document(pub Bytes);
+/// The whole document as it is sent. Whoever joins the routes says what it is, once it is known.
+#[derive(Clone, Default)]
+pub struct Document(Arc<OnceLock<Bytes>>);
+
+impl Document {
+    /// Says what it is. Only the first word counts.
+    pub fn is(&self, bytes: Bytes) {
+        let _ = self.0.set(bytes);
+    }
+}
 
 /// Swagger UI sets styles from its scripts, and its pictures are data URLs; no other origin is allowed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
@@ -32,9 +39,10 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     Arc::new(config)
 });
 
-pub(crate) fn routes() -> OpenApiRouter<Here> {
+pub(crate) fn routes(document: &Document) -> OpenApiRouter<Here> {
     OpenApiRouter::new()
         .routes(routes!(openapi))
+        .layer(Extension(document.clone()))
         .routes(routes!(entrance))
         .routes(routes!(index))
         .routes(routes!(asset))
@@ -50,7 +58,7 @@ pub(crate) fn routes() -> OpenApiRouter<Here> {
     )
 )]
 async fn openapi(Extension(document): Extension<Document>) -> Response {
-    let mut response = Response::new(axum::body::Body::from(document.0));
+    let mut response = Response::new(axum::body::Body::from(document.0.get().cloned().unwrap_or_default()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -17,8 +17,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub use docs::Document;
 
-/// Every route of this crate, each with its documentation.
-pub fn routes() -> OpenApiRouter<Here> {
+/// Every route of this crate, each with its documentation. One of them shows the whole document.
+pub fn routes(document: &Document) -> OpenApiRouter<Here> {
     OpenApiRouter::new()
         .merge(organisations::routes())
         .merge(users::routes())
@@ -27,5 +27,5 @@ pub fn routes() -> OpenApiRouter<Here> {
         .merge(regions::routes())
         .merge(health::routes())
         .merge(problems::routes())
-        .merge(docs::routes())
+        .merge(docs::routes(document))
 }

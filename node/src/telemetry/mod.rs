@@ -1,47 +1,61 @@
 //! The log: one JSON object a line, on standard output, with what the span of a request knows.
 //!
 //! The types keep PHI out of the log; [`scrub`] is the last line of defence, for a text that came from elsewhere,
-//! such as an error of a library. It looks at every string, and so costs a look at every byte: a log is not hot.
+//! such as an error of a library. It looks at every string.
 
 pub mod scrub;
 
+use std::cell::Cell;
 use std::io::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
 
 use residency_policy::Clock;
+use router::lines::Lines;
 use router::traces::{self, Traces};
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
-use serde_json::Value;
+use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-/// The level is not one that is understood.
+pub use router::lines::Flush;
+
+/// Why nothing can be logged.
 #[derive(Debug, thiserror::Error)]
-#[error("the log level `{0}` is not understood: expected one such as `info` or `info,residency_control=debug`")]
-pub struct NotALevel(String);
+pub enum CannotLog {
+    /// The level is not one that is understood.
+    #[error(
+        "the log level `{0}` is not understood: expected one such as `info` or `info,residency_control=debug`"
+    )]
+    NotALevel(String),
+    /// There is no thread that could write.
+    #[error("no thread can be started that writes the log: {0}")]
+    NoThread(#[from] std::io::Error),
+}
 
 /// Sends events to standard output from now on, and spans to a collector if there is one. A second call changes
-/// nothing.
-pub fn begin(level: &str, clock: Arc<dyn Clock>, traces: Option<&Traces>) -> Result<(), NotALevel> {
+/// nothing. What is given back writes what still waits when it is dropped.
+pub fn begin(level: &str, clock: Arc<dyn Clock>, traces: Option<&Traces>) -> Result<Flush, CannotLog> {
     let filter = filter(level)?.and(ceiling());
-    let lines = Lines { clock, out: to_stdout };
-    let logging = Registry::default().with(lines.with_filter(filter));
+    let lines = Lines::default();
+    let flush = lines.write_to(std::io::stdout())?;
+    let out = move |level: &Level, line: &[u8]| lines.push(*level <= Level::WARN, line);
+    let logging = Registry::default().with(Events { clock, out }.with_filter(filter));
     // A layer that is there and does nothing would have every span made that only it could want. And only a test that
     // begins twice comes to the error.
     let _ = match traces {
         Some(traces) => tracing::subscriber::set_global_default(logging.with(traces.layer())),
         None => tracing::subscriber::set_global_default(logging),
     };
-    Ok(())
+    Ok(flush)
 }
 
-fn filter(level: &str) -> Result<EnvFilter, NotALevel> {
-    format!("{QUIET},{level}").parse().map_err(|_| NotALevel(level.into()))
+fn filter(level: &str) -> Result<EnvFilter, CannotLog> {
+    format!("{QUIET},{level}").parse().map_err(|_| CannotLog::NotALevel(level.into()))
 }
 
 /// openraft narrates its own life, warns of every passing election, and calls each message that a peer which is down
@@ -65,25 +79,31 @@ fn ceiling() -> Targets {
         .with_target("aws", LevelFilter::WARN)
 }
 
-/// A log that cannot be written is no reason to stop serving.
-fn to_stdout(line: &[u8]) {
-    let _ = std::io::stdout().lock().write_all(line);
-}
-
 /// Writes events as lines of JSON.
-struct Lines<W> {
+struct Events<W> {
     clock: Arc<dyn Clock>,
     out: W,
 }
 
-/// The fields of one span or event, in their order, scrubbed when they were recorded.
-#[derive(Clone, Default)]
-struct Fields(Vec<(&'static str, Value)>);
+thread_local! {
+    /// The room that a line is written in: as every request ends with one, it is kept.
+    static ROOM: Cell<Fields> = Cell::default();
+}
 
-impl<S, W> Layer<S> for Lines<W>
+/// The fields of one span or event, in their order, scrubbed when they were recorded.
+#[derive(Default)]
+struct Fields {
+    names: Vec<(&'static str, Range<usize>)>,
+    /// The values, as JSON.
+    json: Vec<u8>,
+    /// Where a value is printed before it is looked at.
+    printed: String,
+}
+
+impl<S, W> Layer<S> for Events<W>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
-    W: Fn(&[u8]) + 'static,
+    W: Fn(&Level, &[u8]) + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
@@ -102,71 +122,101 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut line = Fields::default();
+        // Whoever says something while a value is printed finds the room empty, and makes one.
+        let mut line = ROOM.try_with(Cell::take).unwrap_or_default();
+        line.clear();
         let metadata = event.metadata();
         // They come first in the line, and their values last of all.
-        let ts = Value::from(format!("{:.6}", self.clock.now()));
         for name in ["ts", "level", "target"] {
-            line.put(name, Value::Null);
+            line.put(name, |_| ());
         }
         for span in
             context.event_scope(event).into_iter().flat_map(tracing_subscriber::registry::Scope::from_root)
         {
             if let Some(fields) = span.extensions().get::<Fields>() {
-                fields.0.iter().for_each(|(name, value)| line.put(name, value.clone()));
+                fields.names.iter().for_each(|(name, at)| {
+                    line.put(name, |json| json.extend_from_slice(&fields.json[at.clone()]));
+                });
             }
         }
         event.record(&mut line);
         // Last, since a field may have such a name: openraft calls the peer that it writes to `target`.
-        line.put("ts", ts);
-        line.put("level", metadata.level().as_str().into());
-        line.put("target", metadata.target().into());
-        // Names and JSON values always serialize.
-        let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
-        bytes.push(b'\n');
-        (self.out)(&bytes);
+        let now = self.clock.now();
+        // Writing to a Vec cannot fail.
+        line.put("ts", |json| drop(write!(json, "\"{now:.6}\"")));
+        line.put("level", |json| drop(write!(json, "\"{}\"", metadata.level())));
+        line.put_json("target", metadata.target());
+        let from = line.json.len();
+        line.end();
+        (self.out)(metadata.level(), &line.json[from..]);
+        let _ = ROOM.try_with(|room| room.set(line));
     }
 }
 
 impl Fields {
+    fn clear(&mut self) {
+        self.names.clear();
+        self.json.clear();
+    }
+
     /// What is said last of a name holds: an event knows better than its span.
-    fn put(&mut self, name: &'static str, value: Value) {
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some(known) => known.1 = value,
-            None => self.0.push((name, value)),
+    fn put(&mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
+        let from = self.json.len();
+        write(&mut self.json);
+        let at = from..self.json.len();
+        match self.names.iter_mut().find(|(known, _)| *known == name) {
+            Some(known) => known.1 = at,
+            None => self.names.push((name, at)),
         }
+    }
+
+    /// Texts and numbers are always JSON; a number that is none, such as an infinity, becomes `null`.
+    fn put_json(&mut self, name: &'static str, value: impl Serialize) {
+        self.put(name, |json| drop(serde_json::to_writer(json, &value)));
     }
 
     fn put_text(&mut self, field: &Field, text: &str) {
-        self.put(field.name(), scrub::scrub(text).into_owned().into());
+        self.put_json(field.name(), scrub::scrub(text));
     }
-}
 
-impl Serialize for Fields {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
+    fn put_printed(&mut self, field: &Field, value: std::fmt::Arguments<'_>) {
+        let mut printed = std::mem::take(&mut self.printed);
+        printed.clear();
+        // Writing to a String cannot fail.
+        let _ = std::fmt::Write::write_fmt(&mut printed, value);
+        self.put_text(field, &printed);
+        self.printed = printed;
+    }
+
+    /// Appends the whole line.
+    fn end(&mut self) {
+        let mut opening = b'{';
+        for (name, at) in &self.names {
+            self.json.push(opening);
+            opening = b',';
+            let _ = serde_json::to_writer(&mut self.json, name);
+            self.json.push(b':');
+            self.json.extend_from_within(at.clone());
         }
-        map.end()
+        self.json.extend_from_slice(b"}\n");
     }
 }
 
 impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field.name(), value.into());
+        self.put_json(field.name(), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field.name(), value.into());
+        self.put_json(field.name(), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field.name(), value.into());
+        self.put_json(field.name(), value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field.name(), value.into());
+        self.put_json(field.name(), value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -178,13 +228,15 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.put_text(field, &format!("{value:?}"));
+        self.put_printed(field, format_args!("{value:?}"));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::{Mutex, PoisonError};
+
+    use serde_json::Value;
 
     use super::*;
 
@@ -202,11 +254,11 @@ mod tests {
     fn lines_at(level: &str, act: impl FnOnce()) -> Vec<Value> {
         let written = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&written);
-        let out = move |line: &[u8]| {
+        let out = move |_: &Level, line: &[u8]| {
             sink.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(line);
         };
         let filter = filter(level).expect("a level").and(ceiling());
-        let subscriber = Registry::default().with(Lines { clock: Arc::new(Still), out }.with_filter(filter));
+        let subscriber = Registry::default().with(Events { clock: Arc::new(Still), out }.with_filter(filter));
         tracing::subscriber::with_default(subscriber, act);
         let bytes = written.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let text = String::from_utf8(bytes).expect("is text");

@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, mpsc};
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use redb::{Durability, ReadableDatabase, ReadableTable, TableDefinition};
@@ -38,6 +39,9 @@ const CHECKED: &str = "checked";
 const CLOSED: Fault = Fault::Unmended("it could not be opened again after an error");
 /// How many writes may share one fsync.
 const TOGETHER_MAX: usize = 256;
+/// How soon after the beginning of a commit the next one begins at the soonest. A commit writes pages, and how many keys are
+/// in it hardly matters: when many register at once, several keys share one, and a key that comes alone waits for nothing.
+const COMMITS_APART: Duration = Duration::from_millis(4);
 
 /// The file.
 pub struct EmbeddedKeyring {
@@ -245,7 +249,12 @@ impl Shared {
 }
 
 fn write_all(shared: &Shared, queue: &mpsc::Receiver<Write>) {
+    let mut last: Option<Instant> = None;
     while let Ok(first) = queue.recv() {
+        if let Some(rest) = last.and_then(|last| COMMITS_APART.checked_sub(last.elapsed())) {
+            std::thread::sleep(rest);
+        }
+        last = Some(Instant::now());
         let together: Vec<Write> = std::iter::once(first).chain(queue.try_iter()).take(TOGETHER_MAX).collect();
         let done = write_together(shared, &together);
         for (write, done) in together.into_iter().zip(done) {

@@ -37,7 +37,8 @@ pub async fn read(call: PatientCall<Read>) -> Result<Response, Refused> {
     let id = call.patient()?;
     let tx = call.look()?;
     let home = call.home();
-    let mut headers = HeaderMap::new();
+    // Room for those that every answer has.
+    let mut headers = HeaderMap::with_capacity(16);
     let view = match call.call.shape {
         Shape::Full => store::by_id(&tx, id).await?.map(|patient| {
             headers.insert(ETAG, etag::of(patient.version));
