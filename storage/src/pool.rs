@@ -267,10 +267,11 @@ fn one_reading(purpose: &str, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
 /// synchronous_commit: an acknowledged write survives a crash. search_path: no table of another schema shadows ours.
 /// enable_seqscan: what a request looks up, and what a foreign key points to, has an index. A plan that was made while
 /// a table was small would read all of it, and is kept until the table is analysed: registrations became three times
-/// as dear within a minute of a new region's life.
+/// as dear within a minute of a new region's life. jit: what must read a table all the same then seems so dear that
+/// Postgres compiles it, which takes far longer than a few rows.
 fn options(timeouts: &Timeouts) -> String {
     format!(
-        "-c search_path=public -c enable_seqscan=off -c synchronous_commit=on -c timezone=UTC \
+        "-c search_path=public -c enable_seqscan=off -c jit=off -c synchronous_commit=on -c timezone=UTC \
          -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
         timeouts.statement.as_millis(),
         timeouts.lock.as_millis(),

@@ -8,7 +8,7 @@ use super::class::Core;
 use super::cpu::{self, Memory};
 use super::peers::{self, Peer};
 use super::running::Running;
-use super::series::{Contender, Plan, Sample, alternate};
+use super::series::{Contender, Sample, alternate};
 use super::{Bench, Goal, Options, Report, Table};
 
 /// The benchmark.
@@ -40,8 +40,7 @@ fn run(options: &Options) -> anyhow::Result<Report> {
         })
     });
     // Nothing is loaded, so a turn is one look.
-    let plan = Plan { pause: options.plan.pause, ..options.plan };
-    let series = alternate(&plan, contenders.collect())?;
+    let series = alternate(&options.plan, contenders.collect())?;
 
     let mut report = Report::new("Idle memory");
     report.note(format!(

@@ -36,6 +36,9 @@ pub struct Ask {
     /// A running cluster's home folder, for benchmarks that measure one. Without it they start one of their own.
     #[arg(long, env = "DOMICILE_BENCH_HOME")]
     pub home: Option<PathBuf>,
+    /// Only contenders whose names contain this, such as for a profile of one of them.
+    #[arg(long)]
+    pub only: Option<String>,
     /// Writes the report here as well.
     #[arg(long)]
     pub out: Option<PathBuf>,
@@ -67,13 +70,15 @@ impl Options {
         let programs = own.parent().context("the folder of this program")?.to_owned();
         let work =
             tempfile::Builder::new().prefix("domicile-bench-").tempdir().context("a folder to work in")?;
+        let only = ask.only.clone();
         let plan = if ask.short {
-            Plan { rounds: 2, turn: Duration::from_millis(200), pause: Duration::from_millis(20) }
+            Plan { rounds: 2, turn: Duration::from_millis(200), pause: Duration::from_millis(20), only }
         } else {
             Plan {
                 rounds: ask.rounds,
                 turn: Duration::from_millis(ask.turn_ms),
                 pause: Duration::from_millis(ask.pause_ms),
+                only,
             }
         };
         let class = if ask.ordinary { Class::Ordinary } else { Class::best() };

@@ -120,6 +120,8 @@ impl Drop for Running {
             let mut down = Command::new(program);
             let down = down.args(["dev", "down", "--home"]).arg(&self.home);
             let _ = down.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            // The next one in this place begins with nothing. What cannot be removed goes when the benchmarks end.
+            let _ = std::fs::remove_dir_all(&self.home);
         }
     }
 }

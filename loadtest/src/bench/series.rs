@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::tell::warn;
 
 /// How turns are taken.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// How often everybody has a turn.
     pub rounds: usize,
@@ -13,6 +13,8 @@ pub struct Plan {
     pub turn: Duration,
     /// How long everybody rests after it. The real-time class leaves the rest of the machine 5 % of the time.
     pub pause: Duration,
+    /// Only contenders whose names contain this take turns. What is beside one that does not has no figure.
+    pub only: Option<String>,
 }
 
 /// What one turn gave: figures by their names. Every contender gives the names it can.
@@ -116,6 +118,7 @@ impl Spread {
 /// Everybody in turn, round by round; every other round goes backwards, so that nobody always comes after the same
 /// neighbour. One turn before the first round, which warms caches and connections, counts for nothing.
 pub fn alternate(plan: &Plan, mut contenders: Vec<Contender<'_>>) -> anyhow::Result<Series> {
+    contenders.retain(|contender| plan.only.as_ref().is_none_or(|only| contender.name.contains(only)));
     let mut samples: Vec<(String, Vec<Sample>)> =
         contenders.iter().map(|contender| (contender.name.clone(), Vec::new())).collect();
     for contender in &mut contenders {
@@ -184,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    const PLAN: Plan = Plan { rounds: 3, turn: Duration::from_millis(4), pause: Duration::ZERO };
+    const PLAN: Plan = Plan { rounds: 3, turn: Duration::from_millis(4), pause: Duration::ZERO, only: None };
 
     #[test]
     fn turns_alternate_and_the_warming_turn_counts_for_nothing() {
@@ -202,6 +205,15 @@ mod tests {
         assert_eq!(series.spread("a", CPU), None);
         let ratio = series.ratio("a", "b", RATE).expect("pairs");
         assert_eq!((ratio.min, ratio.max), (3.0 / 4.0, 6.0 / 5.0));
+    }
+
+    #[test]
+    fn who_is_not_asked_for_takes_no_turn() {
+        let contender = |name: &'static str| Contender::new(name, |_| Ok(Sample::new().with(RATE, 1.0)));
+        let plan = Plan { only: Some("us".to_owned()), ..PLAN };
+        let series = alternate(&plan, vec![contender("us"), contender("peer")]).expect("runs");
+        assert_eq!(series.names().collect::<Vec<_>>(), ["us"]);
+        assert_eq!(series.ratio("us", "peer", RATE), None);
     }
 
     #[test]

@@ -67,6 +67,19 @@ pub async fn register(stage: &Arc<Stage>, place: &Place) -> How {
     how
 }
 
+/// Registers somebody whom nobody else of this run knows, and removes them from view. It is one act of two requests.
+pub async fn register_and_remove(stage: &Arc<Stage>, place: &Place) -> How {
+    let Ok(person) = stage.somebody(place) else { return How::Lost("no synthetic person".to_owned()) };
+    let request = place.provider.request(Method::POST, &format!("/v1/patients?home={}", place.code));
+    let answer = place.provider.send(request.idempotent(stage.fresh()).json(&person)).await;
+    let how = judged(&answer, StatusCode::CREATED);
+    let (Ok(answer), How::Good) = (&answer, &how) else { return how };
+    let path = format!("/v1/patients/{}?reason=entered-in-error", text(&answer.json(), "id"));
+    let request = place.provider.request(Method::DELETE, &path);
+    let answer = place.provider.send(request.idempotent(stage.fresh())).await;
+    judged(&answer, StatusCode::NO_CONTENT)
+}
+
 /// At most one home: who accepted a change. Patients do not move in these runs, so that there is one epoch.
 fn note_accepted(stage: &Stage, patient: &str, home: &str, call: u64) {
     if let Ok(home) = home.parse() {
@@ -224,28 +237,35 @@ pub async fn read_organisation(stage: &Arc<Stage>, reader: &Client, added: &str)
     }
 }
 
-/// Registers so many people at every place, a few at a time, before anything is measured.
+/// Registers so many people at every place, some at a time, before anything is measured. Who is told to come again later
+/// comes again.
 pub async fn prepare(stage: &Arc<Stage>, each: usize) -> anyhow::Result<()> {
-    const AT_ONCE: usize = 8;
+    const AT_ONCE: usize = 32;
+    const AGAIN: usize = 20;
     use futures::StreamExt as _;
     for (at, place) in stage.places.iter().enumerate() {
-        let missing = each.saturating_sub(place.ward.len());
-        let registrations = futures::stream::iter(0..missing).map(|_| {
-            let stage = stage.clone();
-            async move { register(&stage, &stage.places[at]).await }
-        });
-        let bad: Vec<How> = registrations
-            .buffer_unordered(AT_ONCE)
-            .filter(|how| futures::future::ready(*how != How::Good))
-            .collect()
-            .await;
-        anyhow::ensure!(
-            bad.is_empty(),
-            "{} of {missing} people of {} were not registered: {:?}",
-            bad.len(),
-            place.code,
-            bad[0]
-        );
+        let mut last = None;
+        for _ in 0..=AGAIN {
+            let missing = each.saturating_sub(place.ward.len());
+            let registrations = futures::stream::iter(0..missing).map(|_| {
+                let stage = stage.clone();
+                async move { register(&stage, &stage.places[at]).await }
+            });
+            let bad: Vec<How> = registrations
+                .buffer_unordered(AT_ONCE)
+                .filter(|how| futures::future::ready(*how != How::Good))
+                .collect()
+                .await;
+            let later = |how: &How| matches!(how, How::Refused { retry_after: true, .. });
+            if let Some(wrong) = bad.iter().find(|how| !later(how)) {
+                anyhow::bail!("somebody of {} was not registered: {wrong:?}", place.code);
+            }
+            last = bad.into_iter().last();
+            if last.is_none() {
+                break;
+            }
+        }
+        anyhow::ensure!(last.is_none(), "people of {} are still not registered: {last:?}", place.code);
     }
     Ok(())
 }

@@ -194,5 +194,5 @@ async fn memory_comes_back() {
 
 fn entry(index: u64, command: Command) -> Entry<TypeConfig> {
     let log_id = LogId::new(CommittedLeaderId::new(1, 1), index);
-    Entry { log_id, payload: EntryPayload::Normal(Batch(vec![command])) }
+    Entry { log_id, payload: EntryPayload::Normal(Batch::new(vec![command])) }
 }

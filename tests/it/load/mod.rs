@@ -57,7 +57,7 @@ fn holds(history: &Path) -> bool {
 async fn what_every_scenario_promises_holds_and_a_planted_loss_is_found() {
     let _turn = turn().await;
     let cluster = Cluster::start(&Wish { name: "load", people: 0, more: Vec::new() }).expect("it starts");
-    for scenario in ["register", "read_chart", "search", "booking", "mixed_day"] {
+    for scenario in ["register", "read_chart", "crud", "search", "booking", "mixed_day"] {
         let result = play(&cluster, scenario, SECONDS).await.expect(scenario);
         assert_eq!(broken(&result), Vec::<String>::new(), "{scenario}");
         let good: u64 =

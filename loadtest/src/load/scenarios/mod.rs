@@ -1,6 +1,7 @@
 //! What is asked of a cluster: one file a scenario.
 
 mod booking;
+mod crud;
 mod mixed_day;
 mod read_chart;
 mod region_loss;
@@ -47,6 +48,7 @@ pub struct Scenario {
 pub const ALL: &[Scenario] = &[
     register::SCENARIO,
     read_chart::SCENARIO,
+    crud::SCENARIO,
     search::SCENARIO,
     booking::SCENARIO,
     region_loss::SCENARIO,

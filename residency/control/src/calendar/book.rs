@@ -1,6 +1,5 @@
 //! One provider's calendar with everything that stands in it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use residency_policy::BookingHandle;
@@ -8,14 +7,16 @@ use residency_policy::BookingHandle;
 use super::entry::{Entry, EntryState};
 use super::minute::Minute;
 use super::rules::Calendar;
+use crate::Sheets;
 
 /// A calendar and its entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Book {
     calendar: Arc<Calendar>,
-    entries: BTreeMap<(Minute, BookingHandle), Entry>,
+    /// In sheets: whoever looks at a calendar while it is changed costs the change a sheet, and not the whole calendar.
+    entries: Sheets<(Minute, BookingHandle), Entry>,
     /// Where each handle's entry is; follows from the entries.
-    starts: BTreeMap<BookingHandle, Minute>,
+    starts: Sheets<BookingHandle, Minute>,
 }
 
 /// No visit is longer, so nothing that began earlier than this can still be under way.
@@ -26,7 +27,7 @@ impl Book {
     pub const LEN_MAX: usize = 32_768;
 
     pub(crate) fn new(calendar: Calendar) -> Self {
-        Self { calendar: Arc::new(calendar), entries: BTreeMap::new(), starts: BTreeMap::new() }
+        Self { calendar: Arc::new(calendar), entries: Sheets::default(), starts: Sheets::default() }
     }
 
     /// The calendar.
@@ -79,7 +80,8 @@ impl Book {
         let nobody = BookingHandle::from_bytes([0; 16]);
         let until = end.plus(u32::from(Calendar::BUFFER_MAX));
         self.entries
-            .range((start.minus(LONGEST), nobody)..(until, nobody))
+            .iter_from(&(start.minus(LONGEST), nobody))
+            .take_while(move |(place, _)| **place < (until, nobody))
             .map(|((begun, handle), entry)| (*begun, *handle, *entry))
             .filter(move |(begun, _, entry)| {
                 let (s, e) = self.with_buffers(*begun, entry.end);
@@ -116,9 +118,10 @@ impl Book {
     /// The handles of what ended, or was held, before a minute.
     pub(crate) fn past(&self, before: Minute) -> Vec<BookingHandle> {
         let nobody = BookingHandle::from_bytes([0; 16]);
-        let ended = self.entries.range(..(before, nobody)).filter(|(_, entry)| entry.end <= before);
+        let begun = self.entries.iter().take_while(|(place, _)| **place < (before, nobody));
+        let ended = begun.filter(|(_, entry)| entry.end <= before);
         let mut past: Vec<BookingHandle> = ended.map(|((_, handle), _)| *handle).collect();
-        let lapsed = self.entries.range((before, nobody)..).filter(|(_, entry)| match entry.state {
+        let lapsed = self.entries.iter_from(&(before, nobody)).filter(|(_, entry)| match entry.state {
             EntryState::Held { until } => Minute::from_seconds(until) < before,
             EntryState::Booked => false,
         });

@@ -9,7 +9,7 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use redb::backends::FileBackend;
@@ -77,7 +77,8 @@ pub struct Latched(pub Arc<str>);
 pub(crate) enum Work {
     Append(Vec<(u64, Vec<u8>)>),
     Vote(Vec<u8>),
-    Committed(Vec<u8>),
+    /// The commit index that was noted, and nothing else.
+    Noted,
     TruncateFrom(u64),
     PurgeThrough(u64, Vec<u8>),
     /// When the view was last proven. What is committed goes with it, so that a member which starts from here has
@@ -88,6 +89,14 @@ pub(crate) enum Work {
 struct Job {
     work: Work,
     done: oneshot::Sender<Result<(), Latched>>,
+}
+
+/// The commit index that waits for the next write. It may be lost: it is derived from what a quorum holds.
+#[derive(Default)]
+struct Noted {
+    committed: Option<Vec<u8>>,
+    /// Whether the writer looks here by itself, soon.
+    awaited: bool,
 }
 
 /// The file. It is closed when the last clone is gone.
@@ -106,6 +115,7 @@ pub struct Disk {
     /// Whose it is.
     pub(super) node: NodeId,
     jobs: Sender<Job>,
+    noted: Arc<Mutex<Noted>>,
     latch: Latch,
     closed: watch::Receiver<()>,
 }
@@ -162,12 +172,13 @@ impl Disk {
         let told = Arc::new(watch::channel(None).0);
         let latch = Latch { first: Arc::default(), dir: dir.map(Into::into), told };
         let (jobs, queue) = channel();
-        let writer = Writer { opened: opened.clone(), latch: latch.clone(), committed: None };
+        let noted = Arc::<Mutex<Noted>>::default();
+        let writer = Writer { opened: opened.clone(), latch: latch.clone(), noted: noted.clone() };
         std::thread::Builder::new()
             .name("control-log".into())
             .spawn(move || writer.run(&queue))
             .map_err(|e| OpenError::Database(e.to_string()))?;
-        Ok(Self { opened, node, jobs, latch, closed })
+        Ok(Self { opened, node, jobs, noted, latch, closed })
     }
 
     /// Queues a write and waits until it is on disk.
@@ -176,6 +187,25 @@ impl Disk {
         let stopped = || Latched("the writer has stopped".into());
         self.jobs.send(Job { work, done }).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
+    }
+
+    /// Has the commit index written with the next write, or by itself after a moment of silence. Nobody waits for it, and
+    /// the writer is not woken for it where it is about to look.
+    pub(crate) fn note_committed(&self, committed: Vec<u8>) -> Result<(), Latched> {
+        if let Some(latched) = self.latch.first.get() {
+            return Err(latched.clone());
+        }
+        let awaited = {
+            let mut noted = lock(&self.noted);
+            noted.committed = Some(committed);
+            std::mem::replace(&mut noted.awaited, true)
+        };
+        if !awaited {
+            let (done, _) = oneshot::channel();
+            let stopped = |_| Latched("the writer has stopped".into());
+            self.jobs.send(Job { work: Work::Noted, done }).map_err(stopped)?;
+        }
+        Ok(())
     }
 
     /// Which disk this is.
@@ -242,42 +272,51 @@ fn claim(database: &Database, node: NodeId) -> Result<DiskId, OpenError> {
 struct Writer {
     opened: Arc<Opened>,
     latch: Latch,
-    /// The commit index that waits for the next write. It may be lost: it is derived from what a quorum holds.
-    committed: Option<Vec<u8>>,
+    noted: Arc<Mutex<Noted>>,
+}
+
+fn lock(noted: &Mutex<Noted>) -> MutexGuard<'_, Noted> {
+    noted.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Writer {
     fn run(mut self, queue: &Receiver<Job>) {
         loop {
-            let next = match self.committed {
-                Some(_) => queue.recv_timeout(COMMITTED_WAIT),
-                None => queue.recv().map_err(RecvTimeoutError::from),
+            let next = if lock(&self.noted).awaited {
+                queue.recv_timeout(COMMITTED_WAIT)
+            } else {
+                queue.recv().map_err(RecvTimeoutError::from)
             };
             match next {
-                Ok(Job { work: Work::Committed(id), done }) => {
-                    self.committed = Some(id);
-                    let _ = done.send(self.latch.first.get().cloned().map_or(Ok(()), Err));
-                }
+                // It waits for company, from now on.
+                Ok(Job { work: Work::Noted, .. }) => {}
                 Ok(Job { work, done }) => {
                     let result = self.write(Some(work));
+                    // What was appended is committed soon.
+                    lock(&self.noted).awaited = true;
                     // Whoever asked may have gone; the write stands all the same.
                     let _ = done.send(result);
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    let _ = self.write(None);
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    if self.committed.is_some() {
-                        let _ = self.write(None);
-                    }
-                    return;
-                }
+                Err(RecvTimeoutError::Timeout) => self.write_noted(),
+                Err(RecvTimeoutError::Disconnected) => return self.write_noted(),
             }
         }
     }
 
+    /// After a moment in which nothing was written.
+    fn write_noted(&mut self) {
+        let alone = {
+            let mut noted = lock(&self.noted);
+            noted.awaited = noted.committed.is_some();
+            noted.awaited
+        };
+        if alone {
+            let _ = self.write(None);
+        }
+    }
+
     fn write(&mut self, work: Option<Work>) -> Result<(), Latched> {
-        let committed = self.committed.take();
+        let committed = lock(&self.noted).committed.take();
         if let Some(latched) = self.latch.first.get() {
             return Err(latched.clone());
         }
@@ -295,7 +334,7 @@ fn transact(database: &Database, work: Option<Work>, committed: Option<Vec<u8>>)
             meta.insert(COMMITTED, id.as_slice())?;
         }
         match work {
-            None | Some(Work::Committed(_)) => {}
+            None | Some(Work::Noted) => {}
             Some(Work::Append(entries)) => {
                 for (index, entry) in entries {
                     log.insert(index, entry.as_slice())?;

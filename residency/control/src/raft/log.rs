@@ -13,6 +13,7 @@ use redb::{ReadableDatabase, ReadableTable};
 use serde::de::DeserializeOwned;
 
 use super::disk::{self, Disk, LOG, Latched, Opened, Work};
+use super::recent::Recent;
 use super::types::{Entry, LogId, StorageError, TypeConfig, Vote};
 
 /// How many bytes of entries one message to a follower carries, unless one entry alone is larger: a message must
@@ -24,6 +25,7 @@ pub const MESSAGE_BYTES: usize = 1 << 20;
 pub struct LogStore {
     disk: Disk,
     own: OwnEntries,
+    recent: Recent,
 }
 
 /// How many entries with commands were handed to this log in the name of the member whose log it is. openraft gives
@@ -42,12 +44,13 @@ impl OwnEntries {
 #[derive(Clone)]
 pub struct LogReader {
     opened: Arc<Opened>,
+    recent: Recent,
 }
 
 impl LogStore {
     /// The log on this disk.
     pub fn new(disk: Disk) -> Self {
-        Self { disk, own: OwnEntries::default() }
+        Self { disk, own: OwnEntries::default(), recent: Recent::default() }
     }
 
     pub(crate) fn own_entries(&self) -> OwnEntries {
@@ -55,7 +58,7 @@ impl LogStore {
     }
 
     fn reader(&self) -> LogReader {
-        LogReader { opened: self.disk.opened.clone() }
+        LogReader { opened: self.disk.opened.clone(), recent: self.recent.clone() }
     }
 
     fn meta<T: DeserializeOwned>(
@@ -86,6 +89,9 @@ fn read_failed(error: impl Into<redb::Error>) -> StorageError {
 impl LogReader {
     /// Entries of a range, until they weigh more than `bytes_max`; at least one.
     fn entries(&self, range: (Bound<u64>, Bound<u64>), bytes_max: usize) -> Result<Vec<Entry>, StorageError> {
+        if let Some(entries) = self.recent.entries(&range, bytes_max) {
+            return Ok(entries);
+        }
         let table =
             self.opened.database.begin_read().map_err(read_failed)?.open_table(LOG).map_err(read_failed)?;
         let mut entries = Vec::new();
@@ -164,7 +170,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     /// the next write, or alone after a moment of silence: it is never waited for.
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
         let bytes = encode(&committed, ErrorSubject::Logs)?;
-        self.write(Work::Committed(bytes), ErrorSubject::Logs).await
+        let noted = self.disk.note_committed(bytes);
+        Ok(noted.map_err(|e| StorageIOError::new(ErrorSubject::Logs, ErrorVerb::Write, AnyError::new(&e)))?)
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
@@ -176,28 +183,34 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let encoded: Result<Vec<_>, StorageError> = entries
-            .into_iter()
-            .inspect(|entry| {
-                let own = entry.log_id.leader_id.node_id == self.disk.node.0;
-                if own && matches!(entry.payload, EntryPayload::Normal(_)) {
-                    self.own.0.fetch_add(1, Ordering::Release);
-                }
-            })
-            .map(|entry| Ok((entry.log_id.index, encode(&entry, ErrorSubject::Log(entry.log_id))?)))
-            .collect();
+        let (mut encoded, mut written) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let own = entry.log_id.leader_id.node_id == self.disk.node.0;
+            if own && matches!(entry.payload, EntryPayload::Normal(_)) {
+                self.own.0.fetch_add(1, Ordering::Release);
+            }
+            let bytes = encode(&entry, ErrorSubject::Log(entry.log_id))?;
+            let size = bytes.len();
+            encoded.push((entry.log_id.index, bytes));
+            written.push((entry, size));
+        }
         // The entries must be readable when this returns, and the caller waits for the fsync in any case.
-        let result = self.disk.write(Work::Append(encoded?)).await;
+        let result = self.disk.write(Work::Append(encoded)).await;
+        if result.is_ok() {
+            self.recent.add(written);
+        }
         callback.log_io_completed(result.map_err(|latched: Latched| std::io::Error::other(latched)));
         Ok(())
     }
 
     async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        self.recent.forget_from(log_id.index);
         self.write(Work::TruncateFrom(log_id.index), ErrorSubject::Logs).await
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
         let bytes = encode(&log_id, ErrorSubject::Logs)?;
+        self.recent.forget_through(log_id.index);
         self.write(Work::PurgeThrough(log_id.index, bytes), ErrorSubject::Logs).await
     }
 }

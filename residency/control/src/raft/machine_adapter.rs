@@ -121,7 +121,7 @@ fn apply_entry(applied: &mut Applied, entry: Entry) -> Vec<Outcome> {
     match entry.payload {
         EntryPayload::Blank => Vec::new(),
         EntryPayload::Normal(batch) => {
-            batch.0.into_iter().map(|command| apply(&mut applied.state, command)).collect()
+            batch.0.iter().map(|command| apply(&mut applied.state, command.clone())).collect()
         }
         EntryPayload::Membership(membership) => {
             seats::seat(&mut applied.state, membership.nodes().map(|(id, _)| NodeId(*id)));

@@ -12,6 +12,7 @@ pub mod log;
 pub mod machine_adapter;
 pub(crate) mod membership;
 pub(crate) mod network;
+mod recent;
 pub(crate) mod remembered;
 pub mod spool;
 pub(crate) mod suspect;

@@ -1,8 +1,9 @@
 //! What Raft replicates, answers and addresses here.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::spool::Spool;
 use crate::command::{Command, Outcome};
@@ -34,10 +35,28 @@ pub type StoredMembership = openraft::StoredMembership<u64, Member>;
 /// What describes a snapshot.
 pub type SnapshotMeta = openraft::SnapshotMeta<u64, Member>;
 
-/// The commands of one log entry: they share its fsync and its round trip.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Batch(pub Vec<Command>);
+/// The commands of one log entry: they share its fsync and its round trip. Clones share them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Batch(pub Arc<[Command]>);
+
+impl Batch {
+    /// These commands.
+    pub fn new(commands: Vec<Command>) -> Self {
+        Self(commands.into())
+    }
+}
+
+impl Serialize for Batch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0[..].serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Batch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::new)
+    }
+}
 
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

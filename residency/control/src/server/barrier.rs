@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::propose::LOOK_AGAIN;
-use super::{Core, Leads};
+use super::{Core, Leads, company};
 use crate::raft::wire::{self, Led};
 use crate::writer::ProposeError;
 
@@ -41,9 +41,7 @@ pub(super) async fn run(core: Arc<Core>, mut queue: mpsc::Receiver<Wish>) {
         };
         let Some(first) = first else { return };
         let mut wishes = vec![first];
-        while let Ok(wish) = queue.try_recv() {
-            wishes.push(wish);
-        }
+        company::join(&mut wishes, &mut queue, |_| true).await;
         wishes.retain(|wish| !wish.reply.is_closed());
         if !wishes.is_empty() {
             let core = core.clone();

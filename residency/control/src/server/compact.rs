@@ -2,6 +2,7 @@
 //! makes one after more log entries than a member with a small one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Core;
 use super::propose::LOOK_AGAIN;
@@ -10,6 +11,9 @@ use super::propose::LOOK_AGAIN;
 /// entries, so that what snapshots write stays in proportion to what the log writes.
 const IDS: u64 = 1_000_000;
 
+/// How often it is looked whether one is due.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// After how many entries the next snapshot is due.
 fn distance(entries: u64, ids: u64) -> u64 {
     entries.saturating_mul(1 + ids / IDS)
@@ -17,11 +21,11 @@ fn distance(entries: u64, ids: u64) -> u64 {
 
 /// Asks for snapshots until the member stops.
 pub(super) async fn run(core: Arc<Core>) {
-    let (mut metrics, mut stopping) = (core.raft.metrics(), core.stopping.subscribe());
+    let (metrics, mut stopping) = (core.raft.metrics(), core.stopping.subscribe());
     let mut asked_at = 0;
     while !*stopping.borrow_and_update() {
         let (applied, last) = {
-            let metrics = metrics.borrow_and_update();
+            let metrics = metrics.borrow();
             (metrics.last_applied.map_or(0, |id| id.index), metrics.snapshot.map_or(0, |id| id.index))
         };
         let (ids, settled) = core.view.read(|applied| {
@@ -37,11 +41,9 @@ pub(super) async fn run(core: Arc<Core>) {
                 return;
             }
         }
-        tokio::select! {
-            changed = metrics.changed() => if changed.is_err() { return },
-            _ = stopping.changed() => {}
-            () = tokio::time::sleep(LOOK_AGAIN), if !settled => {}
-        }
+        // Not at every entry: they come faster than that, and a few more before a snapshot do no harm.
+        let look = if settled { LOOK } else { LOOK_AGAIN };
+        let _ = tokio::time::timeout(look, stopping.changed()).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod barrier;
 mod compact;
+mod company;
 mod config;
 mod hand_over;
 mod propose;

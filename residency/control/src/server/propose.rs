@@ -2,7 +2,7 @@
 //!
 //! openraft 0.9 fsyncs one entry per write and waits for it, so nothing below it can share an fsync. Here one task
 //! puts everything that arrived while the last entry was being committed into the next one: under load hundreds of
-//! commands share an entry, and without load nobody waits for company.
+//! commands share an entry, and without load nobody waits for company ([`company`]).
 //!
 //! What openraft gives back is proposed again only if it never was in this member's log. One that was, and that a newer
 //! leader cut off, may be on another member still: where there are five voters a third leader can commit it later.
@@ -15,7 +15,7 @@ use openraft::error::{ClientWriteError, RaftError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::{Core, Leads};
+use super::{Core, Leads, company};
 use crate::command::{Command, Outcome, Proposed};
 use crate::peer::PeerKind;
 use crate::raft::network::CallError;
@@ -179,15 +179,12 @@ async fn next_entry(core: &Arc<Core>, queue: &mut mpsc::Receiver<Ask>, left: &mu
     };
     let mut asks = vec![first];
     let (mut commands, mut bytes) = (asks[0].commands.len(), asks[0].weight);
-    while let Ok(ask) = queue.try_recv() {
+    let fits = |ask: &Ask| {
         commands += ask.commands.len();
         bytes += ask.weight;
-        if commands > COMMANDS_MAX || bytes > BYTES_MAX {
-            *left = Some(ask);
-            break;
-        }
-        asks.push(ask);
-    }
+        commands <= COMMANDS_MAX && bytes <= BYTES_MAX
+    };
+    *left = company::join(&mut asks, queue, fits).await;
     carry(core, asks).await;
 }
 
@@ -259,7 +256,7 @@ async fn commit_here(core: &Core, asks: &mut Vec<Ask>, until: Instant) -> Attemp
     core.counters.entries.fetch_add(1, Ordering::Relaxed);
     core.counters.commands.fetch_add(commands.len() as u64, Ordering::Relaxed);
     let before = core.own_entries.count();
-    let written = tokio::time::timeout_at(until, core.raft.client_write(Batch(commands))).await;
+    let written = tokio::time::timeout_at(until, core.raft.client_write(Batch::new(commands))).await;
     match written {
         Ok(Ok(response)) => answer_each(std::mem::take(asks), response.log_id.index, response.data),
         // Not appended, or appended and then cut off by another leader's log. In the latter case a third leader may

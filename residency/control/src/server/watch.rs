@@ -10,9 +10,10 @@ use super::{Core, FatalReason};
 use crate::raft::disk::Latched;
 use crate::raft::types::Member;
 
-/// Follows Raft's state until the member ends.
+/// Follows Raft's state until the member ends. Every entry changes Raft's metrics several times; what matters here changes
+/// with the member's part, ends with Raft, or is seen by looking now and then.
 pub(super) async fn run(core: Arc<Core>, mut latched: watch::Receiver<Option<Latched>>) {
-    let mut metrics = core.raft.metrics();
+    let (metrics, mut part) = (core.raft.metrics(), core.raft.server_metrics());
     let (mut stopping, mut fatal) = (core.stopping.subscribe(), core.fatal.subscribe());
     let mut tick = tokio::time::interval(Duration::from_millis(core.timings.heartbeat_ms));
     loop {
@@ -30,13 +31,14 @@ pub(super) async fn run(core: Arc<Core>, mut latched: watch::Receiver<Option<Lat
             core.stop_for(FatalReason::Stopped(latched.to_string()));
             continue;
         }
-        if let Err(fatal) = look(&core, &mut metrics) {
+        if let Err(fatal) = look(&core, &metrics) {
             core.stop_for(FatalReason::Stopped(fatal));
             continue;
         }
         tokio::select! {
-            changed = metrics.changed() => if changed.is_err() && !*stopping.borrow() {
-                core.stop_for(FatalReason::Stopped("raft has stopped".to_owned()));
+            changed = part.changed() => if changed.is_err() && !*stopping.borrow() {
+                let why = look(&core, &metrics).err();
+                core.stop_for(FatalReason::Stopped(why.unwrap_or_else(|| "raft has stopped".to_owned())));
             },
             // A closed channel means that the disk is closed, which the other channels tell of as well.
             Ok(()) = latched.changed() => {}
@@ -48,8 +50,8 @@ pub(super) async fn run(core: Arc<Core>, mut latched: watch::Receiver<Option<Lat
 }
 
 /// Sees that Raft still runs. A voter that is alone has nobody whose answers could prove its view.
-fn look(core: &Core, metrics: &mut watch::Receiver<openraft::RaftMetrics<u64, Member>>) -> Result<(), String> {
-    let metrics = metrics.borrow_and_update();
+fn look(core: &Core, metrics: &watch::Receiver<openraft::RaftMetrics<u64, Member>>) -> Result<(), String> {
+    let metrics = metrics.borrow();
     if let Err(fatal) = &metrics.running_state {
         return Err(fatal.to_string());
     }

@@ -45,7 +45,10 @@ fn open_lying(dir: &Path) -> Result<Disk, String> {
 
 fn entry(index: u64) -> Entry<TypeConfig> {
     let id = LogId::new(CommittedLeaderId::new(1, 1), index);
-    Entry { log_id: id, payload: EntryPayload::Normal(Batch(vec![crate::support::claim("US-TX", [index])])) }
+    Entry {
+        log_id: id,
+        payload: EntryPayload::Normal(Batch::new(vec![crate::support::claim("US-TX", [index])])),
+    }
 }
 
 /// Promises until the disk is gone.

@@ -103,7 +103,7 @@ async fn a_member_that_was_away_for_long_catches_up_by_snapshot() {
 
 fn entry(index: u64, commands: Vec<Command>) -> Entry<TypeConfig> {
     let log_id = LogId::new(CommittedLeaderId::new(1, 1), index);
-    Entry { log_id, payload: EntryPayload::Normal(Batch(commands)) }
+    Entry { log_id, payload: EntryPayload::Normal(Batch::new(commands)) }
 }
 
 fn machine(dir: &std::path::Path) -> Machine {

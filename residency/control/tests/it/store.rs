@@ -36,7 +36,7 @@ fn id(term: u64, index: u64) -> LogId {
 
 fn entry(term: u64, index: u64) -> Entry<TypeConfig> {
     let command = crate::support::claim("US-TX", [index]);
-    Entry { log_id: id(term, index), payload: EntryPayload::Normal(Batch(vec![command])) }
+    Entry { log_id: id(term, index), payload: EntryPayload::Normal(Batch::new(vec![command])) }
 }
 
 fn open(disk: &Disk) -> LogStore {
@@ -220,7 +220,7 @@ async fn a_message_to_a_follower_is_bounded_in_bytes() {
     let mut store = open(&disk);
     let large = |index: u64| Entry {
         log_id: id(1, index),
-        payload: EntryPayload::Normal(Batch(vec![
+        payload: EntryPayload::Normal(Batch::new(vec![
             crate::support::claim(
                 "US-TX",
                 index * 4_096..(index + 1) * 4_096
