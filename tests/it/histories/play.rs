@@ -48,9 +48,10 @@ pub(super) struct Played {
 }
 
 impl Played {
-    /// How many operations have an outcome.
+    /// How many operations were answered by the cluster: done, refused with a reason, or seen.
     pub(super) fn answered(&self) -> usize {
-        self.operations.len() - self.unknown()
+        let silent = |operation: &&Operation| matches!(operation.outcome, Outcome::Failed | Outcome::Unknown);
+        self.operations.len() - self.operations.iter().filter(silent).count()
     }
 
     /// How many have none.
