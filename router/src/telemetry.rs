@@ -43,8 +43,8 @@ pub fn start(
         .with_targets([("router", level), ("domicile_router", level), ("residency_control", level)])
         .with_targets([("request", level), ("openraft", level.min(LevelFilter::INFO))])
         .with_targets([("hyper", LevelFilter::OFF), ("h2", LevelFilter::OFF), ("rustls", LevelFilter::ERROR)]);
-    let logging = tracing_subscriber::registry()
-        .with(JsonLines { clock, lines: lines.clone() }.with_filter(targets));
+    let logging =
+        tracing_subscriber::registry().with(JsonLines { clock, lines: lines.clone() }.with_filter(targets));
     // A layer that is there and does nothing would have every span made that only it could want.
     match traces {
         Some(traces) => logging.with(traces.layer()).try_init()?,

@@ -6,8 +6,7 @@ use residency_policy::{Epoch, PatientId, RecordId, UserId};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use crate::tx::Line;
-use crate::{Error, RegionPool, RegionTx, Scope};
+use crate::{RegionPool, Scope};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,56 +99,12 @@ impl Access {
     }
 }
 
-pub(crate) const INSERT_ACCESS: &str = "INSERT INTO access_log (id, at, org_id, key_id, user_id, role, purpose, act, request_id,
-        accessor, ingress, home_epoch, action, entity, entity_id, patient_id, outcome)
-    SELECT a.id, $1, $2, $3, $17, $4, $5, $6, $7, $8, $9, $10, a.action, a.entity, a.entity_id, a.patient_id, a.outcome
-    FROM unnest($11::uuid[], $12::text[], $13::text[], $14::uuid[], $15::uuid[], $16::text[])
-        AS a (id, action, entity, entity_id, patient_id, outcome)";
-
 /// Inserts records of several requests, which may be of several organisations.
 pub(crate) const RECORD: &str =
     "SELECT record_accesses($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 
 /// The statements of this file.
-pub(crate) const STATEMENTS: &[(&str, &str)] =
-    &[("access_log.insert", INSERT_ACCESS), ("access_log.record", RECORD)];
-
-/// Puts all records of a transaction on their way, as one statement.
-pub(crate) async fn put(tx: &RegionTx, line: &mut Line, accesses: &[Access]) -> Result<(), Error> {
-    let scope = tx.scope();
-    let id = |_: &Access| RecordId::random(tx.pool.0.entropy.as_ref()).uuid();
-    let ids: Vec<_> = accesses.iter().map(id).collect();
-    let actions: Vec<_> = accesses.iter().map(|a| a.action.as_str()).collect();
-    let entities: Vec<_> = accesses.iter().map(|a| a.entity).collect();
-    let entity_ids: Vec<_> = accesses.iter().map(|a| a.entity_id.map(RecordId::uuid)).collect();
-    let patients: Vec<_> = accesses.iter().map(|a| a.patient.map(PatientId::uuid)).collect();
-    let outcomes: Vec<_> = accesses.iter().map(|a| a.outcome.as_str()).collect();
-    let (org, key, request) = (scope.org.uuid(), scope.key.uuid(), scope.request.uuid());
-    let accessor = scope.accessor.map(|accessor| accessor.0.code());
-    let ingress = scope.via.map(|ingress| ingress.0.code());
-    let epoch = tx.epoch().map(|epoch| i64::from(epoch.0));
-    let user = scope.user.map(UserId::uuid);
-    let params: [&(dyn ToSql + Sync); 17] = [
-        &tx.now(),
-        &org,
-        &key,
-        &scope.role.as_str(),
-        &scope.purpose.as_str(),
-        &tx.act(),
-        &request,
-        &accessor,
-        &ingress,
-        &epoch,
-        &ids,
-        &actions,
-        &entities,
-        &entity_ids,
-        &patients,
-        &outcomes,
-        &user,
-    ];
-    line.put(tx.act(), INSERT_ACCESS, &params).await
-}
+pub(crate) const STATEMENTS: &[(&str, &str)] = &[("access_log.record", RECORD)];
 
 /// One row of the log.
 #[derive(Debug, Clone, Copy)]

@@ -5,8 +5,8 @@
 //!
 //! The driver ends every statement with a Sync of its own, and the server answers each Sync with a TLS record and a
 //! system call. A client of our own, which put many statements under one Sync, spared that and was given up: the
-//! protocol is the driver's to speak. What is saved is saved in statements: the fence and the settings of a read are
-//! one, many reads share one BEGIN, and the records of a transaction are one INSERT.
+//! protocol is the driver's to speak. What is saved is saved in statements: the settings and the fence are one,
+//! an attempt's lock and its look-up are one, what a transaction leaves behind is one, and many reads share one BEGIN.
 //!
 //! What must stay true:
 //! - Statements travel together in one explicit transaction. In it a failed one fails all after it (SQLSTATE 25P02),

@@ -11,12 +11,14 @@ use tokio_postgres::types::ToSql;
 
 use crate::{Error, RegionPool, Row};
 
-pub(crate) const FENCE: &str = "SELECT epoch, state FROM patient_home WHERE patient_id = $1 FOR SHARE";
+/// What follows BEGIN: the settings, which end with the transaction, then the gate, then the row, in the function of
+/// `V2026112311__fewer_statements.sql`. The patient and the gate are null when it is about nobody.
+pub(crate) const ENTER: &str = "SELECT enter_transaction($1, $2, $3, $4, $5) AS epoch";
 const RAISE: &str = "WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock($4) AS passed)
     UPDATE patient_home SET epoch = $2, state = $3 FROM gate WHERE patient_id = $1 AND epoch < $2";
 
 /// The statements of this file.
-pub(crate) const STATEMENTS: &[(&str, &str)] = &[("fence.fence", FENCE), ("fence.raise", RAISE)];
+pub(crate) const STATEMENTS: &[(&str, &str)] = &[("fence.enter", ENTER), ("fence.raise", RAISE)];
 
 /// The advisory lock of a patient. Ids are random: two patients sharing one only wait for each other needlessly.
 pub(crate) fn gate(patient: PatientId) -> i64 {
@@ -24,10 +26,10 @@ pub(crate) fn gate(patient: PatientId) -> i64 {
     (high ^ low.rotate_left(32)).cast_signed()
 }
 
-/// The epoch of an active home row.
+/// The epoch of an active home.
 pub(crate) fn epoch_of(row: &Row) -> Result<Option<Epoch>, Error> {
-    let epoch = u32::try_from(row.get::<i64>("epoch")?).map_err(|_| Error::Row { column: "epoch" })?;
-    Ok((row.get::<&str>("state")? == "active").then_some(Epoch(epoch)))
+    let epoch = row.get::<Option<i64>>("epoch")?.map(u32::try_from).transpose();
+    Ok(epoch.map_err(|_| Error::Row { column: "epoch" })?.map(Epoch))
 }
 
 impl RegionPool {

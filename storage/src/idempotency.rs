@@ -7,39 +7,24 @@ use jiff::Timestamp;
 use residency_policy::{Category, PatientId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::read::Inside as _;
-use crate::tx::Line;
-use crate::{Cell, Error, Phi, Reading, RegionPool, RegionRead, RegionTx, Row, Scope, Sealed, row, seal};
+use crate::{Cell, Error, Phi, Reading, RegionPool, RegionRead, RegionTx, Row, Scope, Sealed, seal};
 
-const TRY_LOCK: &str = "SELECT pg_try_advisory_xact_lock($1)";
-// The last line is for an answer that was stored while the record was being removed, and so escaped FORGET: a
-// repetition names the same patient and sees the row. The removal's own answer is of the same instant and stays.
+/// Tries the lock, then looks (`V2026112311__fewer_statements.sql`). A null lock is none.
 const FIND: &str =
-    "SELECT r.id, r.fingerprint, r.patient_id, r.category, r.status, r.header_names, r.header_values,
-        r.body_sealed, NOT r.answer_gone AND (r.patient_id IS NULL OR h.state IS NOT DISTINCT FROM 'active')
-            AND NOT EXISTS (SELECT FROM patients p WHERE p.id = r.patient_id AND p.deleted_at <> r.created_at) AS served
-    FROM idempotency_records r LEFT JOIN patient_home h ON h.patient_id = r.patient_id
-    WHERE r.org_id = $1 AND r.attempt_mac = $2";
-pub(crate) const INSERT_ANSWER: &str = "INSERT INTO idempotency_records (org_id, attempt_mac, id, fingerprint,
-        patient_id, category, status, header_names, header_values, body_sealed, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-
+    "SELECT locked, id, fingerprint, patient_id, category, status, header_names, header_values, body_sealed,
+        served
+    FROM find_attempt($1, $2, $3)";
 const FORGET: &str = "UPDATE idempotency_records
     SET answer_gone = true, body_sealed = NULL, header_names = '{}', header_values = '{}'
     WHERE org_id = $1 AND patient_id = $2 AND NOT answer_gone";
 const PURGE: &str = "SELECT purge_answers($1, $2)";
 
 /// The statements of this file.
-pub(crate) const STATEMENTS: &[(&str, &str)] = &[
-    ("idempotency.try_lock", TRY_LOCK),
-    ("idempotency.find", FIND),
-    ("idempotency.insert", INSERT_ANSWER),
-    ("idempotency.forget", FORGET),
-    ("idempotency.purge", PURGE),
-];
+pub(crate) const STATEMENTS: &[(&str, &str)] =
+    &[("idempotency.find", FIND), ("idempotency.forget", FORGET), ("idempotency.purge", PURGE)];
 
 /// How many answers are purged in one go: few enough that nobody waits for it.
 const PURGED_TOGETHER: i64 = 1000;
@@ -101,50 +86,44 @@ pub async fn begin(tx: &RegionTx, attempt: &Attempt<'_>) -> Result<Begun, Error>
     let mac = mac_of(&tx.pool, tx.scope(), attempt);
     let (first, _) = mac.split_at(8);
     let lock = i64::from_be_bytes(first.try_into().map_err(|_| Error::NotOneRow)?);
-    let (org, wanted) = (tx.scope().org.uuid(), mac.as_slice());
-    let lock_params: [&(dyn ToSql + Sync); 1] = [&lock];
-    let find_params: [&(dyn ToSql + Sync); 2] = [&org, &wanted];
-    // One round trip. The lock comes first: under READ COMMITTED the look-up then sees what its last holder committed.
-    let mut both = tx.query_all(&[(TRY_LOCK, &lock_params), (FIND, &find_params)]).await?;
-    let found = row::at_most_one(both.pop().unwrap_or_default())?;
-    let locked = row::at_most_one(both.pop().unwrap_or_default())?.ok_or(Error::NotOneRow)?;
-    let Some(found) = found else {
-        let locked: bool = locked.get("pg_try_advisory_xact_lock")?;
-        let fresh = Fresh { mac, fingerprint: attempt.fingerprint };
-        return Ok(if locked { Begun::Fresh(fresh) } else { Begun::InFlight });
-    };
-    read(&found, attempt).map(Begun::Before)
+    let found = tx.query_one(FIND, &[&lock, &tx.scope().org.uuid(), &mac.as_slice()]).await?;
+    if let Some(before) = read(&found, attempt)? {
+        return Ok(Begun::Before(before));
+    }
+    let fresh = Fresh { mac, fingerprint: attempt.fingerprint };
+    Ok(if found.get("locked")? { Begun::Fresh(fresh) } else { Begun::InFlight })
 }
 
 /// Looks whether an attempt was done before, so that the work for a repeated one can be spared. `None` says no more
 /// than that it was not: whoever has the effect asks again with [`begin`].
 pub async fn look(read_only: &RegionRead, attempt: &Attempt<'_>) -> Result<Option<Before>, Error> {
     let mac = mac_of(read_only.pool(), read_only.scope(), attempt);
-    let found = read_only.query_opt(FIND, &[&read_only.scope().org.uuid(), &mac.as_slice()]).await?;
-    found.map(|found| read(&found, attempt)).transpose()
+    let org = read_only.scope().org.uuid();
+    read(&read_only.query_one(FIND, &[&None::<i64>, &org, &mac.as_slice()]).await?, attempt)
 }
 
 fn mac_of(pool: &RegionPool, scope: &Scope, attempt: &Attempt<'_>) -> [u8; 32] {
     pool.mac("idempotency", &[&scope.key.to_bytes(), attempt.route.as_bytes(), attempt.key.as_bytes()])
 }
 
-/// What a record says of an attempt with its key.
-fn read(found: &Row, attempt: &Attempt<'_>) -> Result<Before, Error> {
+/// What is known of an attempt with its key, if there was one.
+fn read(found: &Row, attempt: &Attempt<'_>) -> Result<Option<Before>, Error> {
+    let Some(id) = found.get("id")? else { return Ok(None) };
     if found.get::<&[u8]>("fingerprint")? != attempt.fingerprint {
-        return Ok(Before::Mismatch);
+        return Ok(Some(Before::Mismatch));
     }
     if !found.get::<bool>("served")? {
-        return Ok(Before::Gone);
+        return Ok(Some(Before::Gone));
     }
     let (names, values): (Vec<String>, Vec<String>) = (found.get("header_names")?, found.get("header_values")?);
-    Ok(Before::Stored(Stored {
-        id: found.get("id")?,
+    Ok(Some(Before::Stored(Stored {
+        id,
         patient: found.get::<Option<Uuid>>("patient_id")?.map(PatientId::from),
         category: found.get::<&str>("category")?.parse().map_err(|_| Error::Row { column: "category" })?,
         status: u16::try_from(found.get::<i16>("status")?).map_err(|_| Error::Row { column: "status" })?,
         headers: names.into_iter().zip(values).collect(),
         body: found.get("body_sealed")?,
-    }))
+    })))
 }
 
 /// Forgets every stored answer about the transaction's patient: call it in the transaction that removes the record,
@@ -173,14 +152,14 @@ impl RegionPool {
 
 /// A stored answer on its way: it is written with the commit.
 pub(crate) struct Answer {
-    mac: [u8; 32],
-    fingerprint: [u8; 32],
-    id: Uuid,
-    category: Category,
-    status: i16,
-    header_names: Vec<&'static str>,
-    header_values: Vec<String>,
-    body: Sealed,
+    pub(crate) id: Uuid,
+    pub(crate) mac: [u8; 32],
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) category: Category,
+    pub(crate) status: i16,
+    pub(crate) header_names: Vec<&'static str>,
+    pub(crate) header_values: Vec<String>,
+    pub(crate) body: Sealed,
 }
 
 impl Fresh {
@@ -208,27 +187,6 @@ impl Fresh {
         };
         tx.with_commit(|with| with.answer = Some(answer));
         Ok(())
-    }
-}
-
-impl Answer {
-    /// Puts the answer on its way.
-    pub(crate) async fn put(&self, tx: &RegionTx, line: &mut Line) -> Result<(), Error> {
-        let (org, patient) = (tx.scope().org.uuid(), tx.patient().map(PatientId::uuid));
-        let params: [&(dyn ToSql + Sync); 11] = [
-            &org,
-            &self.mac.as_slice(),
-            &self.id,
-            &self.fingerprint.as_slice(),
-            &patient,
-            &self.category.name(),
-            &self.status,
-            &self.header_names,
-            &self.header_values,
-            &self.body,
-            &tx.now(),
-        ];
-        line.put(tx.act(), INSERT_ANSWER, &params).await
     }
 }
 

@@ -25,6 +25,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::ask::{Answered, Encoded, Question, Sent, send};
 use crate::error::Unavailable;
+use crate::fence::epoch_of;
 use crate::lend::{Connections, Lease};
 use crate::tx::{Ask, COMMIT};
 use crate::{Error, RegionPool, Row, Scope};
@@ -169,9 +170,8 @@ impl RegionPool {
         // A lane that lets go of a read without a word has waited too long itself.
         let mut answers = answered.unwrap_or(Err(Error::Unavailable(Unavailable::Slow)))?.into_iter();
         let fence = answers.next().and_then(|settings| settings.rows.into_iter().next());
-        let epoch = fence.map(|row| row.get::<Option<i64>>("epoch")).transpose()?.flatten();
-        let epoch = epoch.map(u32::try_from).transpose().map_err(|_| Error::Row { column: "epoch" })?;
-        Ok((epoch.map(Epoch), answers.map(|answered| answered.rows).collect()))
+        let epoch = fence.as_ref().map(epoch_of).transpose()?.flatten();
+        Ok((epoch, answers.map(|answered| answered.rows).collect()))
     }
 }
 

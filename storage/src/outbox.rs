@@ -1,11 +1,7 @@
 //! Events, written in the transaction that causes them.
 
-use residency_policy::{PatientId, RecordId};
-use tokio_postgres::types::ToSql;
+use residency_policy::RecordId;
 use uuid::Uuid;
-
-use crate::tx::Line;
-use crate::{Error, RegionTx};
 
 /// The closed list of events, each with its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,24 +91,4 @@ impl EventName {
     pub const fn version(self) -> i16 {
         1
     }
-}
-
-pub(crate) const INSERT_EVENTS: &str =
-    "INSERT INTO outbox (id, org_id, name, version, patient_id, entity_id, at)
-    SELECT e.id, $1, e.name, e.version, $2, e.entity_id, $3
-    FROM unnest($4::uuid[], $5::text[], $6::smallint[], $7::uuid[]) AS e (id, name, version, entity_id)";
-
-/// The statements of this file.
-pub(crate) const STATEMENTS: &[(&str, &str)] = &[("outbox.insert", INSERT_EVENTS)];
-
-/// Puts all events of a transaction on their way, as one statement.
-pub(crate) async fn put(tx: &RegionTx, line: &mut Line, events: &[Event]) -> Result<(), Error> {
-    let id = |_: &Event| RecordId::random(tx.pool.0.entropy.as_ref()).uuid();
-    let ids: Vec<_> = events.iter().map(id).collect();
-    let names: Vec<_> = events.iter().map(|e| e.name.as_str()).collect();
-    let versions: Vec<_> = events.iter().map(|e| e.name.version()).collect();
-    let entities: Vec<_> = events.iter().map(|e| e.entity.uuid()).collect();
-    let (org, patient) = (tx.scope().org.uuid(), tx.patient().map(PatientId::uuid));
-    let params: [&(dyn ToSql + Sync); 7] = [&org, &patient, &tx.now(), &ids, &names, &versions, &entities];
-    line.put(tx.act(), INSERT_EVENTS, &params).await
 }

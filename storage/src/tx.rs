@@ -3,8 +3,10 @@
 //! What needs no answer waits for what does, and travels with it: BEGIN, the settings and the fence go with the first
 //! statement; what was put on its way with [`RegionTx::put`] goes with the next one; the access records, the events,
 //! the stored answer and COMMIT go together ([`end`]). As one round trip each they would take 70 % of the throughput.
+//! And what can be one statement is one: to a small one, asking and answering is most of the work.
 
 mod end;
+mod leave;
 mod line;
 
 use std::sync::{Mutex, PoisonError};
@@ -13,30 +15,24 @@ use jiff::Timestamp;
 use residency_policy::{Act, Epoch, PatientId, Permit, RegionPermit};
 use tokio_postgres::types::ToSql;
 
-use crate::access_log::INSERT_ACCESS;
 use crate::ask::{Answered, Question};
 use crate::error::Unavailable;
-use crate::fence::{FENCE, epoch_of, gate};
-use crate::idempotency::{Answer, INSERT_ANSWER};
-use crate::outbox::INSERT_EVENTS;
+use crate::fence::{ENTER, epoch_of, gate};
+use crate::idempotency::Answer;
 use crate::seal::LastKeys;
 use crate::{Error, Event, RegionPool, Row, Scope, row};
 
-pub(crate) use line::Line;
-use line::Stage;
+use leave::LEAVE;
+use line::{Line, Stage};
 
-/// Local to the transaction: nothing of it is left on the connection afterwards. A null lock is none.
-pub(crate) const SETTINGS: &str = "SELECT set_config('app.org_id', $1, true), set_config('app.role', $2, true),
-    set_config('app.purpose', $3, true), set_config('app.patient_id', $4, true), pg_advisory_xact_lock_shared($5)";
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 pub(crate) const COMMIT: &str = "COMMIT";
 
 /// What every transaction needs, or any may need to end.
-pub(crate) const AHEAD: &[&str] =
-    &[BEGIN, SETTINGS, FENCE, INSERT_EVENTS, INSERT_ANSWER, INSERT_ACCESS, COMMIT];
+pub(crate) const AHEAD: &[&str] = &[BEGIN, ENTER, LEAVE, COMMIT];
 
 /// The statements of this file.
-pub(crate) const STATEMENTS: &[(&str, &str)] = &[("tx.settings", SETTINGS)];
+pub(crate) const STATEMENTS: &[(&str, &str)] = &[("tx.leave", LEAVE)];
 
 /// One transaction. Dropped without [`RegionTx::commit`], it is rolled back.
 pub struct RegionTx {
@@ -138,17 +134,13 @@ impl RegionTx {
     }
 
     async fn put_begin(&self) -> Result<(), Error> {
-        let org = self.scope.org.to_string();
-        let patient = self.home.map_or_else(|| String::from("any"), |(patient, _)| patient.to_string());
+        let patient = self.home.map(|(patient, _)| patient.uuid());
         let gate = self.home.map(|(patient, _)| gate(patient));
-        let (role, purpose) = (self.scope.role.as_str(), self.scope.purpose.as_str());
+        let Scope { org, role, purpose, .. } = &self.scope;
+        let enter: [&(dyn ToSql + Sync); 5] = [&org.uuid(), &role.as_str(), &purpose.as_str(), &patient, &gate];
         let mut line = self.line.lock().await;
         line.put(self.act, BEGIN, &[]).await?;
-        line.put(self.act, SETTINGS, &[&org, &role, &purpose, &patient, &gate]).await?;
-        if let Some((patient, _)) = self.home {
-            line.put(self.act, FENCE, &[&patient.uuid()]).await?;
-        }
-        Ok(())
+        line.put(self.act, ENTER, &enter).await
     }
 
     async fn under_way(self) -> Result<Self, Error> {
@@ -230,8 +222,8 @@ impl RegionTx {
 
     fn check_fence(&self, answers: &[Answered]) -> Result<(), Error> {
         let Some((patient, permit)) = self.home else { return Ok(()) };
-        // BEGIN, the settings, the fence.
-        let row = answers.get(2).and_then(|answered| answered.rows.first());
+        // BEGIN, then the fence.
+        let row = answers.get(1).and_then(|answered| answered.rows.first());
         let home = row.map(epoch_of).transpose()?.flatten();
         if home == Some(permit) { Ok(()) } else { Err(Error::Fenced { patient, permit, home }) }
     }

@@ -1,10 +1,10 @@
 //! How a transaction ends: by its commit, or undone.
 
 use super::line::{Line, Stage};
-use super::{COMMIT, RegionTx};
+use super::{COMMIT, RegionTx, leave};
 use crate::error::Unavailable;
 use crate::lend::Lease;
-use crate::{Access, Error, Seen, access_log, outbox};
+use crate::{Access, Error, Seen};
 
 impl RegionTx {
     /// Writes the access records and commits. The only way to end a transaction that succeeded.
@@ -18,22 +18,11 @@ impl RegionTx {
                 // COMMIT must not travel with the question whether it may be.
                 self.send(&mut line, Vec::new()).await?;
             }
-            self.put_records(&mut line, accesses).await?;
+            leave::put(&self, &mut line, accesses).await?;
             line.put(self.act, COMMIT, &[]).await?;
             self.send_commit(&mut line).await
         });
         sent.await.unwrap_or(Err(Error::CommitUncertain))
-    }
-
-    async fn put_records(&self, line: &mut Line, accesses: &[Access]) -> Result<(), Error> {
-        let with = self.with_commit(std::mem::take);
-        if !with.events.is_empty() {
-            outbox::put(self, line, &with.events).await?;
-        }
-        if let Some(answer) = &with.answer {
-            answer.put(self, line).await?;
-        }
-        access_log::put(self, line, accesses).await
     }
 
     /// COMMIT is the last of what is sent. When anything before it fails it undoes, and answers like one that did not:

@@ -9,7 +9,7 @@ use crate::error::Unavailable;
 use crate::lend::Lease;
 
 /// A transaction's connection, and how far it is.
-pub(crate) struct Line {
+pub(super) struct Line {
     // There until the end: commit, rollback or drop takes it.
     lease: Option<Lease>,
     /// What was put and not sent. Its answers come first.
@@ -43,7 +43,7 @@ impl Line {
     }
 
     /// Puts a statement on its way; it goes with the next exchange.
-    pub(crate) async fn put(
+    pub(super) async fn put(
         &mut self,
         act: &'static str,
         sql: &str,

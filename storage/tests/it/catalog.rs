@@ -236,3 +236,22 @@ async fn what_borrows_the_owners_rights_is_known_pinned_and_not_for_everybody() 
         ]
     );
 }
+
+/// What takes a lock and then looks sees what was there before the lock, unless each of its statements has a snapshot of
+/// its own. With the owner's rights it would look past the grants of who asks.
+async fn breaches_of_lock_before_look(client: &Client) -> Vec<String> {
+    let sql = "SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        AND prosrc LIKE '%advisory%' AND (provolatile <> 'v' OR prosecdef OR prolang <>
+            (SELECT oid FROM pg_language WHERE lanname = 'plpgsql')) ORDER BY 1";
+    client.query(sql, &[]).await.expect("the catalog").iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn what_locks_and_then_looks_has_a_snapshot_for_each() {
+    let region = texas().await;
+    let owner = region.as_owner().await;
+    assert_eq!(breaches_of_lock_before_look(&owner).await, Vec::<String>::new());
+    let planted = "ALTER FUNCTION find_attempt STABLE; ALTER FUNCTION enter_transaction SECURITY DEFINER";
+    owner.batch_execute(planted).await.expect("a planted fault");
+    assert_eq!(breaches_of_lock_before_look(&owner).await, ["enter_transaction", "find_attempt"]);
+}

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use residency_policy::{Act, Epoch, Jurisdiction, OrgId, PatientId, PlacementState, RecordId, Region};
 use storage::testing::{TestEntropy, TestRegion, permit, region_permit, scope};
@@ -11,7 +12,7 @@ use storage::{Access, AccessAction, Error, Event, EventName, RegionTx};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::support::{an_org, register, texas};
+use crate::support::{an_org, read, register, texas};
 
 const WRITERS: usize = 8;
 const MOVES: u32 = 48;
@@ -136,6 +137,48 @@ async fn no_acknowledged_write_is_lost_while_the_home_moves() {
 async fn the_control_a_check_before_the_transaction_loses_acknowledged_writes() {
     let (total, lost) = run(false).await;
     assert!(lost > 0, "of {total}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_raises_the_fence_waits_for_its_holder_and_no_writer_passes_who_waits() {
+    let region = texas().await;
+    let org = an_org();
+    let (patient, _) = register(&region, org).await;
+    let superuser = region.as_superuser().await;
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let until_waiting = async |many: i64| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while superuser.query_one(waits, &[]).await.expect("a count").get::<_, i64>(0) < many {
+            assert!(Instant::now() < deadline, "fewer than {many} wait");
+        }
+    };
+    let begin = async |epoch| {
+        let permit = permit(region.region(), patient, Epoch(epoch), Act::Write);
+        RegionTx::begin(&region.pool, &permit, &scope(org), "test.gate").await
+    };
+    let raise = async |epoch, after| {
+        until_waiting(after).await;
+        region.pool.raise_fence(patient, Epoch(epoch), PlacementState::Active).await
+    };
+    let holder = begin(1).await.expect("a transaction");
+    let late = async {
+        until_waiting(2).await;
+        begin(1).await
+    };
+    let letting_go = async {
+        until_waiting(3).await;
+        let row = "SELECT epoch FROM patient_home WHERE patient_id = $1 FOR SHARE";
+        let passed = region.as_app().await.query_one(row, &[&patient.uuid()]).await.expect("a row");
+        assert_eq!(passed.get::<_, i64>(0), 1, "the control: who takes the row alone passes them");
+        holder.commit(&read(patient)).await
+    };
+    let (second, third, late, held) = tokio::join!(raise(2, 0), raise(3, 1), late, letting_go);
+    held.expect("who held it commits");
+    assert!(second.expect("no dead end") && third.expect("no dead end"), "both are news");
+    let refused = late.expect_err("it came after them");
+    assert!(matches!(refused, Error::Fenced { home: Some(Epoch(3)), .. }), "{refused}");
+    begin(3).await.expect("the control: the present epoch").rollback().await;
 }
 
 #[tokio::test]

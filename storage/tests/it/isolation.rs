@@ -177,18 +177,19 @@ async fn settings_without_a_begin_before_them_show_nothing_and_change_nothing() 
     let org = an_org();
     let (patient, _) = register(&region, org).await;
     let app = region.as_app().await;
-    let (of_org, id) = (org.to_string(), patient.to_string());
+    let (of_org, id, gate) = (org.to_string(), patient.to_string(), 1_i64);
     let update = "UPDATE patients SET version = version + 1 WHERE id = $1";
     let insert = "INSERT INTO outbox (id, org_id, name, version, patient_id, entity_id, at)
         VALUES (gen_random_uuid(), $1, 'x', 1, $2, $2, now())";
-    for name in ["tx.settings", "lanes.settings"] {
+    let of_change: [&(dyn storage::ToSql + Sync); 5] =
+        [&org.uuid(), &"provider", &"TREAT", &patient.uuid(), &gate];
+    let of_read: [&(dyn storage::ToSql + Sync); 5] = [&of_org, &"provider", &"TREAT", &id, &patient.uuid()];
+    for (name, params) in [("fence.enter", of_change), ("lanes.settings", of_read)] {
         let (_, settings) =
             storage::schema::statements().find(|(known, _)| *known == name).expect("a statement");
         let set = async || {
-            let gate = None::<i64>;
-            let last: &(dyn storage::ToSql + Sync) =
-                if name == "tx.settings" { &gate } else { &patient.uuid() };
-            app.query_one(settings, &[&of_org, &"provider", &"TREAT", &id, last]).await.expect("settings");
+            let row = app.query_one(settings, &params).await.expect("settings");
+            assert_eq!(row.get::<_, Option<i64>>("epoch"), Some(1), "{name}");
         };
         let seen = async || {
             let row = app.query_one("SELECT count(*) FROM patients", &[]).await;

@@ -31,11 +31,13 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("encounters.count_addenda", COUNT_ADDENDA),
 ];
 
-/// Opens.
+/// Opens, if the patient is there.
 pub const INSERT: &str = "\
 INSERT INTO encounters (id, patient_id, org_id, status, category, service_jurisdiction, reason_sealed, note_sealed,
     diagnoses_sealed, provider_npi, opened_at, version)
-VALUES ($1, $2, $3, 'open', 'general', $4, $5, $6, $7, $8, $9, 1)";
+SELECT $1, p.id, p.org_id, 'open', 'general', $4, $5, $6, $7, $8, $9, 1
+FROM patients p
+WHERE p.id = $2 AND p.org_id = $3 AND p.deleted_at IS NULL";
 
 /// One encounter, whole.
 pub const BY_ID: &str = "\
@@ -95,25 +97,26 @@ SELECT count(*) AS many
 FROM encounter_addenda
 WHERE org_id = $1 AND patient_id = $2 AND encounter_id = $3";
 
-/// Opens an encounter.
-pub async fn insert(tx: &RegionTx, encounter: &Encounter) -> Result<(), Error> {
+/// Opens an encounter. Says whether its patient is there; nothing is written otherwise.
+pub async fn insert(tx: &RegionTx, encounter: &Encounter) -> Result<bool, Error> {
     let cells = Cells::seal(tx, encounter.id, &encounter.content).await?;
-    tx.execute(
-        INSERT,
-        &[
-            &encounter.id.uuid(),
-            &encounter.patient.uuid(),
-            &tx.scope().org.uuid(),
-            &encounter.setting.service.code(),
-            &cells.reason,
-            &cells.note,
-            &cells.diagnoses,
-            &encounter.setting.provider.as_str(),
-            &encounter.opened_at,
-        ],
-    )
-    .await?;
-    Ok(())
+    let opened = tx
+        .execute(
+            INSERT,
+            &[
+                &encounter.id.uuid(),
+                &encounter.patient.uuid(),
+                &tx.scope().org.uuid(),
+                &encounter.setting.service.code(),
+                &cells.reason,
+                &cells.note,
+                &cells.diagnoses,
+                &encounter.setting.provider.as_str(),
+                &encounter.opened_at,
+            ],
+        )
+        .await?;
+    Ok(opened == 1)
 }
 
 /// Writes an encounter that was open when [`lock`] read it; `encounter.version` is the version that was read.

@@ -145,5 +145,7 @@ async fn an_encounter_is_found_beneath_its_own_patient_only() {
     let moved = format!("/v1/patients/{other}/encounters/{}", id(&made));
     world.ask("provider", "GET", &moved).send().await.is(404).problem("not-found");
     world.ask("stranger", "GET", &path).send().await.is(404).problem("not-found");
+    let list = path.rsplit_once('/').expect("a path").0;
+    world.ask("stranger", "POST", list).json(&visit()).send().await.is(404).problem("not-found");
     world.ask("provider", "GET", &format!("{path}x")).send().await.is(404).problem("not-found");
 }

@@ -13,7 +13,7 @@ use super::ENTITY;
 use super::view::{EncounterView, NewEncounterBody};
 use crate::encounters::model::{self, Content, Encounter, Setting, State};
 use crate::encounters::store;
-use crate::{nothing_found, patients};
+use crate::nothing_found;
 
 /// Opening an encounter.
 pub struct Open;
@@ -59,9 +59,6 @@ async fn apply(
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
     };
-    if patients::store::token_by_id(&tx, patient).await?.is_none() {
-        return Err(nothing_found(tx, AccessAction::Create, ENTITY, id.uuid(), patient).await);
-    }
     let encounter = Encounter {
         id,
         patient,
@@ -71,7 +68,9 @@ async fn apply(
         opened_at: tx.now(),
         version: 1,
     };
-    store::insert(&tx, &encounter).await?;
+    if !store::insert(&tx, &encounter).await? {
+        return Err(nothing_found(tx, AccessAction::Create, ENTITY, id.uuid(), patient).await);
+    }
     tx.emit(&Event::new(EventName::EncounterOpened, id.uuid())).await?;
     let location = format!("/v1/patients/{patient}/encounters/{id}");
     let headers = [("location", location.as_str()), ("etag", "\"1\"")];

@@ -1,0 +1,2 @@
+DROP FUNCTION find_attempt;
+DROP FUNCTION enter_transaction;
