@@ -199,7 +199,7 @@ mod tests {
         assert!(!lines.0.waiting().may_gather());
 
         let lines = Lines::default();
-        lines.push(false, &[b'x'; ENOUGH]);
+        lines.push(false, &vec![b'x'; ENOUGH]);
         assert!(!lines.0.waiting().may_gather());
         assert!(!Waiting { ending: true, ..Waiting::default() }.may_gather());
     }
