@@ -147,5 +147,7 @@ async fn an_encounter_is_found_beneath_its_own_patient_only() {
     world.ask("stranger", "GET", &path).send().await.is(404).problem("not-found");
     let list = path.rsplit_once('/').expect("a path").0;
     world.ask("stranger", "POST", list).json(&visit()).send().await.is(404).problem("not-found");
+    let patient = list.split('/').nth(3).expect("an id");
+    assert!(world.accesses(patient).await.contains(&"create not-found".to_owned()), "it is in the access log");
     world.ask("provider", "GET", &format!("{path}x")).send().await.is(404).problem("not-found");
 }

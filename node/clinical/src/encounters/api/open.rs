@@ -7,13 +7,13 @@ use node_access::doc::{IdempotencyHeader, PatientPath, PhiCreateProblems, Purpos
 use node_access::idempotency::{Change, IdempotencyKey, Step};
 use node_access::{Act, Action, Entity, PatientCall, Refused};
 use residency_policy::EncounterId;
-use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
+use storage::{Access, AccessAction, Error, Event, EventName, Phi, RegionTx, Unavailable};
 
 use super::ENTITY;
 use super::view::{EncounterView, NewEncounterBody};
 use crate::encounters::model::{self, Content, Encounter, Setting, State};
 use crate::encounters::store;
-use crate::nothing_found;
+use crate::{nothing_found, patients};
 
 /// Opening an encounter.
 pub struct Open;
@@ -68,7 +68,18 @@ async fn apply(
         opened_at: tx.now(),
         version: 1,
     };
-    if !store::insert(&tx, &encounter).await? {
+    let there = match store::insert(&tx, &encounter).await {
+        Ok(there) => there,
+        // It could not be sealed, and nothing was sent. A key service that is down must not tell patients apart.
+        Err(error @ (Error::Unavailable(Unavailable::Keys) | Error::KeyDestroyed(_) | Error::Keys(_))) => {
+            if patients::store::token_by_id(&tx, patient).await?.is_some() {
+                return Err(error.into());
+            }
+            false
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if !there {
         return Err(nothing_found(tx, AccessAction::Create, ENTITY, id.uuid(), patient).await);
     }
     tx.emit(&Event::new(EventName::EncounterOpened, id.uuid())).await?;

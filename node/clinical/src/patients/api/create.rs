@@ -58,6 +58,8 @@ pub async fn create(call: RegionCall<Create>, key: IdempotencyKey, body: Json) -
     };
     // Only now: a repeated or refused request costs no id and no data key.
     let id = here.pool.take_id().await?;
+    // No key is made for an id that this node cannot place yet.
+    call.permit_new(id)?;
     // Durable before any row that needs it. No connection and no lock waits for that.
     here.pool.make_key_ready(id).await?;
     let answer = call.transact_new(id, |tx| register(&call, tx, id, &change, &person, &alike)).await;
