@@ -36,14 +36,14 @@ pub(crate) fn slices(
     let mut sets: BTreeMap<Vec<usize>, Arc<PolicySet>> = BTreeMap::new();
     let mut found = HashMap::with_capacity(fitting.len());
     for (key, which) in fitting {
-        let set = match sets.get(&which) {
-            Some(set) => Arc::clone(set),
-            None => {
-                let set = PolicySet::from_policies(which.iter().map(|at| policies[*at].clone()));
-                let set = Arc::new(set.map_err(Box::new)?);
-                sets.insert(which, Arc::clone(&set));
-                set
-            }
+        let known = sets.get(&which).map(Arc::clone);
+        let set = if let Some(set) = known {
+            set
+        } else {
+            let set = PolicySet::from_policies(which.iter().map(|at| policies[*at].clone()));
+            let set = Arc::new(set.map_err(Box::new)?);
+            sets.insert(which, Arc::clone(&set));
+            set
         };
         found.insert(key, set);
     }

@@ -88,7 +88,7 @@ mod tests {
 
         let file = dir.path().join("asked.jsonl");
         fs::write(&file, "\n\n{\"principal\": \"nobody\"}\n").expect("writes");
-        let what = requests(&file).map_err(says).err().expect("it is refused");
+        let what = requests(&file).map_err(says).expect_err("it is refused");
         assert!(what.contains("asked.jsonl:3:"), "{what}");
     }
 }

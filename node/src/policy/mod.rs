@@ -51,14 +51,10 @@ pub fn run(act: &Act) -> Result<ExitCode, Stop> {
 
 /// A decision on one line: the verdict, the obligations and the rules.
 fn on_one_line(decision: &Decision) -> String {
-    let mut text = said(decision.verdict);
-    for obligation in &decision.obligations {
-        text.push_str(&format!(" {obligation}"));
-    }
-    for rule in &decision.rules {
-        text.push_str(&format!(" [{}: {}]", rule.id, rule.citation));
-    }
-    text
+    let obligations = decision.obligations.iter().map(ToString::to_string);
+    let rules = decision.rules.iter().map(|rule| format!("[{}: {}]", rule.id, rule.citation));
+    let words: Vec<String> = std::iter::once(said(decision.verdict)).chain(obligations).chain(rules).collect();
+    words.join(" ")
 }
 
 /// A verdict in two words.

@@ -168,10 +168,10 @@ pub struct ChangeBody {
 pub async fn test(call: OpenCall<Test>, body: PublicJson) -> Result<Response, Refused> {
     let here = &call.here;
     let question = read(&body.0, Facts::least(here.region.0, call.day()))?;
-    Ok(Json(shown(explain(&here.policies, &question))).into_response())
+    Ok(Json(shown(&explain(&here.policies, &question))).into_response())
 }
 
-fn shown(explanation: Explanation) -> DecisionBody {
+fn shown(explanation: &Explanation) -> DecisionBody {
     let (shape, reason) = told(explanation.decision.verdict);
     let rules = explanation.decision.rules.iter();
     let changes = explanation.would_change.iter();
@@ -307,7 +307,7 @@ mod tests {
         let asks = |purpose: &str| {
             let body = json!({"principal": "provider", "action": "read", "entity": "encounter", "purpose": purpose,
                 "relationship": "organisation"});
-            serde_json::to_value(shown(explain(&policies, &reading(body).expect("a question"))))
+            serde_json::to_value(shown(&explain(&policies, &reading(body).expect("a question"))))
                 .expect("writes")
         };
         let yes = asks("TREAT");
