@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use residency_policy::{Jurisdiction, KeyId, OrgId};
 
 use crate::exit::{Cause, Stop};
-use crate::{cluster, dev, doctor, lifecycle, operate, wiring};
+use crate::{cluster, dev, doctor, lifecycle, operate, policy, wiring};
 
 /// A multi-region cluster for telehealth that keeps each patient's PHI in one home region.
 #[derive(Debug, Parser)]
@@ -85,6 +85,11 @@ enum RoleCommand {
     Cluster {
         #[command(subcommand)]
         act: cluster::Act,
+    },
+    /// Try policies of access out, without a cluster.
+    Policy {
+        #[command(subcommand)]
+        act: policy::Act,
     },
     /// Print the OpenAPI 3.1 document of the API.
     #[command(after_help = "Example:\n  domicile openapi > openapi.json")]
@@ -278,6 +283,7 @@ pub fn run() -> ExitCode {
         RoleCommand::Keys { act: KeysAct::Revoke { key, file } } => operate::revoke::run(&file.config, key),
         RoleCommand::Orgs { act: OrgsAct::Resume { org, file } } => operate::resume::run(&file.config, org),
         RoleCommand::Cluster { act } => cluster::run(&act),
+        RoleCommand::Policy { act } => policy::run(&act),
         RoleCommand::Openapi => openapi(),
     };
     played.unwrap_or_else(|stop| {

@@ -17,6 +17,7 @@ pub mod hardening;
 pub mod lifecycle;
 pub mod listeners;
 pub mod operate;
+pub mod policy;
 pub mod tasks;
 pub mod telemetry;
 pub mod tell;

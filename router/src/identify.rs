@@ -120,6 +120,7 @@ fn versioned(path: &str, query: &str) -> Identified {
                 Err(_) => is(route, Target::NoPatient(sensitivity)),
             }
         }
+        (Some("policies"), Some("test"), None) => is("/v1/policies/test", Target::Anywhere),
         (Some("regions"), None, None) => is("/v1/regions", Target::Anywhere),
         (Some("orgs"), None, None) => is("/v1/orgs", Target::Anywhere),
         (Some("orgs"), Some(_), None) => is("/v1/orgs/{org}", Target::Anywhere),

@@ -1,197 +1,9 @@
-//! What a role may do, with what, and why: one table.
-//!
-//! The table is the access matrix of the design as data, for the entities that exist so far. What is not in it is
-//! refused: a new role, entity, action or purpose starts with nothing. The alternative refused is a check in each
-//! handler, which nobody can read as a whole.
+//! Asks the policies whether an act may be done, and answers a refusal.
 
-use residency_policy::{Problem, ProblemKind, Purpose, Role};
+use node_policy::{Action, Entity, Facts, Loaded, Obligation, RefusalReason, Request, Shape, Verdict, decide};
+use residency_policy::{FieldError, Problem, ProblemKind, Purpose, Role, wire};
 
-/// What is acted on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Entity {
-    /// A patient's demographics.
-    Patient,
-    /// An encounter and its addenda.
-    Encounter,
-    /// An organisation. Not PHI.
-    Organisation,
-    /// A region. Not PHI.
-    Region,
-    /// A member of an organisation's workforce. Not PHI.
-    User,
-    /// A clinician, with licences. Not PHI.
-    Provider,
-    /// A provider's hours and free slots. Not PHI.
-    Calendar,
-    /// A slot that is held under a random handle. Not PHI.
-    Hold,
-    /// A slot that is taken although somebody has it. Not PHI.
-    SlotOverride,
-    /// An appointment of a patient.
-    Appointment,
-    /// A patient's wish for an appointment.
-    Waitlist,
-}
-
-impl Entity {
-    /// Every entity.
-    pub const ALL: &'static [Self] = &[
-        Self::Patient,
-        Self::Encounter,
-        Self::Organisation,
-        Self::Region,
-        Self::User,
-        Self::Provider,
-        Self::Calendar,
-        Self::Hold,
-        Self::SlotOverride,
-        Self::Appointment,
-        Self::Waitlist,
-    ];
-
-    /// Whether a purpose must be named.
-    pub const fn is_phi(self) -> bool {
-        matches!(self, Self::Patient | Self::Encounter | Self::Appointment | Self::Waitlist)
-    }
-}
-
-/// What is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// Makes a new one.
-    Create,
-    /// Shows one.
-    Read,
-    /// Shows many.
-    List,
-    /// Finds by content.
-    Search,
-    /// Changes one.
-    Update,
-    /// Takes one away.
-    Delete,
-    /// Signs one, after which it does not change.
-    Sign,
-    /// Adds to a signed one.
-    Annotate,
-}
-
-impl Action {
-    /// Every action.
-    pub const ALL: [Self; 8] = [
-        Self::Create,
-        Self::Read,
-        Self::List,
-        Self::Search,
-        Self::Update,
-        Self::Delete,
-        Self::Sign,
-        Self::Annotate,
-    ];
-
-    /// Whether it changes anything.
-    pub const fn writes(self) -> bool {
-        matches!(self, Self::Create | Self::Update | Self::Delete | Self::Sign | Self::Annotate)
-    }
-}
-
-/// How much of a thing a role is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Shape {
-    /// Everything.
-    Full,
-    /// Without what is clinical: names to work a list with, or an encounter without its note. A clinician without the
-    /// numbers of licences.
-    Listed,
-    /// Ids, homes and times.
-    Token,
-}
-
-/// One line of the table.
-#[derive(Debug, Clone, Copy)]
-pub struct Line {
-    /// Who.
-    pub role: Role,
-    /// On what.
-    pub entity: Entity,
-    /// Does what.
-    pub actions: &'static [Action],
-    /// Why. Empty where the entity is not PHI.
-    pub purposes: &'static [Purpose],
-    /// And is shown how much.
-    pub shape: Shape,
-}
-
-const NO_PURPOSE: &[Purpose] = &[];
-const TREATMENT: &[Purpose] = &[Purpose::Treat];
-const OPERATIONS: &[Purpose] = &[Purpose::Operations];
-const CARE: &[Purpose] = &[Purpose::Treat, Purpose::Operations];
-
-const fn line(
-    role: Role,
-    entity: Entity,
-    actions: &'static [Action],
-    purposes: &'static [Purpose],
-    shape: Shape,
-) -> Line {
-    Line { role, entity, actions, purposes, shape }
-}
-
-/// The table. A pharmacist or a laboratory's technician sees a patient only through an assigned prescription or
-/// order, and there are none of those yet; a marketer never reads PHI. None of the three has a line on PHI.
-pub const TABLE: &[Line] = {
-    use Action::{Annotate, Create, Delete, List, Read, Search, Sign, Update};
-    use Entity::{
-        Appointment, Calendar, Encounter, Hold, Organisation, Patient, Region, SlotOverride, User, Waitlist,
-    };
-    use Shape::{Full, Listed, Token};
-    &[
-        line(Role::Provider, Patient, &[Create, Read, List, Search, Update, Delete], CARE, Full),
-        line(Role::ProviderStaff, Patient, &[Create, Read, List, Search, Update], CARE, Full),
-        line(Role::OrgAdmin, Patient, &[List, Delete], OPERATIONS, Listed),
-        line(Role::Auditor, Patient, &[Read, List], OPERATIONS, Token),
-        line(Role::Provider, Encounter, &[Create, Read, List, Update, Sign, Annotate], TREATMENT, Full),
-        line(Role::ProviderStaff, Encounter, &[Read, List], TREATMENT, Listed),
-        line(Role::Auditor, Encounter, &[Read, List], OPERATIONS, Token),
-        line(Role::Provider, Organisation, &[Read, List], NO_PURPOSE, Full),
-        line(Role::ProviderStaff, Organisation, &[Read, List], NO_PURPOSE, Full),
-        line(Role::OrgAdmin, Organisation, &[Create, Read, List, Update, Delete], NO_PURPOSE, Full),
-        line(Role::OrgAdmin, User, &[Create, Read, List, Update, Delete], NO_PURPOSE, Full),
-        line(Role::Marketer, Organisation, &[Read, List], NO_PURPOSE, Full),
-        line(Role::Pharmacist, Organisation, &[Read, List], NO_PURPOSE, Full),
-        line(Role::LabTech, Organisation, &[Read, List], NO_PURPOSE, Full),
-        line(Role::Auditor, Organisation, &[Read, List], NO_PURPOSE, Full),
-        line(Role::Provider, Region, &[List], NO_PURPOSE, Full),
-        line(Role::ProviderStaff, Region, &[List], NO_PURPOSE, Full),
-        line(Role::OrgAdmin, Region, &[List], NO_PURPOSE, Full),
-        line(Role::Marketer, Region, &[List], NO_PURPOSE, Full),
-        line(Role::Pharmacist, Region, &[List], NO_PURPOSE, Full),
-        line(Role::LabTech, Region, &[List], NO_PURPOSE, Full),
-        line(Role::Auditor, Region, &[List], NO_PURPOSE, Full),
-        line(Role::Provider, Entity::Provider, &[Read, List], NO_PURPOSE, Full),
-        line(Role::ProviderStaff, Entity::Provider, &[Read, List], NO_PURPOSE, Full),
-        line(Role::OrgAdmin, Entity::Provider, &[Create, Read, List, Update], NO_PURPOSE, Full),
-        line(Role::Marketer, Entity::Provider, &[Read, List], NO_PURPOSE, Listed),
-        line(Role::Pharmacist, Entity::Provider, &[Read, List], NO_PURPOSE, Full),
-        line(Role::LabTech, Entity::Provider, &[Read, List], NO_PURPOSE, Full),
-        line(Role::Auditor, Entity::Provider, &[Read, List], NO_PURPOSE, Full),
-        line(Role::Provider, Appointment, &[Create, Read, List, Update], CARE, Full),
-        line(Role::ProviderStaff, Appointment, &[Create, Read, List, Update], CARE, Full),
-        line(Role::Auditor, Appointment, &[Read, List], OPERATIONS, Token),
-        line(Role::Provider, Waitlist, &[Create, List, Delete], CARE, Full),
-        line(Role::ProviderStaff, Waitlist, &[Create, List, Delete], CARE, Full),
-        line(Role::Provider, Calendar, &[Read, List, Update], NO_PURPOSE, Full),
-        line(Role::ProviderStaff, Calendar, &[Read, List, Update], NO_PURPOSE, Full),
-        line(Role::OrgAdmin, Calendar, &[Read, List, Update], NO_PURPOSE, Full),
-        line(Role::Provider, Hold, &[Create, Read, Delete], NO_PURPOSE, Full),
-        line(Role::ProviderStaff, Hold, &[Create, Read, Delete], NO_PURPOSE, Full),
-        line(Role::OrgAdmin, Hold, &[Create, Read, Delete], NO_PURPOSE, Full),
-        line(Role::Provider, SlotOverride, &[Create], NO_PURPOSE, Full),
-        line(Role::OrgAdmin, SlotOverride, &[Create], NO_PURPOSE, Full),
-    ]
-};
-
-/// An act that a route performs: its name in the log, and its place in the table.
+/// An act that a route performs: its name in the log, and its place in the policies.
 pub trait Act: Send + Sync + 'static {
     /// On what.
     const ENTITY: Entity;
@@ -203,46 +15,91 @@ pub trait Act: Send + Sync + 'static {
     const PARAMETERS: &'static [&'static str] = &[];
 }
 
-/// Looks the table up. `purpose` is what the caller named, or `None` where the entity is not PHI.
+/// Asks the policies. Nothing of what is asked for was looked at before, so that a refusal may name its reason.
 pub fn authorize(
+    policies: &Loaded,
     role: Role,
-    entity: Entity,
     action: Action,
-    purpose: Option<Purpose>,
+    entity: Entity,
+    facts: Facts,
 ) -> Result<Shape, Problem> {
-    // No line could allow it by mistake: marketing on PHI needs an authorisation (45 CFR 164.508(a)(3)),
-    // and nothing here can hold one yet.
-    let marketing = entity.is_phi() && purpose == Some(Purpose::Marketing);
-    let fits = |line: &&Line| {
-        line.role == role
-            && line.entity == entity
-            && line.actions.contains(&action)
-            && if entity.is_phi() {
-                purpose.is_some_and(|named| line.purposes.contains(&named))
-            } else {
-                purpose.is_none()
-            }
+    let reason = match shown(policies, &Request::of(role, action, entity, facts)) {
+        Ok(shape) => return Ok(shape),
+        Err(reason) => reason,
     };
-    TABLE
-        .iter()
-        .find(fits)
-        .filter(|_| !marketing)
-        .map(|line| line.shape)
-        .ok_or_else(|| Problem::new(ProblemKind::Forbidden))
+    let instead = purposes(policies, role, action, entity, facts);
+    let reason = match reason {
+        RefusalReason::NotPermitted if !instead.is_empty() => RefusalReason::PurposeNotAllowed,
+        other => other,
+    };
+    Err(Problem::new(ProblemKind::Forbidden).reason(reason.as_str()).fields(instead))
+}
+
+/// The purposes for which the same would be allowed, as what a caller may send instead.
+pub(crate) fn purposes(
+    policies: &Loaded,
+    role: Role,
+    action: Action,
+    entity: Entity,
+    facts: Facts,
+) -> Vec<FieldError> {
+    if !entity.is_phi() {
+        return Vec::new();
+    }
+    let allowed = |purpose: &&Purpose| {
+        let facts = Facts { purpose: Some(**purpose), ..facts };
+        shown(policies, &Request::of(role, action, entity, facts)).is_ok()
+    };
+    let code = |purpose: &Purpose| FieldError {
+        pointer: wire::PURPOSE_OF_USE,
+        code: "allowed",
+        detail: purpose.as_str(),
+    };
+    Purpose::ALL.iter().filter(allowed).map(code).collect()
+}
+
+fn shown(policies: &Loaded, request: &Request) -> Result<Shape, RefusalReason> {
+    let decision = decide(policies, request);
+    match decision.verdict {
+        Verdict::Refuse(reason) => Err(reason),
+        // What is left out, the type of the answer leaves out. A condition that nothing here meets is not passed over.
+        Verdict::Allow(shape) => {
+            let met =
+                |obligation: &Obligation| matches!(obligation, Obligation::LeaveOut(_)) && shape != Shape::Full;
+            if decision.obligations.iter().all(met) { Ok(shape) } else { Err(RefusalReason::ObligationUnmet) }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
+    use node_policy::{PolicyFile, Relationship, SCHEMA};
+    use residency_policy::Jurisdiction;
+
     use super::*;
 
-    /// The matrix again, written as a person would say it, cell by cell, so that a slip in the table shows.
+    fn facts(purpose: Option<Purpose>) -> Facts {
+        let home: Jurisdiction = "US-TX".parse().expect("a jurisdiction");
+        Facts { purpose, relationship: Relationship::Organisation, ..Facts::least(home, 20_261_122) }
+    }
+
+    fn asked(role: Role, entity: Entity, action: Action, purpose: Option<Purpose>) -> Result<Shape, Problem> {
+        static SHIPPED: OnceLock<Loaded> = OnceLock::new();
+        let policies = SHIPPED.get_or_init(|| Loaded::shipped().expect("the shipped policies load"));
+        authorize(policies, role, action, entity, facts(purpose))
+    }
+
+    /// The matrix again, written as a person would say it, cell by cell, so that a slip in the policies shows.
     fn expected(role: Role, entity: Entity, action: Action, purpose: Purpose) -> Option<Shape> {
         use Action::{Create, Delete, List, Read, Search, Sign, Update};
         let treat = purpose == Purpose::Treat;
         let operations = purpose == Purpose::Operations;
         match (role, entity) {
             (Role::Provider, Entity::Patient) => {
-                (!matches!(action, Sign | Action::Annotate) && (treat || operations)).then_some(Shape::Full)
+                (matches!(action, Create | Read | List | Search | Update | Delete) && (treat || operations))
+                    .then_some(Shape::Full)
             }
             (Role::ProviderStaff, Entity::Patient) => {
                 (matches!(action, Create | Read | List | Search | Update) && (treat || operations))
@@ -255,7 +112,8 @@ mod tests {
                 (matches!(action, Read | List) && operations).then_some(Shape::Token)
             }
             (Role::Provider, Entity::Encounter) => {
-                (!matches!(action, Search | Delete) && treat).then_some(Shape::Full)
+                (matches!(action, Create | Read | List | Update | Sign | Action::Annotate) && treat)
+                    .then_some(Shape::Full)
             }
             (Role::ProviderStaff, Entity::Encounter) => {
                 (matches!(action, Read | List) && treat).then_some(Shape::Listed)
@@ -279,9 +137,9 @@ mod tests {
         let mut allowed = 0;
         for &role in Role::ALL {
             for entity in [Entity::Patient, Entity::Encounter, Entity::Appointment, Entity::Waitlist] {
-                for action in Action::ALL {
+                for &action in Action::ALL {
                     for &purpose in Purpose::ALL {
-                        let cell = authorize(role, entity, action, Some(purpose)).ok();
+                        let cell = asked(role, entity, action, Some(purpose)).ok();
                         assert_eq!(
                             cell,
                             expected(role, entity, action, purpose),
@@ -298,9 +156,9 @@ mod tests {
     #[test]
     fn phi_without_a_purpose_is_refused() {
         for &role in Role::ALL {
-            for action in Action::ALL {
-                assert!(authorize(role, Entity::Patient, action, None).is_err());
-                assert!(authorize(role, Entity::Encounter, action, None).is_err());
+            for &action in Action::ALL {
+                assert!(asked(role, Entity::Patient, action, None).is_err());
+                assert!(asked(role, Entity::Encounter, action, None).is_err());
             }
         }
     }
@@ -308,32 +166,63 @@ mod tests {
     #[test]
     fn marketing_is_never_a_reason_for_phi() {
         for &role in Role::ALL {
-            for action in Action::ALL {
-                assert!(authorize(role, Entity::Patient, action, Some(Purpose::Marketing)).is_err());
+            for &action in Action::ALL {
+                assert!(asked(role, Entity::Patient, action, Some(Purpose::Marketing)).is_err());
             }
-        }
-        for line in TABLE {
-            assert!(!line.purposes.contains(&Purpose::Marketing), "{line:?}");
-            assert_eq!(line.purposes.is_empty(), !line.entity.is_phi(), "{line:?}");
         }
     }
 
     #[test]
     fn only_an_administrator_adds_organisations_and_everyone_known_may_look() {
         for &role in Role::ALL {
-            assert!(authorize(role, Entity::Organisation, Action::List, None).is_ok());
-            assert!(authorize(role, Entity::Region, Action::List, None).is_ok());
+            assert!(asked(role, Entity::Organisation, Action::List, None).is_ok());
+            assert!(asked(role, Entity::Region, Action::List, None).is_ok());
             let administers = role == Role::OrgAdmin;
             for action in [Action::Create, Action::Update, Action::Delete] {
-                assert_eq!(authorize(role, Entity::Organisation, action, None).is_ok(), administers, "{role}");
-                assert_eq!(authorize(role, Entity::User, action, None).is_ok(), administers, "{role}");
+                assert_eq!(asked(role, Entity::Organisation, action, None).is_ok(), administers, "{role}");
+                assert_eq!(asked(role, Entity::User, action, None).is_ok(), administers, "{role}");
             }
-            assert_eq!(authorize(role, Entity::User, Action::List, None).is_ok(), administers, "{role}");
+            assert_eq!(asked(role, Entity::User, Action::List, None).is_ok(), administers, "{role}");
             for action in [Action::Create, Action::Update] {
-                assert_eq!(authorize(role, Entity::Provider, action, None).is_ok(), administers, "{role}");
+                assert_eq!(asked(role, Entity::Provider, action, None).is_ok(), administers, "{role}");
             }
             let seen = if role == Role::Marketer { Shape::Listed } else { Shape::Full };
-            assert_eq!(authorize(role, Entity::Provider, Action::Read, None), Ok(seen), "{role}");
+            assert_eq!(asked(role, Entity::Provider, Action::Read, None), Ok(seen), "{role}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_its_reason_and_the_purposes_that_would_do() {
+        let said = |role, entity, action, purpose| {
+            let problem = asked(role, entity, action, purpose).expect_err("it is refused");
+            let text = serde_json::to_value(problem.document(residency_policy::RequestId::from_bytes([0; 16])));
+            text.expect("it serialises")
+        };
+        let other = said(Role::Provider, Entity::Encounter, Action::Read, Some(Purpose::Operations));
+        assert_eq!(other["reason"], "purpose-not-allowed");
+        assert_eq!(other["errors"][0]["detail"], "TREAT");
+        assert_eq!(other["errors"].as_array().map(Vec::len), Some(1));
+        let nobody = said(Role::Marketer, Entity::Waitlist, Action::Create, Some(Purpose::Treat));
+        assert_eq!(nobody["reason"], "no-legal-basis");
+        assert!(nobody.get("errors").is_none(), "{nobody}");
+        let open = said(Role::Marketer, Entity::User, Action::List, None);
+        assert_eq!(open["reason"], "not-permitted");
+    }
+
+    #[test]
+    fn a_condition_that_nothing_here_meets_refuses() {
+        let asked = |obligation: &str| {
+            let text = format!(
+                "@id(\"a\") @citation(\"none\") @shape(\"full\") {obligation} permit (principal, action, resource);"
+            );
+            let policies =
+                Loaded::parse(SCHEMA, &[PolicyFile { name: "a.cedar", text: &text }]).expect("it loads");
+            authorize(&policies, Role::Auditor, Action::List, Entity::Region, facts(None))
+        };
+        assert_eq!(asked(""), Ok(Shape::Full), "the control");
+        for unmet in ["watermark", "step-up:2", "leave-out:names"] {
+            let refused = asked(&format!("@obligation(\"{unmet}\")")).expect_err(unmet);
+            assert_eq!(refused, Problem::new(ProblemKind::Forbidden).reason("obligation-unmet"), "{unmet}");
         }
     }
 }

@@ -11,6 +11,7 @@ use http::Uri;
 use http::request::Parts;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use node_policy::{Action, Entity, Facts, Relationship};
 use residency_policy::decide::RegionDecision;
 use residency_policy::{
     Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind, Purpose,
@@ -18,7 +19,7 @@ use residency_policy::{
 };
 use storage::{Access, RegionRead, RegionTx, Scope, Seen};
 
-use crate::authorize::authorize;
+use crate::authorize::{authorize, purposes};
 use crate::caller::recognise;
 use crate::finish::Recognised;
 use crate::page::PageRequest;
@@ -47,13 +48,15 @@ pub struct OpenCall<A> {
     pub uri: Uri,
     path: Vec<(String, String)>,
     via: Option<Ingress>,
+    facts: Facts,
     act: PhantomData<A>,
 }
 
 impl<A: Act> OpenCall<A> {
     async fn read(parts: &mut Parts, here: &Here, purpose: Option<Purpose>) -> Result<Self, Refused> {
         let caller = recognised(parts, here)?;
-        let shape = authorize(caller.role, A::ENTITY, A::ACTION, purpose)?;
+        let facts = Facts { purpose, ..facts(parts, here, &caller) };
+        let shape = authorize(&here.policies, caller.role, A::ACTION, A::ENTITY, facts)?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
         // A path that is not UTF-8 after decoding names nothing.
         let path = RawPathParams::from_request_parts(parts, here).await.map_err(|_| not_found())?;
@@ -70,9 +73,15 @@ impl<A: Act> OpenCall<A> {
             parameters,
             uri: parts.uri.clone(),
             path,
-            via: parts.extensions.get::<Via>().map(|via| via.0),
+            via: via(parts),
+            facts,
             act: PhantomData,
         })
+    }
+
+    /// Whether the caller may do this too, in the same situation.
+    pub fn may(&self, action: Action, entity: Entity) -> Result<(), Problem> {
+        authorize(&self.here.policies, self.caller.role, action, entity, self.facts).map(|_| ())
     }
 
     /// An id in the path. What is no id names nothing.
@@ -92,7 +101,12 @@ impl<A: Act> OpenCall<A> {
 
     /// The day on which rules are looked up.
     pub fn today(&self) -> Date {
-        self.here.clock.now().to_zoned(TimeZone::UTC).date()
+        today(&self.here)
+    }
+
+    /// The same day as the policies are told it: a number such as 20261122.
+    pub fn day(&self) -> u32 {
+        self.facts.day
     }
 
     /// Records something that is no PHI in this region's own access log. It is durable when this returns.
@@ -221,7 +235,7 @@ impl<A: Act> FromRequestParts<Here> for PatientCall<A> {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
-        let purpose = purpose(parts, here)?;
+        let purpose = purpose::<A>(parts, here)?;
         let call = OpenCall::read(parts, here, Some(purpose)).await?;
         let patient = call.path("id").ok();
         Ok(Self { call, purpose, patient })
@@ -299,7 +313,7 @@ impl<A: Act> FromRequestParts<Here> for RegionCall<A> {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
-        let purpose = purpose(parts, here)?;
+        let purpose = purpose::<A>(parts, here)?;
         let call: OpenCall<A> = OpenCall::read(parts, here, Some(purpose)).await?;
         let named = call.parameters.required(wire::HOME_PARAMETER)?;
         let home = named.parse().map(|jurisdiction| Home(Region(jurisdiction)));
@@ -319,6 +333,30 @@ fn behind(refused: Refused) -> Refused {
     }
 }
 
+fn today(here: &Here) -> Date {
+    here.clock.now().to_zoned(TimeZone::UTC).date()
+}
+
+fn via(parts: &Parts) -> Option<Ingress> {
+    parts.extensions.get::<Via>().map(|via| via.0)
+}
+
+/// What is known before anything of what is asked for was looked at. That it is of the caller's own organisation is
+/// what row-level security sees to below: nothing of another's is found.
+fn facts(parts: &Parts, here: &Here, caller: &Credential) -> Facts {
+    let (home, today) = (here.region.0, today(here));
+    let day =
+        [today.year().unsigned_abs(), today.month().unsigned_abs().into(), today.day().unsigned_abs().into()]
+            .into_iter()
+            .fold(0, |day, part| day * 100 + u32::from(part));
+    Facts {
+        organisation: Some(caller.org_type),
+        relationship: Relationship::Organisation,
+        ingress: via(parts).map_or(home, |ingress| ingress.0),
+        ..Facts::least(home, day)
+    }
+}
+
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
 fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
     let recognised = parts.extensions.get::<Recognised>();
@@ -334,15 +372,18 @@ fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
 }
 
 /// The purpose that the caller names. Asked after the caller is known, so that a stranger gets 401 and no more.
-fn purpose(parts: &Parts, here: &Here) -> Result<Purpose, Problem> {
-    recognised(parts, here)?;
+fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpose, Problem> {
+    let caller = recognised(parts, here)?;
     let mut values = parts.headers.get_all(wire::PURPOSE_OF_USE).iter();
     let Some(value) = values.next() else {
-        return Err(Problem::new(ProblemKind::MissingHeader).field(
+        let facts = facts(parts, here, &caller);
+        let allowed = purposes(&here.policies, caller.role, A::ACTION, A::ENTITY, facts);
+        let problem = Problem::new(ProblemKind::MissingHeader).field(
             wire::PURPOSE_OF_USE,
             "required",
             "say why: a code of HL7 v3-ActReason, such as TREAT",
-        ));
+        );
+        return Err(problem.fields(allowed));
     };
     let parsed = value.to_str().ok().and_then(|text| text.parse().ok());
     parsed.filter(|_| values.next().is_none()).ok_or_else(|| {

@@ -50,6 +50,10 @@ pub struct ProblemBody {
     /// Which authority to practise is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub licence: Option<ProblemLicence>,
+    /// Why the policies refuse it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[a-z-]+$", example = "purpose-not-allowed")]
+    pub reason: Option<String>,
     /// The request's id, to be named when asking for help.
     #[schema(format = Uuid)]
     pub request_id: String,
@@ -104,6 +108,8 @@ pub struct PublicProblems;
 pub struct OpenProblems;
 /// The problems of a list that is not PHI, of a window of time.
 pub struct OpenWindowProblems;
+/// The problems of a question that has a body, changes nothing and is not PHI.
+pub struct OpenQuestionProblems;
 /// The problems of a change that is not PHI.
 pub struct OpenChangeProblems;
 /// The problems of changing what is not PHI with `If-Match`.
@@ -134,6 +140,7 @@ problems! {
     PublicProblems: EVERYWHERE, &[404];
     OpenProblems: EVERYWHERE, KNOWN_CALLERS, &[404];
     OpenWindowProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 422];
+    OpenQuestionProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 413, 415, 422];
     OpenChangeProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 413, 415, 422];
     OpenIfMatchProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 412, 413, 415, 422, 428];
     PhiProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 421, 451];

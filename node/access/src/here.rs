@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use node_policy::Loaded;
 use residency_control::calendar::Ledger;
 use residency_control::{Command, ProposeError, Proposed, Provider, Providers, User};
 use residency_policy::{
@@ -212,6 +213,8 @@ pub struct Parts {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Who may do what.
+    pub policies: Arc<Loaded>,
 }
 
 /// The state of every route; cheap to clone.

@@ -2,7 +2,7 @@
 //!
 //! A request for PHI passes these, in this order, and each can refuse:
 //! 1. [`Caller`](caller): the API key. Nobody known: 401.
-//! 2. [`authorize`]: role, entity, action and purpose, from one table. Not in the table: 403.
+//! 2. [`authorize`]: role, entity, action, purpose and facts, asked of the policies. Not permitted: 403.
 //! 3. The shape of the request: parameters, headers, body. None of it depends on whether the patient exists.
 //! 4. [`call::PatientCall::permit`]: placement and rules. Unknown, or a home that the key does not serve: 404.
 //! 5. The home's own database: its fence, and row-level security. Another organisation's patient: 404.
@@ -27,7 +27,7 @@ pub mod parameters;
 pub mod problem;
 mod secret;
 
-pub use authorize::{Act, Action, Entity, Shape};
+pub use authorize::Act;
 pub use call::{OpenCall, PatientCall, RegionCall, Via};
 pub use caller::{Credential, Jurisdictions};
 pub use change::NotMade;
@@ -36,5 +36,6 @@ pub use here::{
     Readiness, RegionView,
 };
 pub use metrics::Metrics;
+pub use node_policy::{Action, Entity, Loaded, Shape};
 pub use problem::{Disclosable, Refused};
 pub use secret::Secret;

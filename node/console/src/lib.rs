@@ -7,6 +7,7 @@ pub mod docs;
 pub mod health;
 mod html;
 pub mod organisations;
+pub mod policies;
 pub mod problems;
 pub mod providers;
 pub mod regions;
@@ -25,6 +26,7 @@ pub fn routes(document: &Document) -> OpenApiRouter<Here> {
         .merge(calendars::routes())
         .merge(providers::routes())
         .merge(regions::routes())
+        .merge(policies::routes())
         .merge(health::routes())
         .merge(problems::routes())
         .merge(docs::routes(document))

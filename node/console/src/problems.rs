@@ -78,7 +78,7 @@ const fn advice(kind: ProblemKind) -> &'static str {
             "Send <code>Authorization: Bearer</code> and an API key that is neither revoked nor expired."
         }
         ProblemKind::Forbidden => {
-            "The role of this key may not do this, or not for the purpose that was named. Nothing was looked up."
+            "The role of this key may not do this, or not for the purpose that was named: <code>reason</code> says why, and <code>errors</code> lists the purposes that would do. Nothing was looked up."
         }
         ProblemKind::NotFound => {
             "There is nothing here, or nothing that this caller may know of: the two look the same on purpose."

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use node_access::{Here, Limits, Metrics, Parts};
+use node_policy::Loaded;
 use residency_control::Control;
 use residency_control::peer::PeerTls;
 use residency_control::rules::RulesInForce;
@@ -65,6 +66,8 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
     let certificates =
         Arc::new(Certificates::new(Arc::clone(&public_tls), peer_tls.clone(), Arc::clone(&clock)));
     let rules = Arc::new(rules::load(&config.rules)?);
+    let policies = Loaded::shipped()
+        .map_err(|e| Stop::new(Cause::Rules, e.to_string(), "the policies of this program are damaged"))?;
     let envelope = Arc::new(keys::envelope(&config, Arc::clone(&entropy)).await?);
     let pool = database::open(&config, &envelope, &clock, &entropy).await?;
     let control = control::start(&config, &peer_tls, Arc::clone(&clock)).await?;
@@ -89,6 +92,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         entropy: Arc::clone(&entropy),
         limits: limits(&config.limits),
         metrics: Arc::clone(&metrics),
+        policies: Arc::new(policies),
     });
     Ok(Node {
         config,

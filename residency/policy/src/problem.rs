@@ -152,6 +152,7 @@ pub struct Problem {
 enum About {
     Slot(ProviderId, Timestamp),
     Authority(NoAuthority),
+    Reason(&'static str),
 }
 
 impl Problem {
@@ -209,6 +210,13 @@ impl Problem {
         self
     }
 
+    /// Adds why: a stable word for programs.
+    #[must_use]
+    pub fn reason(mut self, code: &'static str) -> Self {
+        self.about = Some(Box::new(About::Reason(code)));
+        self
+    }
+
     /// What is wrong.
     pub fn kind(&self) -> ProblemKind {
         self.kind
@@ -244,7 +252,7 @@ impl Serialize for ProblemDocument<'_> {
             (None, Some(About::Authority(missing))) => {
                 map.serialize_entry("detail", &missing.to_string())?;
             }
-            (None, Some(About::Slot(..)) | None) => {}
+            (None, Some(About::Slot(..) | About::Reason(_)) | None) => {}
         }
         if !problem.errors.is_empty() {
             map.serialize_entry("errors", &problem.errors)?;
@@ -263,6 +271,7 @@ impl Serialize for ProblemDocument<'_> {
                 let licence = LicenceDocument { service_jurisdiction: *service, code: lack.code() };
                 map.serialize_entry("licence", &licence)?;
             }
+            Some(About::Reason(code)) => map.serialize_entry("reason", code)?,
             None => {}
         }
         map.serialize_entry("request_id", &self.request)?;

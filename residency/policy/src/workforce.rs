@@ -1,5 +1,7 @@
 //! Who asks, and why: the terms of the access matrix.
 
+/// A closed list of words: an enum with its texts, the way back from a text, and serde's conversions.
+#[macro_export]
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $wrong:ident, $expected:literal { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*

@@ -47,6 +47,8 @@ fn a_path_names_what_it_says() {
         ("GET", "/v1/patients?home=TX".into(), code),
         ("GET", "/v1/patients?home=US-TX%00".into(), code),
         ("GET", "/v1/regions".into(), Target::Anywhere),
+        ("POST", "/v1/policies/test".into(), Target::Anywhere),
+        ("POST", "/v1/policies".into(), Target::Nothing),
         ("POST", "/v1/orgs".into(), Target::Anywhere),
         ("GET", format!("/v1/orgs/{id}"), Target::Anywhere),
         ("POST", format!("/v1/orgs/{id}/users"), Target::Anywhere),

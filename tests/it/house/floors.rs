@@ -9,8 +9,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("storage-keys", &["residency-policy"]),
     ("storage-keys-aws", &["residency-policy", "storage-keys"]),
     ("storage", &["residency-policy", "storage-keys"]),
-    ("node-access", &["residency-policy", "residency-control", "storage"]),
-    ("node-console", &["residency-policy", "residency-control", "storage", "node-access"]),
+    ("node-policy", &["residency-policy"]),
+    ("node-access", &["residency-policy", "residency-control", "storage", "node-policy"]),
+    ("node-console", &["residency-policy", "residency-control", "storage", "node-policy", "node-access"]),
     ("node-clinical", &["residency-policy", "residency-control", "storage", "node-access", "node-console"]),
     ("router", &["residency-policy", "residency-control"]),
     (
@@ -21,6 +22,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "storage",
             "storage-keys",
             "storage-keys-aws",
+            "node-policy",
             "node-access",
             "node-console",
             "node-clinical",
@@ -65,6 +67,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("tun-rs", &["links"]),
     ("nix", &["links"]),
     ("aws-", &["storage-keys-aws"]),
+    ("cedar-policy", &["node-policy"]),
     ("tokio-postgres", &["storage", "storage-keys", "node-clinical", "node", "tests"]),
     ("deadpool-postgres", &["storage", "storage-keys"]),
     ("refinery", &["storage"]),
@@ -78,6 +81,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
 const CLOSURES: &[(&str, &[&str])] = &[
     ("residency-policy", &["tokio", "tokio-postgres", "axum", "hyper", "rustls", "openraft", "rand"]),
     ("residency-control", &["storage", "storage-keys", "tokio-postgres", "deadpool-postgres", "axum"]),
+    ("node-policy", &["storage", "tokio", "axum", "hyper"]),
     (
         "router",
         &[
@@ -158,6 +162,7 @@ fn an_import_across_floors_is_caught() {
         ("residency-policy", "tokio", "tokio is linked into residency-policy"),
         ("node-access", "node-console", "node-access may not import node-console"),
         ("node-clinical", "aws-sdk-kms", "node-clinical may not import aws-sdk-kms"),
+        ("node-policy", "storage", "node-policy may not import storage"),
         ("storage", "openraft", "storage may not import openraft"),
         ("loadtest-people", "storage", "loadtest-people may not import storage"),
     ] {

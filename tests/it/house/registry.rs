@@ -46,6 +46,7 @@ const NOT_VIEWS: &[&str] = &[
     "Region",
     "Address",
     "PageInfo",
+    "PolicyRule",
 ];
 
 fn field<'r>(registry: &'r [Field], table: &str, property: &str) -> Option<&'r Field> {

@@ -1,5 +1,6 @@
 //! What a stranger, a wrong key and broken input get.
 
+mod access_matrix;
 mod logs;
 mod malformed;
 mod raw_http;

@@ -23,7 +23,7 @@ const PUBLIC: &[&str] = &[
     "read_problem",
 ];
 
-const PURPOSES: &[&str] = &["TREAT", "HOPERAT", "HMARKT", "ETREAT", "HPAYMT", "HSYSADMIN"];
+pub(crate) const PURPOSES: &[&str] = &["TREAT", "HOPERAT", "HMARKT", "ETREAT", "HPAYMT", "HSYSADMIN"];
 
 /// The access matrix as a person would say it: operation, role, purposes (empty where none is asked for).
 /// What is not here is refused.
@@ -94,8 +94,27 @@ const ADMINISTRATORS: &[&str] = &[
     "deactivate_user",
 ];
 
-const ROLES: &[&str] =
+/// Who keeps an eye on the policies may try them out.
+const OVERSIGHT: &[&str] = &["test_policies"];
+const OVERSIGHT_ROLES: &[&str] = &["org_admin", "auditor"];
+
+pub(crate) const ROLES: &[&str] =
     &["provider", "provider_staff", "org_admin", "marketer", "pharmacist", "lab_tech", "auditor"];
+
+/// Whether the lists above name an operation.
+pub(crate) fn is_named(operation: &str) -> bool {
+    MATRIX.iter().any(|(id, _, _)| *id == operation)
+        || [KNOWN_CALLERS, ADMINISTRATORS, CLINIC, OVERSIGHT].iter().any(|list| list.contains(&operation))
+}
+
+/// Whether the lists above allow an operation to a role, for a purpose or for none.
+pub(crate) fn may(operation: &str, role: &str, purpose: &str) -> bool {
+    KNOWN_CALLERS.contains(&operation)
+        || (ADMINISTRATORS.contains(&operation) && role == "org_admin")
+        || (CLINIC.contains(&operation) && CLINIC_ROLES.contains(&role))
+        || (OVERSIGHT.contains(&operation) && OVERSIGHT_ROLES.contains(&role))
+        || MATRIX.iter().any(|(id, who, why)| *id == operation && *who == role && why.contains(&purpose))
+}
 
 /// One operation of the document.
 #[derive(Debug, Clone)]
@@ -253,21 +272,13 @@ async fn every_role_may_do_what_the_matrix_says_and_nothing_else() {
     let region = shared().described().regions[0].clone();
     let (mut allowed, mut refused) = (0, 0);
     for operation in operations().await.iter().filter(|o| !is_public(o)) {
-        let named = MATRIX.iter().any(|(id, _, _)| *id == operation.id)
-            || KNOWN_CALLERS.contains(&operation.id.as_str())
-            || ADMINISTRATORS.contains(&operation.id.as_str())
-            || CLINIC.contains(&operation.id.as_str());
+        let named = is_named(&operation.id);
         assert!(named, "the matrix of this test does not name {operation:?}");
         for role in ROLES {
             let client = shared().client_at(&region.name, role, &region.jurisdiction);
             let purposes: &[&str] = if operation.phi { PURPOSES } else { &[""] };
             for purpose in purposes {
-                let may = KNOWN_CALLERS.contains(&operation.id.as_str())
-                    || (ADMINISTRATORS.contains(&operation.id.as_str()) && *role == "org_admin")
-                    || (CLINIC.contains(&operation.id.as_str()) && CLINIC_ROLES.contains(role))
-                    || MATRIX
-                        .iter()
-                        .any(|(id, who, why)| *id == operation.id && who == role && why.contains(purpose));
+                let may = may(&operation.id, role, purpose);
                 let client = client.purpose(purpose);
                 let asking = ask(&client, operation);
                 let asking = if operation.phi { asking } else { asking.without("purpose-of-use") };

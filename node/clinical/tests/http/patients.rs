@@ -234,8 +234,11 @@ async fn pages_hold_every_patient_once() {
 async fn each_role_is_shown_its_own_view() {
     let world = World::new().await;
     let patient = id(&world.register(&ana()).await);
-    let names =
-        |value: &Value| -> Vec<String> { value.as_object().expect("an object").keys().cloned().collect() };
+    let names = |value: &Value| -> Vec<String> {
+        let mut names: Vec<_> = value.as_object().expect("an object").keys().cloned().collect();
+        names.sort();
+        names
+    };
     let list = |key: &'static str| {
         world.ask(key, "GET", "/v1/patients?home=US-TX").header("purpose-of-use", "HOPERAT")
     };

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use node_access::{Changes, Credential, Directory, Here, Jurisdictions, Limits, Metrics, Parts, Readiness};
+use node_access::{
+    Changes, Credential, Directory, Here, Jurisdictions, Limits, Loaded, Metrics, Parts, Readiness,
+};
 use residency_policy::{
     Entropy as _, Epoch, Home, Jurisdiction, KeyId, OrgId, OrgType, PatientId, Placement, PlacementState,
     Region, Role, Ruleset,
@@ -27,6 +30,12 @@ pub(crate) fn random<T: From<[u8; 16]>>() -> T {
     let mut bytes = [0; 16];
     TestEntropy::default().fill(&mut bytes);
     T::from(bytes)
+}
+
+/// The policies that come with the product, loaded once for all worlds.
+fn policies() -> Arc<Loaded> {
+    static SHIPPED: OnceLock<Arc<Loaded>> = OnceLock::new();
+    Arc::clone(SHIPPED.get_or_init(|| Arc::new(Loaded::shipped().expect("the shipped policies load"))))
 }
 
 /// One region's node.
@@ -163,6 +172,7 @@ impl World {
             entropy: Arc::new(TestEntropy::default()),
             limits,
             metrics: Arc::new(Metrics::default()),
+            policies: policies(),
         });
         let org = OrgId::random(&TestEntropy::default());
         let world = Self { region, book, router: node_clinical::router(here.clone()), here, org };

@@ -1,0 +1,8 @@
+//! The shipped policies, and sets that are wrong.
+
+mod explained;
+mod loading;
+mod matrix;
+mod never;
+mod properties;
+mod situation;
