@@ -15,13 +15,17 @@ use residency_policy::licensure::Licences;
 use residency_policy::ruleset::Digest;
 use residency_policy::{
     BookingHandle, Closure, DiskId, Epoch, KeyId, NodeId, Npi, OrgId, OrgType, PatientId, ProviderId, Region,
-    Role, UserId,
+    Role, SessionId, SigningKeyId, UserId,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{
     Calendar, CalendarChange, Confirmation, Exceptions, Hold, Minute, Move, NotBooked, OverrideReason, Waiting,
     Wanted, WeeklyRules, ZoneName,
+};
+use crate::signin::{
+    Account, Invitation, LoginName, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SignInChange,
+    SigningKey, TotpVerifier,
 };
 use crate::{
     Endpoint, Host, IdBatch, JurisdictionSet, Languages, Memberships, ProviderName, ProviderOrgs, PublicName,
@@ -61,6 +65,10 @@ replicated!(
 );
 replicated!(BookingHandle, Minute, ZoneName, WeeklyRules, Exceptions, Option<OverrideReason>, Wanted);
 replicated!(Calendar, Hold, Confirmation, Move, Waiting, CalendarChange, u32, i64);
+replicated!(SessionId, SigningKeyId, LoginName, SecondFactor, [u8; 12], [u8; 16], [u8; 20], [[u8; 32]; 10]);
+replicated!(Option<PasswordVerifier>, Option<TotpVerifier>, Option<RecoveryCodes>, Option<Invitation>);
+replicated!(PasswordVerifier, TotpVerifier, RecoveryCodes, Invitation, Account, Session, SigningKey);
+replicated!(SignInChange);
 
 /// Defines a record whose every field must be [`Replicated`].
 macro_rules! record {
@@ -288,6 +296,8 @@ commands! {
         },
         /// Changes a calendar, or what stands in one.
         Calendar(CalendarChange),
+        /// Changes who can sign in, or who is signed in.
+        SignIn(SignInChange),
     }
 }
 
@@ -364,6 +374,24 @@ pub enum Refusal {
     /// It is about calendars.
     #[error("{0}")]
     Calendar(NotBooked),
+    /// No such account.
+    #[error("the account is not known")]
+    UnknownAccount,
+    /// Another account of the organisation has this name.
+    #[error("the login name is another's")]
+    LoginNameTaken,
+    /// There is no such session, or it has ended.
+    #[error("the session is not known")]
+    UnknownSession,
+    /// A code is good once.
+    #[error("the code was used")]
+    CodeUsed,
+    /// The invitation was used, is over, or is another one.
+    #[error("the invitation is not open")]
+    Lapsed,
+    /// There were too many failures shortly before.
+    #[error("it is too soon after failed attempts")]
+    TooSoon,
 }
 
 /// What came of a proposal.
