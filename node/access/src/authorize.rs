@@ -19,6 +19,10 @@ pub enum Entity {
     Region,
     /// A member of an organisation's workforce. Not PHI.
     User,
+    /// A session of somebody who signed in. Not PHI.
+    Session,
+    /// An invitation to choose a password. Not PHI.
+    Invitation,
     /// A clinician, with licences. Not PHI.
     Provider,
     /// A provider's hours and free slots. Not PHI.
@@ -41,6 +45,8 @@ impl Entity {
         Self::Organisation,
         Self::Region,
         Self::User,
+        Self::Session,
+        Self::Invitation,
         Self::Provider,
         Self::Calendar,
         Self::Hold,
@@ -142,7 +148,8 @@ const fn line(
 pub const TABLE: &[Line] = {
     use Action::{Annotate, Create, Delete, List, Read, Search, Sign, Update};
     use Entity::{
-        Appointment, Calendar, Encounter, Hold, Organisation, Patient, Region, SlotOverride, User, Waitlist,
+        Appointment, Calendar, Encounter, Hold, Invitation, Organisation, Patient, Region, Session,
+        SlotOverride, User, Waitlist,
     };
     use Shape::{Full, Listed, Token};
     &[
@@ -157,10 +164,18 @@ pub const TABLE: &[Line] = {
         line(Role::ProviderStaff, Organisation, &[Read, List], NO_PURPOSE, Full),
         line(Role::OrgAdmin, Organisation, &[Create, Read, List, Update, Delete], NO_PURPOSE, Full),
         line(Role::OrgAdmin, User, &[Create, Read, List, Update, Delete], NO_PURPOSE, Full),
+        line(Role::OrgAdmin, Invitation, &[Create], NO_PURPOSE, Full),
         line(Role::Marketer, Organisation, &[Read, List], NO_PURPOSE, Full),
         line(Role::Pharmacist, Organisation, &[Read, List], NO_PURPOSE, Full),
         line(Role::LabTech, Organisation, &[Read, List], NO_PURPOSE, Full),
         line(Role::Auditor, Organisation, &[Read, List], NO_PURPOSE, Full),
+        line(Role::Provider, Session, &[List, Delete], NO_PURPOSE, Full),
+        line(Role::ProviderStaff, Session, &[List, Delete], NO_PURPOSE, Full),
+        line(Role::OrgAdmin, Session, &[List, Delete], NO_PURPOSE, Full),
+        line(Role::Marketer, Session, &[List, Delete], NO_PURPOSE, Full),
+        line(Role::Pharmacist, Session, &[List, Delete], NO_PURPOSE, Full),
+        line(Role::LabTech, Session, &[List, Delete], NO_PURPOSE, Full),
+        line(Role::Auditor, Session, &[List, Delete], NO_PURPOSE, Full),
         line(Role::Provider, Region, &[List], NO_PURPOSE, Full),
         line(Role::ProviderStaff, Region, &[List], NO_PURPOSE, Full),
         line(Role::OrgAdmin, Region, &[List], NO_PURPOSE, Full),

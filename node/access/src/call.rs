@@ -52,7 +52,7 @@ pub struct OpenCall<A> {
 
 impl<A: Act> OpenCall<A> {
     async fn read(parts: &mut Parts, here: &Here, purpose: Option<Purpose>) -> Result<Self, Refused> {
-        let caller = recognised(parts, here)?;
+        let caller = recognised(parts, here).await?;
         let shape = authorize(caller.role, A::ENTITY, A::ACTION, purpose)?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
         // A path that is not UTF-8 after decoding names nothing.
@@ -221,7 +221,7 @@ impl<A: Act> FromRequestParts<Here> for PatientCall<A> {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
-        let purpose = purpose(parts, here)?;
+        let purpose = purpose(parts, here).await?;
         let call = OpenCall::read(parts, here, Some(purpose)).await?;
         let patient = call.path("id").ok();
         Ok(Self { call, purpose, patient })
@@ -299,7 +299,7 @@ impl<A: Act> FromRequestParts<Here> for RegionCall<A> {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
-        let purpose = purpose(parts, here)?;
+        let purpose = purpose(parts, here).await?;
         let call: OpenCall<A> = OpenCall::read(parts, here, Some(purpose)).await?;
         let named = call.parameters.required(wire::HOME_PARAMETER)?;
         let home = named.parse().map(|jurisdiction| Home(Region(jurisdiction)));
@@ -320,8 +320,8 @@ fn behind(refused: Refused) -> Refused {
 }
 
 /// The caller; known to the log from here on.
-fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
-    let caller = recognise(here, &parts.headers)?;
+async fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
+    let caller = recognise(here, &parts.method, &parts.headers).await?;
     if let Some(recognised) = parts.extensions.get::<Recognised>() {
         // Only one extractor of a request sets it; a second one would set the same.
         let _ = recognised.0.set(caller);
@@ -330,8 +330,8 @@ fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
 }
 
 /// The purpose that the caller names. Asked after the caller is known, so that a stranger gets 401 and no more.
-fn purpose(parts: &Parts, here: &Here) -> Result<Purpose, Problem> {
-    recognised(parts, here)?;
+async fn purpose(parts: &Parts, here: &Here) -> Result<Purpose, Problem> {
+    recognised(parts, here).await?;
     let mut values = parts.headers.get_all(wire::PURPOSE_OF_USE).iter();
     let Some(value) = values.next() else {
         return Err(Problem::new(ProblemKind::MissingHeader).field(

@@ -238,7 +238,7 @@ pub async fn start(
     clinicians::bind(&mut credentials, plan.seed, &states, today);
     let cluster = keeper.write_and_follow(&servers, credentials)?;
     let mut commands = vec![rules.command()?];
-    commands.extend(credentials::commands(&cluster.credentials)?);
+    commands.extend(credentials::commands(&cluster.credentials, &**entropy)?);
     commands.extend(clinicians::commands(&cluster.credentials, plan.seed, &states, today)?);
     commands.extend(calendars::commands(plan.seed, &states, today)?);
 

@@ -10,11 +10,13 @@ pub mod keys;
 pub mod migrate;
 pub mod readiness;
 pub mod rules;
+pub mod signin;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use node_access::{Here, Limits, Metrics, Parts};
+use node_signin::Desk;
 use residency_control::Control;
 use residency_control::peer::PeerTls;
 use residency_control::rules::RulesInForce;
@@ -53,6 +55,8 @@ pub struct Node {
     pub certificates: Arc<Certificates>,
     /// What every handler gets.
     pub here: Here,
+    /// Where people sign in.
+    pub desk: Arc<Desk>,
 }
 
 /// Joins the parts of a node.
@@ -69,13 +73,19 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
     let pool = database::open(&config, &envelope, &clock, &entropy).await?;
     let control = control::start(&config, &peer_tls, Arc::clone(&clock)).await?;
 
+    let issuer = Arc::new(signin::issuer(&config)?);
     let metrics = Arc::new(Metrics::default());
     metrics.register(|registry| certificates.register(registry));
     let view_age_max = limits(&config.limits).view_age_max;
+    let directory = directory::ControlDirectory::new(
+        control.reader(),
+        Arc::clone(&rules),
+        node_signin::Verifier::new(issuer.cluster()),
+    );
     let here = Here::new(Parts {
         region: config.region.region(),
         pool: pool.clone(),
-        directory: Arc::new(directory::ControlDirectory::new(control.reader(), Arc::clone(&rules))),
+        directory: Arc::new(directory),
         changes: Arc::new(directory::ControlChanges::new(control.reader(), control.writer())),
         readiness: Arc::new(readiness::NodeReadiness::new(
             pool.clone(),
@@ -90,6 +100,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         limits: limits(&config.limits),
         metrics: Arc::clone(&metrics),
     });
+    let desk = Arc::new(signin::desk(&here, issuer));
     Ok(Node {
         config,
         clock,
@@ -103,6 +114,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         public_tls,
         certificates,
         here,
+        desk,
     })
 }
 

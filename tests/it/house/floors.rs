@@ -10,8 +10,12 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("storage-keys-aws", &["residency-policy", "storage-keys"]),
     ("storage", &["residency-policy", "storage-keys"]),
     ("node-access", &["residency-policy", "residency-control", "storage"]),
+    ("node-signin", &["residency-policy", "residency-control", "node-access"]),
     ("node-console", &["residency-policy", "residency-control", "storage", "node-access"]),
-    ("node-clinical", &["residency-policy", "residency-control", "storage", "node-access", "node-console"]),
+    (
+        "node-clinical",
+        &["residency-policy", "residency-control", "storage", "node-access", "node-signin", "node-console"],
+    ),
     ("router", &["residency-policy", "residency-control"]),
     (
         "node",
@@ -22,6 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "storage-keys",
             "storage-keys-aws",
             "node-access",
+            "node-signin",
             "node-console",
             "node-clinical",
             "router",
@@ -69,7 +74,10 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("deadpool-postgres", &["storage", "storage-keys"]),
     ("refinery", &["storage"]),
     ("hyper-rustls", &["residency-control", "router", "node"]),
-    ("axum", &["node-access", "node-console", "node-clinical", "node"]),
+    ("argon2", &["node-signin"]),
+    ("jsonwebtoken", &["node-signin"]),
+    ("totp-rs", &["node-signin"]),
+    ("axum", &["node-access", "node-signin", "node-console", "node-clinical", "node"]),
     // Storage: in its feature `testing`, for servers that live as long as a test.
     ("rcgen", &["node", "storage", "tests", "loadtest"]),
 ];
@@ -86,6 +94,7 @@ const CLOSURES: &[(&str, &[&str])] = &[
             "storage-keys-aws",
             "node",
             "node-access",
+            "node-signin",
             "node-console",
             "node-clinical",
             "tokio-postgres",
