@@ -126,8 +126,10 @@ fn versioned(path: &str, query: &str) -> Identified {
             "refresh" => is("/v1/auth/refresh", Target::Anywhere),
             "logout" => is("/v1/auth/logout", Target::Anywhere),
             "sessions" => is("/v1/auth/sessions", Target::Anywhere),
+            "totp" => is("/v1/auth/totp", Target::Anywhere),
             _ => is("-", Target::Nothing),
         },
+        (Some("auth"), Some("totp"), Some("confirm")) => is("/v1/auth/totp/confirm", Target::Anywhere),
         (Some("auth"), Some("invitations"), Some("accept")) => {
             is("/v1/auth/invitations/accept", Target::Anywhere)
         }

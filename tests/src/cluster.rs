@@ -92,7 +92,7 @@ pub struct Credential {
     pub api_key: String,
     /// Whose it is.
     #[serde(default)]
-    pub user: Option<Staff>,
+    pub user: Option<crate::clinic::Staff>,
     /// Which clinician of the directory works with it.
     #[serde(default)]
     pub provider: Option<crate::clinic::Clinician>,
@@ -100,24 +100,6 @@ pub struct Credential {
 
 fn pid<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     Option::<u32>::deserialize(deserializer).map(Option::unwrap_or_default)
-}
-
-/// A synthetic member of the workforce.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Staff {
-    /// Their id.
-    pub id: String,
-    /// What they sign in with.
-    pub login: Option<Login>,
-}
-
-/// What somebody signs in with.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Login {
-    /// The login name.
-    pub name: String,
-    /// The password.
-    pub password: String,
 }
 
 /// A running cluster. Dropping it stops it.

@@ -21,6 +21,8 @@ pub enum Entity {
     User,
     /// A session of somebody who signed in. Not PHI.
     Session,
+    /// The authenticator of somebody who signed in. Not PHI.
+    Authenticator,
     /// An invitation to choose a password. Not PHI.
     Invitation,
     /// A clinician, with licences. Not PHI.
@@ -47,6 +49,7 @@ impl Entity {
         Self::User,
         Self::Session,
         Self::Invitation,
+        Self::Authenticator,
         Self::Provider,
         Self::Calendar,
         Self::Hold,
@@ -148,8 +151,8 @@ const fn line(
 pub const TABLE: &[Line] = {
     use Action::{Annotate, Create, Delete, List, Read, Search, Sign, Update};
     use Entity::{
-        Appointment, Calendar, Encounter, Hold, Invitation, Organisation, Patient, Region, Session,
-        SlotOverride, User, Waitlist,
+        Appointment, Authenticator, Calendar, Encounter, Hold, Invitation, Organisation, Patient, Region,
+        Session, SlotOverride, User, Waitlist,
     };
     use Shape::{Full, Listed, Token};
     &[
@@ -170,12 +173,19 @@ pub const TABLE: &[Line] = {
         line(Role::LabTech, Organisation, &[Read, List], NO_PURPOSE, Full),
         line(Role::Auditor, Organisation, &[Read, List], NO_PURPOSE, Full),
         line(Role::Provider, Session, &[List, Delete], NO_PURPOSE, Full),
+        line(Role::Provider, Authenticator, &[Create, Update], NO_PURPOSE, Full),
         line(Role::ProviderStaff, Session, &[List, Delete], NO_PURPOSE, Full),
+        line(Role::ProviderStaff, Authenticator, &[Create, Update], NO_PURPOSE, Full),
         line(Role::OrgAdmin, Session, &[List, Delete], NO_PURPOSE, Full),
+        line(Role::OrgAdmin, Authenticator, &[Create, Update], NO_PURPOSE, Full),
         line(Role::Marketer, Session, &[List, Delete], NO_PURPOSE, Full),
+        line(Role::Marketer, Authenticator, &[Create, Update], NO_PURPOSE, Full),
         line(Role::Pharmacist, Session, &[List, Delete], NO_PURPOSE, Full),
+        line(Role::Pharmacist, Authenticator, &[Create, Update], NO_PURPOSE, Full),
         line(Role::LabTech, Session, &[List, Delete], NO_PURPOSE, Full),
+        line(Role::LabTech, Authenticator, &[Create, Update], NO_PURPOSE, Full),
         line(Role::Auditor, Session, &[List, Delete], NO_PURPOSE, Full),
+        line(Role::Auditor, Authenticator, &[Create, Update], NO_PURPOSE, Full),
         line(Role::Provider, Region, &[List], NO_PURPOSE, Full),
         line(Role::ProviderStaff, Region, &[List], NO_PURPOSE, Full),
         line(Role::OrgAdmin, Region, &[List], NO_PURPOSE, Full),

@@ -6,6 +6,8 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 use residency_policy::{Jurisdiction, KeyId, OrgId, OrgType, Problem, ProblemKind, Role, SessionId, UserId};
 
+use residency_tokens::cookie;
+
 use crate::{Here, cookies};
 
 /// How long a request waits for its session to be known here. It was begun a moment ago at another node.
@@ -71,7 +73,7 @@ pub async fn recognise(here: &Here, method: &Method, headers: &HeaderMap) -> Res
     let (token, by_cookie) = if headers.contains_key(AUTHORIZATION) {
         (bearer(headers), false)
     } else {
-        (cookies::cookie(headers, cookies::ACCESS), true)
+        (cookie::cookie(headers, cookie::ACCESS), true)
     };
     let token = token.ok_or_else(nobody)?;
     let authenticate = || here.directory.authenticate(token, here.clock.now());

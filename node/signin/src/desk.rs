@@ -8,10 +8,10 @@ use residency_control::Outcome;
 use residency_control::signin::{Session, SignInChange};
 use residency_control::{Command, Refusal};
 use residency_policy::{Clock, Entropy, OrgId, Role, UserId};
+use residency_tokens::Claims;
 
 use crate::refresh_token::RefreshToken;
-use crate::token::Claims;
-use crate::{Hashing, Issuer, NotSignedIn};
+use crate::{Hashing, Issuer, NotSignedIn, TotpKeys};
 
 /// How long an access token is good, in seconds.
 pub const ACCESS_SECONDS: i64 = 15 * 60;
@@ -34,6 +34,8 @@ pub struct Desk {
     pub hashing: Hashing,
     /// What signs access tokens.
     pub issuer: Arc<Issuer>,
+    /// What seals the secrets of authenticators.
+    pub totp: TotpKeys,
 }
 
 /// A session that began or goes on, and its tokens. Its `Debug` is redacted.

@@ -143,3 +143,45 @@ pub(crate) fn equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
     let difference = a.iter().zip(b).fold(0, |found, (x, y)| std::hint::black_box(found | (x ^ y)));
     difference == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+    use residency_control::system::SystemEntropy;
+
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::new(text).expect("a password")
+    }
+
+    #[tokio::test]
+    async fn only_the_password_fits_its_verifier_and_no_verifier_costs_as_much() {
+        let hashing = Hashing::new(2);
+        let verifier = hashing.make(password("correct horse"), &SystemEntropy::new()).await.expect("hashes");
+        let fits = async |text, verifier| hashing.verify(password(text), verifier).await.expect("hashes");
+        assert!(fits("correct horse", Some(verifier.clone())).await);
+        assert!(!fits("correct horsf", Some(verifier.clone())).await);
+        assert!(!fits("correct horse", None).await);
+        assert!(!fits("correct horse", Some(PasswordVerifier { salt: [1; 16], ..verifier.clone() })).await);
+        assert_eq!(hashing.hashed(), 5);
+        let huge = PasswordVerifier { memory_kib: MEMORY_KIB_MAX + 1, ..verifier };
+        assert!(!fits("correct horse", Some(huge)).await, "and takes no gigabytes");
+    }
+
+    #[tokio::test]
+    async fn a_flood_fills_its_queue_and_the_rest_is_told_at_once() {
+        let hashing = Hashing::new(1);
+        let attempts = (0..WAITING_EACH + 11).map(|_| hashing.verify(password("guess"), None));
+        let answers = join_all(attempts).await;
+        assert_eq!(answers.iter().filter(|answer| **answer == Err(Busy)).count(), 10);
+        assert_eq!(hashing.verify(password("guess"), None).await, Ok(false), "afterwards there is room");
+    }
+
+    #[test]
+    fn a_password_has_bounds_and_does_not_show_itself() {
+        assert!(Password::new("").is_none() && Password::new(&"a".repeat(257)).is_none());
+        assert!(!password("14 characters.").is_long_enough() && password("15 characters..").is_long_enough());
+        assert_eq!(format!("{:?}", password("secret")), "Password(redacted)");
+    }
+}

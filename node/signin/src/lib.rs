@@ -28,9 +28,10 @@ pub mod refresh;
 mod refresh_token;
 pub mod refused;
 pub mod token;
+pub mod totp;
 
 pub use desk::{Desk, Opened};
 pub use hashing::Hashing;
 pub use refused::NotSignedIn;
 pub use token::issuer::Issuer;
-pub use token::verify::Verifier;
+pub use totp::TotpKeys;

@@ -20,6 +20,8 @@ pub struct Shown {
     pub name: LoginName,
     /// The password.
     pub password: Password,
+    /// A code of the authenticator, or one that stands in for it.
+    pub code: Option<String>,
     /// As what, where they may be several things.
     pub role: Option<Role>,
 }
@@ -46,8 +48,16 @@ pub async fn login(desk: &Desk, shown: Shown) -> Result<Opened, NotSignedIn> {
         note_failure(desk, &account, now);
         return Err(NotSignedIn::Nobody);
     }
+    let second = match (account.asks_for_more(), shown.code) {
+        (false, _) => SecondFactor::None,
+        (true, None) => return Err(NotSignedIn::CodeNeeded),
+        (true, Some(code)) => desk.totp.second(&account, &code, now).ok_or_else(|| {
+            note_failure(desk, &account, now);
+            NotSignedIn::Nobody
+        })?,
+    };
     let role = role(&desk.roles(account.user, account.org), shown.role)?;
-    open(desk, &account, role, SecondFactor::None, now).await
+    open(desk, &account, role, second, now).await
 }
 
 /// The one that they want, or the only one that they have.

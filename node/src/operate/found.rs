@@ -47,7 +47,7 @@ pub fn run(file: &Path, wanted: &Wanted) -> Result<ExitCode, Stop> {
     let now = SystemClock.now().as_second();
     let invited = invitation::mint(org, user, wanted.login.clone(), now, &entropy);
     let commands = commands(wanted, org, user, invited.change)
-        .ok_or_else(|| Stop::new(Cause::Other, "nobody can work there".into(), "this is a defect"))?;
+        .ok_or_else(|| Stop::new(Cause::Other, "nobody can work there", "this is a defect"))?;
     let stop = |what: String| {
         let mend = "the node of this configuration must run, and a quorum of the members with it";
         Stop::new(Cause::Other, what, mend)

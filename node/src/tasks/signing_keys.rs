@@ -9,7 +9,7 @@ use residency_control::{Command, Outcome};
 use crate::wiring::Node;
 
 /// How often it looks whether the next key is due.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 /// How long it waits before it tells the others again.
 const AGAIN: Duration = Duration::from_millis(200);
 

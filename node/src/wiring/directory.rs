@@ -9,7 +9,6 @@ use node_access::{
     ChangeRefused, Changes, Credential, Directory, Jurisdictions, LogIndex, NewOrganisation, NotRecognised,
     OrgView, RegionView,
 };
-use node_signin::Verifier;
 use node_signin::token::caller::caller_of;
 use residency_control::calendar::Ledger;
 use residency_control::rules::RulesInForce;
@@ -19,6 +18,7 @@ use residency_control::{
     RegionEntry, User, Writer, keys,
 };
 use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
+use residency_tokens::Verifier;
 
 /// Reads at memory speed.
 pub struct ControlDirectory {

@@ -62,6 +62,7 @@ pub struct Node {
 /// Joins the parts of a node.
 pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Node, Stop> {
     closed(&config)?;
+    let totp = signin::totp_keys(&config)?;
     // Certificates first: they are cheap to check and often what is wrong.
     let public_tls = PublicTls::load(&config.tls.certificate, &config.tls.key, clock.now())
         .map_err(|e| Stop::new(Cause::Tls, e.to_string(), "see [tls]; `domicile doctor` checks the files"))?;
@@ -80,7 +81,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
     let directory = directory::ControlDirectory::new(
         control.reader(),
         Arc::clone(&rules),
-        node_signin::Verifier::new(issuer.cluster()),
+        residency_tokens::Verifier::new(issuer.cluster()),
     );
     let here = Here::new(Parts {
         region: config.region.region(),
@@ -100,7 +101,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         limits: limits(&config.limits),
         metrics: Arc::clone(&metrics),
     });
-    let desk = Arc::new(signin::desk(&here, issuer));
+    let desk = Arc::new(signin::desk(&here, issuer, totp));
     Ok(Node {
         config,
         clock,

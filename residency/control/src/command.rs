@@ -52,20 +52,20 @@ replicated!(Digest, Signature64, bool, u16, u64, Option<i64>, [u8; 32]);
 replicated!(Endpoint, RegionEntry, Organisation, KeyVerifier, PolicyVersion);
 replicated!(NodeId, DiskId);
 replicated!(Closure, UserId, StaffName, Memberships, User);
-replicated!(
-    ProviderId,
-    Npi,
-    ProviderName,
-    Taxonomies,
-    Languages,
-    ProviderOrgs,
-    Licences,
-    Option<ProviderId>,
-    Provider
-);
+replicated!(ProviderId, Npi, ProviderName, Taxonomies, Languages, ProviderOrgs, Licences);
+replicated!(Option<ProviderId>, Provider);
 replicated!(BookingHandle, Minute, ZoneName, WeeklyRules, Exceptions, Option<OverrideReason>, Wanted);
 replicated!(Calendar, Hold, Confirmation, Move, Waiting, CalendarChange, u32, i64);
-replicated!(SessionId, SigningKeyId, LoginName, SecondFactor, [u8; 12], [u8; 16], [u8; 20], [[u8; 32]; 10]);
+replicated!(
+    SessionId,
+    SigningKeyId,
+    LoginName,
+    SecondFactor,
+    [u8; 12],
+    [u8; 16],
+    [u8; 20],
+    Box<[[u8; 32]; 10]>
+);
 replicated!(Option<PasswordVerifier>, Option<TotpVerifier>, Option<RecoveryCodes>, Option<Invitation>);
 replicated!(PasswordVerifier, TotpVerifier, RecoveryCodes, Invitation, Account, Session, SigningKey);
 replicated!(SignInChange);

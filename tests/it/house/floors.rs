@@ -6,22 +6,24 @@ use tests::workspace::Graph;
 const FLOORS: &[(&str, &[&str])] = &[
     ("residency-policy", &[]),
     ("residency-control", &["residency-policy"]),
+    ("residency-tokens", &["residency-policy", "residency-control"]),
     ("storage-keys", &["residency-policy"]),
     ("storage-keys-aws", &["residency-policy", "storage-keys"]),
     ("storage", &["residency-policy", "storage-keys"]),
-    ("node-access", &["residency-policy", "residency-control", "storage"]),
-    ("node-signin", &["residency-policy", "residency-control", "node-access"]),
+    ("node-access", &["residency-policy", "residency-control", "residency-tokens", "storage"]),
+    ("node-signin", &["residency-policy", "residency-control", "residency-tokens", "node-access"]),
     ("node-console", &["residency-policy", "residency-control", "storage", "node-access"]),
     (
         "node-clinical",
         &["residency-policy", "residency-control", "storage", "node-access", "node-signin", "node-console"],
     ),
-    ("router", &["residency-policy", "residency-control"]),
+    ("router", &["residency-policy", "residency-control", "residency-tokens"]),
     (
         "node",
         &[
             "residency-policy",
             "residency-control",
+            "residency-tokens",
             "storage",
             "storage-keys",
             "storage-keys-aws",
@@ -60,8 +62,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What a crate's own tests may import beyond its floor: the same floor, people, and disks that fail.
-const IN_TESTS: &[&str] = &["loadtest-people", "disks"];
+/// What a crate's own tests may import beyond its floor: the same floor, people, disks that fail, and what reads tokens.
+const IN_TESTS: &[&str] = &["loadtest-people", "disks", "residency-tokens"];
 
 /// Third-party crate (a trailing `-` means every crate that starts so) -> who may import it directly.
 const WRAPPERS: &[(&str, &[&str])] = &[
@@ -75,7 +77,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("refinery", &["storage"]),
     ("hyper-rustls", &["residency-control", "router", "node"]),
     ("argon2", &["node-signin"]),
-    ("jsonwebtoken", &["node-signin"]),
+    ("jsonwebtoken", &["residency-tokens", "node-signin"]),
     ("totp-rs", &["node-signin"]),
     ("axum", &["node-access", "node-signin", "node-console", "node-clinical", "node"]),
     // Storage: in its feature `testing`, for servers that live as long as a test.

@@ -90,8 +90,10 @@ const KNOWN_CALLERS: &[&str] = &[
     "list_providers",
     "read_provider",
     // Their own; an administrator's reach is tested where sessions are.
-    "list_sessions",
+    "read_sessions",
     "end_session",
+    "enrol_authenticator",
+    "confirm_authenticator",
 ];
 const ADMINISTRATORS: &[&str] = &[
     "create_organisation",

@@ -10,13 +10,13 @@ use node_access::{
     ChangeRefused, Changes, Check, Checks, Credential, Directory, LogIndex, NewOrganisation, NotRecognised,
     OrgView, Readiness, RegionView,
 };
-use node_signin::Verifier;
 use node_signin::token::caller::caller_of;
 use residency_control::calendar::Ledger;
 use residency_control::machine::{State, apply};
 use residency_control::signin::SignIns;
 use residency_control::{Command, Organisation, Outcome, ProposeError, Proposed, User};
 use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
+use residency_tokens::Verifier;
 
 use crate::support::jurisdiction;
 

@@ -2,6 +2,7 @@
 
 mod again;
 mod appointments;
+mod authenticators;
 mod book;
 mod calendars;
 mod crashes;

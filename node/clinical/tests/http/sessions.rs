@@ -1,9 +1,10 @@
 //! Sessions over HTTP: how they go on, and how they end.
 
-use node_signin::{Issuer, Verifier};
+use node_signin::Issuer;
 use residency_control::signin::SignInChange;
 use residency_control::{Command, Membership, Memberships, User};
 use residency_policy::{Role, UserId};
+use residency_tokens::Verifier;
 use serde_json::{Value, json};
 use storage::testing::TestEntropy;
 
@@ -211,7 +212,7 @@ async fn signing_keys_are_shown_and_change_without_a_break() {
     kept.sort_unstable_by_key(|one| one.not_before);
     assert_eq!(kept, near, "they are on disk");
     let left = again.tend(now + 31 * DAY, &TestEntropy::default()).expect("keys");
-    assert_eq!(left, [next.clone()], "and what nothing can be good of is forgotten");
+    assert_eq!(left, std::slice::from_ref(next), "and what nothing can be good of is forgotten");
     assert_eq!(std::fs::read_dir(another.path()).expect("a folder").count(), 1);
 }
 

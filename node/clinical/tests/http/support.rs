@@ -9,7 +9,7 @@ use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use node_access::{Changes, Credential, Directory, Here, Jurisdictions, Limits, Metrics, Parts, Readiness};
-use node_signin::{Desk, Hashing, Issuer, Verifier};
+use node_signin::{Desk, Hashing, Issuer, TotpKeys};
 use residency_control::machine::apply;
 use residency_control::signin::SignInChange;
 use residency_control::{Command, Outcome};
@@ -17,6 +17,7 @@ use residency_policy::{
     Entropy as _, Epoch, Home, Jurisdiction, KeyId, OrgId, OrgType, PatientId, Placement, PlacementState,
     Region, Role, Ruleset,
 };
+use residency_tokens::Verifier;
 use serde_json::{Value, json};
 use storage::testing::{PostgresServer, TestEntropy, TestRegion};
 use tower::ServiceExt as _;
@@ -52,6 +53,7 @@ fn desk(here: &Here, book: &Book) -> Desk {
         entropy: Arc::clone(&here.entropy),
         hashing: Hashing::new(2),
         issuer: Arc::new(issuer),
+        totp: TotpKeys::new(&[(1, [7; 32])]),
     }
 }
 

@@ -29,6 +29,10 @@ pub struct LoginBody {
     /// The password.
     #[schema(format = Password, example = "a long sentence is a good one")]
     pub password: String,
+    /// What the authenticator shows, where one is enrolled; or one of its recovery codes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 40, example = "123456")]
+    pub code: Option<String>,
     /// As what, for whoever has several roles there.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "provider")]
@@ -54,11 +58,11 @@ pub async fn login(Extension(desk): AtDesk, PublicJson(body): PublicJson) -> Res
     let (shown, tokens) = read(&body)?;
     // What cannot be anybody's is told from what is nobody's by nothing.
     let shown = shown.ok_or(NotSignedIn::Nobody)?;
-    signed_in(login::login(&desk, shown).await?, tokens)
+    signed_in(&login::login(&desk, shown).await?, tokens)
 }
 
 fn read(body: &Object) -> Result<(Option<Shown>, Tokens), Problem> {
-    body.only(&["organisation", "login", "password", "role", "tokens"])?;
+    body.only(&["organisation", "login", "password", "code", "role", "tokens"])?;
     let tokens = Tokens::read(body)?;
     let missing = [("organisation", "/organisation"), ("login", "/login"), ("password", "/password")]
         .into_iter()
@@ -81,6 +85,7 @@ fn read(body: &Object) -> Result<(Option<Shown>, Tokens), Problem> {
             org: text("organisation")?.parse().ok()?,
             name: text("login")?.to_ascii_lowercase().parse().ok()?,
             password: Password::new(text("password")?)?,
+            code: body.has("code").then(|| text("code").unwrap_or_default().to_owned()),
             role,
         })
     };

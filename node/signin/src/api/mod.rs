@@ -1,5 +1,6 @@
 //! One act per file.
 
+pub mod authenticators;
 pub mod invitations;
 pub mod jwks;
 pub mod login;
@@ -14,8 +15,9 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue};
 use node_access::body::Object;
-use node_access::{Here, Refused, cookies};
+use node_access::{Here, Refused};
 use residency_policy::{Problem, ProblemKind, wire};
+use residency_tokens::cookie;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -38,6 +40,8 @@ pub fn routes() -> OpenApiRouter<Here> {
         .routes(routes!(sessions::end))
         .routes(routes!(invitations::invite))
         .routes(routes!(invitations::accept))
+        .routes(routes!(authenticators::enrol))
+        .routes(routes!(authenticators::confirm))
         .routes(routes!(jwks::jwks))
 }
 
@@ -95,7 +99,7 @@ impl Tokens {
 }
 
 /// The answer that hands a session's tokens out.
-fn signed_in(opened: Opened, tokens: Tokens) -> Result<Response, Refused> {
+fn signed_in(opened: &Opened, tokens: Tokens) -> Result<Response, Refused> {
     let in_body = tokens == Tokens::Body;
     let session = &opened.session;
     let body = SignedInBody {
@@ -111,16 +115,16 @@ fn signed_in(opened: Opened, tokens: Tokens) -> Result<Response, Refused> {
     };
     let mut response = Json(body).into_response();
     if !in_body {
-        set(response.headers_mut(), cookies::ACCESS, &opened.access, opened.access_seconds)?;
-        set(response.headers_mut(), cookies::REFRESH, &opened.refresh, opened.refresh_seconds)?;
+        set(response.headers_mut(), cookie::ACCESS, &opened.access, opened.access_seconds)?;
+        set(response.headers_mut(), cookie::REFRESH, &opened.refresh, opened.refresh_seconds)?;
     }
     Ok(response)
 }
 
 /// Takes the cookies away.
 fn without_cookies(mut response: Response) -> Result<Response, Refused> {
-    clear(response.headers_mut(), cookies::ACCESS)?;
-    clear(response.headers_mut(), cookies::REFRESH)?;
+    clear(response.headers_mut(), cookie::ACCESS)?;
+    clear(response.headers_mut(), cookie::REFRESH)?;
     Ok(response)
 }
 

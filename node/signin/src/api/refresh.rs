@@ -7,6 +7,7 @@ use node_access::body::{Object, PublicJson};
 use node_access::doc::SignInProblems;
 use node_access::{Refused, cookies};
 use residency_policy::Problem;
+use residency_tokens::cookie;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -44,7 +45,7 @@ pub async fn refresh(
     let (token, tokens) = shown(&method, &headers, &body)?;
     let Some(token) = token else { return Err(NotSignedIn::Nobody.into()) };
     match refresh::refresh(&desk, &token).await {
-        Ok(opened) => signed_in(opened, tokens),
+        Ok(opened) => signed_in(&opened, tokens),
         // The browser has nothing that is good any more.
         Err(NotSignedIn::Nobody) if tokens == Tokens::Cookies => {
             without_cookies(Refused::from(NotSignedIn::Nobody).into_response())
@@ -64,7 +65,7 @@ pub(super) fn shown(
         let text = body.get("refresh_token").and_then(Value::as_str);
         return Ok((text.map(str::to_owned), Tokens::Body));
     }
-    let held = cookies::cookie(headers, cookies::REFRESH);
+    let held = cookie::cookie(headers, cookie::REFRESH);
     if held.is_some() {
         cookies::from_our_own_page(method, headers)?;
     }

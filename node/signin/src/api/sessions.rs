@@ -92,7 +92,7 @@ impl Act for End {
 
 /// Shows the caller's own sessions; to an administrator those of any user of their organisation.
 #[utoipa::path(
-    get, path = "/v1/auth/sessions", operation_id = "list_sessions", tag = "signing in",
+    get, path = "/v1/auth/sessions", operation_id = "read_sessions", tag = "signing in",
     security(("bearer" = [])),
     params(
         ("user" = Option<String>, Query, description = "Whose; the caller's own if left out.", format = Uuid),

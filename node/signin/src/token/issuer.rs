@@ -14,7 +14,7 @@ use residency_control::signin::SigningKey;
 use residency_policy::{Entropy, Region, SigningKeyId};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
-use super::{Claims, ring_provider};
+use residency_tokens::{Claims, ring_provider};
 
 const DAY: i64 = 86_400;
 /// How long a key signs, in seconds.

@@ -47,7 +47,7 @@ record! {
     /// Codes for whoever lost their authenticator, each good once.
     pub struct RecoveryCodes {
         /// SHA-256 of each. A code has 80 random bits, so there is nothing for a slow hash to slow down.
-        pub sha256: [[u8; 32]; 10],
+        pub sha256: Box<[[u8; 32]; 10]>,
         /// Which were used, one bit each.
         pub used: u16,
     }

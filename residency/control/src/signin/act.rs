@@ -157,7 +157,9 @@ fn open(state: &mut State, session: Session, expected: u64, second: SecondFactor
     if others.len() >= SignIns::SESSIONS_EACH_MAX {
         others.sort_unstable();
         let too_many = others.len() + 1 - SignIns::SESSIONS_EACH_MAX;
-        others.into_iter().take(too_many).for_each(|(_, oldest)| state.signin.end(oldest));
+        for (_, oldest) in others.into_iter().take(too_many) {
+            state.signin.end(oldest);
+        }
     }
     if state.signin.sessions().len() >= SignIns::SESSIONS_MAX {
         return Err(Refusal::Full);
@@ -214,7 +216,7 @@ fn refresh(
 fn enrol(
     state: &mut State,
     (org, user): (OrgId, UserId),
-    totp: TotpVerifier,
+    mut totp: TotpVerifier,
     recovery: RecoveryCodes,
     expected: u64,
 ) -> Result<(), Refusal> {
@@ -225,7 +227,7 @@ fn enrol(
     if known.version != expected {
         return Err(Refusal::StaleVersion);
     }
-    let totp = TotpVerifier { confirmed: false, last_step: 0, ..totp };
+    (totp.confirmed, totp.last_step) = (false, 0);
     let known = Account { totp: Some(totp), recovery: Some(recovery), ..changed(known)? };
     state.signin.put_account(known);
     Ok(())
@@ -268,7 +270,9 @@ fn add_key(state: &mut State, key: SigningKey) -> Result<(), Refusal> {
         return Err(Refusal::Full);
     }
     let over: Vec<SigningKeyId> = over.into_iter().map(|one| one.id).collect();
-    over.into_iter().for_each(|id| state.signin.forget_key(id));
+    for id in over {
+        state.signin.forget_key(id);
+    }
     state.signin.put_key(key);
     Ok(())
 }
@@ -276,7 +280,9 @@ fn add_key(state: &mut State, key: SigningKey) -> Result<(), Refusal> {
 fn end_all_of(state: &mut State, org: OrgId, user: UserId, which: impl Fn(&Session) -> bool) {
     let some: Vec<SessionId> =
         state.signin.sessions_of(org, user).filter(|one| which(one)).map(|one| one.id).collect();
-    some.into_iter().for_each(|id| state.signin.end(id));
+    for id in some {
+        state.signin.end(id);
+    }
 }
 
 /// Ends what a user's sessions may no longer be, after the user was changed: a suspension that is taken back does not
@@ -290,13 +296,17 @@ pub(crate) fn end_what_may_not_be(state: &mut State, user: UserId, orgs: &[OrgId
             .filter(|one| !users.get(&user).is_some_and(|user| user.may_be(*org, one.role)))
             .map(|one| one.id)
             .collect();
-        gone.into_iter().for_each(|id| state.signin.end(id));
+        for id in gone {
+            state.signin.end(id);
+        }
     }
 }
 
 /// Ends every session at an organisation.
 pub(crate) fn end_all_at(state: &mut State, org: OrgId) {
-    state.signin.sessions_at(org).into_iter().for_each(|id| state.signin.end(id));
+    for id in state.signin.sessions_at(org) {
+        state.signin.end(id);
+    }
 }
 
 #[cfg(test)]

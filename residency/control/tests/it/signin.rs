@@ -34,7 +34,7 @@ fn totp() -> TotpVerifier {
 }
 
 fn codes() -> RecoveryCodes {
-    RecoveryCodes { sha256: std::array::from_fn(|n| [u8::try_from(n).unwrap_or(0); 32]), used: 0 }
+    RecoveryCodes { sha256: Box::new(std::array::from_fn(|n| [u8::try_from(n).unwrap_or(0); 32])), used: 0 }
 }
 
 fn account(n: u8, of: u8) -> Account {
@@ -125,12 +125,13 @@ fn state() -> State {
 }
 
 fn done(state: &mut State, command: Command) {
-    assert_eq!(apply(state, command.clone()), Outcome::Done, "{command:?}");
+    let said = format!("{command:?}");
+    assert_eq!(apply(state, command), Outcome::Done, "{said}");
 }
 
 fn refused(state: &mut State, command: Command, why: Refusal) {
-    let before = state.clone();
-    assert_eq!(apply(state, command.clone()), Outcome::Refused(why), "{command:?}");
+    let (before, said) = (state.clone(), format!("{command:?}"));
+    assert_eq!(apply(state, command), Outcome::Refused(why), "{said}");
     assert_eq!(*state, before, "a refusal changes nothing");
 }
 

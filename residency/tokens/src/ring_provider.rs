@@ -17,13 +17,14 @@ static PROVIDER: CryptoProvider = CryptoProvider {
 static INSTALLED: Once = Once::new();
 
 /// Makes ring what `jsonwebtoken` uses. The crate keeps one provider for the process.
-pub(super) fn install() {
+pub fn install() {
     // Only this place installs one, and once.
     INSTALLED.call_once(|| {
         let _ = PROVIDER.install_default();
     });
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the crate's own signature")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     if *algorithm != Algorithm::EdDSA || key.family() != AlgorithmFamily::Ed {
         return Err(ErrorKind::InvalidAlgorithm.into());
@@ -33,6 +34,7 @@ fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>
     Ok(Box::new(OwnSigner(pair)))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the crate's own signature")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     if *algorithm != Algorithm::EdDSA || key.family() != AlgorithmFamily::Ed {
         return Err(ErrorKind::InvalidAlgorithm.into());
