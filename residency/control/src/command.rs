@@ -98,6 +98,7 @@ pub(crate) const fn must_be_replicated<T: Replicated>() {}
 pub(crate) use {commands, record};
 
 pub use crate::provider::Provider;
+pub use crate::signature::Signature64;
 
 record! {
     /// Where a region is reached.
@@ -188,32 +189,6 @@ record! {
         pub digest: Digest,
         /// Ed25519 over `residency_policy::ruleset::signed_bytes`.
         pub signature: Signature64,
-    }
-}
-
-/// An Ed25519 signature (RFC 8032).
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Signature64([[u8; 32]; 2]);
-
-impl Signature64 {
-    /// The signature of these bytes.
-    pub fn from_bytes(bytes: &[u8; 64]) -> Self {
-        let mut halves = [[0; 32]; 2];
-        halves[0].copy_from_slice(&bytes[..32]);
-        halves[1].copy_from_slice(&bytes[32..]);
-        Self(halves)
-    }
-
-    /// The signature as bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_flattened()
-    }
-}
-
-impl fmt::Debug for Signature64 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Signature64")
     }
 }
 

@@ -66,6 +66,7 @@ pub mod rules;
 mod seats;
 mod server;
 mod sheets;
+mod signature;
 pub mod signin;
 pub mod snapshot;
 mod snapshot_file;
