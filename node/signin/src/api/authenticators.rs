@@ -133,6 +133,9 @@ pub async fn confirm(
     PublicJson(body): PublicJson,
 ) -> Result<Response, Refused> {
     let code = text(&body, "code", "/code")?;
+    if code.len() != 6 || !code.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Problem::new(ProblemKind::Invalid).field("/code", "format", "is six digits").into());
+    }
     call.catch_up().await?;
     let (account, session) = own_account(&call)?;
     let now = desk.now();

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method};
 use node_access::body::{Object, PublicJson};
 use node_access::doc::SignInProblems;
 use node_access::{Refused, cookies};
-use residency_policy::Problem;
+use residency_policy::{Problem, ProblemKind};
 use residency_tokens::cookie;
 use serde::Serialize;
 use serde_json::Value;
@@ -61,9 +61,12 @@ pub(super) fn shown(
     body: &Object,
 ) -> Result<(Option<String>, Tokens), Problem> {
     body.only(&["refresh_token"])?;
-    if body.has("refresh_token") {
-        let text = body.get("refresh_token").and_then(Value::as_str);
-        return Ok((text.map(str::to_owned), Tokens::Body));
+    match body.get("refresh_token") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) => return Ok((Some(text.clone()), Tokens::Body)),
+        Some(_) => {
+            return Err(Problem::new(ProblemKind::Invalid).field("/refresh_token", "format", "is a text"));
+        }
     }
     let held = cookie::cookie(headers, cookie::REFRESH);
     if held.is_some() {
