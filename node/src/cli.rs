@@ -116,6 +116,18 @@ enum KeysAct {
 /// What to do with an organisation.
 #[derive(Debug, Subcommand)]
 enum OrgsAct {
+    /// Add an organisation with its first administrator, who is invited to choose a password.
+    #[command(
+        after_help = "Prints an invitation that is shown this once. Everybody else is added and invited by the administrator.\n\n\
+                            Example:\n  domicile orgs add \"Elm Street Clinic\" --kind provider --serves US-TX,US-NY \\\n    \
+                            --administrator \"Robin Sample\" --login robin@elm.example --config /etc/domicile/node.toml"
+    )]
+    Add {
+        #[command(flatten)]
+        wanted: operate::found::Wanted,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Have the keys of an organisation accepted again that was set inactive. One that was closed stays closed.
     #[command(
         after_help = "Example:\n  domicile orgs resume 0f0e7a52-5f1c-4d0e-9b7e-2f4f3f0c9a11 --config /etc/domicile/node.toml"
@@ -281,6 +293,7 @@ pub fn run() -> ExitCode {
         RoleCommand::Migrate { file, to: None, .. } => wiring::migrate::run(&file.config),
         RoleCommand::Doctor { file, json } => doctor::run(&file.config, json),
         RoleCommand::Keys { act: KeysAct::Revoke { key, file } } => operate::revoke::run(&file.config, key),
+        RoleCommand::Orgs { act: OrgsAct::Add { wanted, file } } => operate::found::run(&file.config, &wanted),
         RoleCommand::Orgs { act: OrgsAct::Resume { org, file } } => operate::resume::run(&file.config, org),
         RoleCommand::Cluster { act } => cluster::run(&act),
         RoleCommand::Policy { act } => policy::run(&act),

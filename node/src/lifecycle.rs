@@ -77,7 +77,7 @@ async fn serve(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>)
     let doors = listeners::bind(&node).await.map_err(|e| {
         Stop::new(Cause::Listen, e.to_string(), "see [listen]; another process may have the port")
     })?;
-    let app = node_clinical::router(node.here.clone());
+    let app = node_clinical::router(node.here.clone(), Arc::clone(&node.desk));
     // Peers are heard until callers were served: what a caller changes is only known here when a peer has told.
     let (drain, peers) = (Drain::new(), Drain::new());
     listeners::watch(&node, &drain);

@@ -95,6 +95,7 @@ pub fn identify(method: &Method, uri: &Uri) -> Identified {
         ("healthz", None) => is("/healthz", page(Page::Live)),
         ("readyz", None) => is("/readyz", page(Page::Ready)),
         ("metrics", None) => is("/metrics", page(Page::Metrics)),
+        (".well-known", Some("jwks.json")) => is("/.well-known/jwks.json", Target::Anywhere),
         ("openapi.json", None) => is("/openapi.json", Target::Anywhere),
         ("docs", None) => is("/docs", Target::Anywhere),
         ("docs", Some(_)) => is("/docs/{asset}", Target::Anywhere),
@@ -121,10 +122,26 @@ fn versioned(path: &str, query: &str) -> Identified {
             }
         }
         (Some("policies"), Some("test"), None) => is("/v1/policies/test", Target::Anywhere),
+        (Some("auth"), Some(act), None) => match act {
+            "login" => is("/v1/auth/login", Target::Anywhere),
+            "refresh" => is("/v1/auth/refresh", Target::Anywhere),
+            "logout" => is("/v1/auth/logout", Target::Anywhere),
+            "sessions" => is("/v1/auth/sessions", Target::Anywhere),
+            "totp" => is("/v1/auth/totp", Target::Anywhere),
+            _ => is("-", Target::Nothing),
+        },
+        (Some("auth"), Some("totp"), Some("confirm")) => is("/v1/auth/totp/confirm", Target::Anywhere),
+        (Some("auth"), Some("invitations"), Some("accept")) => {
+            is("/v1/auth/invitations/accept", Target::Anywhere)
+        }
+        (Some("auth"), Some("sessions"), Some(id)) if !id.contains('/') => {
+            is("/v1/auth/sessions/{session}", Target::Anywhere)
+        }
         (Some("regions"), None, None) => is("/v1/regions", Target::Anywhere),
         (Some("orgs"), None, None) => is("/v1/orgs", Target::Anywhere),
         (Some("orgs"), Some(_), None) => is("/v1/orgs/{org}", Target::Anywhere),
         (Some("orgs"), Some(_), Some("users")) => is("/v1/orgs/{org}/users", Target::Anywhere),
+        (Some("users"), Some(_), Some("invitations")) => is("/v1/users/{user}/invitations", Target::Anywhere),
         (Some("users"), Some(_), None) => is("/v1/users/{user}", Target::Anywhere),
         (Some("providers"), None, None) => is("/v1/providers", Target::Anywhere),
         (Some("providers"), Some(_), None) => is("/v1/providers/{provider}", Target::Anywhere),

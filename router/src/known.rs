@@ -7,10 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use jiff::Timestamp;
+use residency_control::machine::State;
 use residency_control::rules::RulesInForce;
 use residency_control::{JurisdictionSet, Reader, RegionEntry, keys};
 use residency_policy::{Epoch, PatientId, Placement, Region, Ruleset};
+use residency_tokens::{NotLiving, Verifier, cookie, living};
 
 /// The view that the stages read.
 pub trait Known: Send + Sync + 'static {
@@ -24,10 +28,22 @@ pub trait Known: Send + Sync + 'static {
     fn rules(&self) -> Option<Arc<Ruleset>>;
     /// How long ago this view was shown to be what a quorum holds.
     fn age(&self) -> Duration;
-    /// The jurisdictions of an API key, if the text is one that is valid now, of an organisation that is active.
+    /// The jurisdictions of an API key or a session, if the text is one that is valid now, of an organisation that is active.
     fn authenticate(&self, bearer: &str, now: Timestamp) -> Option<JurisdictionSet>;
+    /// Waits until the view has the session that this text names, if a node of this cluster vouches for one that is yet to
+    /// come. Says whether one came.
+    fn arrives(&self, bearer: &str, now: Timestamp, within: Duration) -> impl Future<Output = bool> + Send;
     /// Waits until the view has another epoch for the patient than `past`. Says whether that came in time.
     fn advanced(&self, patient: PatientId, past: Epoch, within: Duration) -> impl Future<Output = bool> + Send;
+}
+
+/// What a caller shows: a key or a token, or a browser's cookie.
+pub(crate) fn shown(headers: &HeaderMap) -> Option<&str> {
+    let Some(value) = headers.get(AUTHORIZATION) else {
+        return cookie::cookie(headers, cookie::ACCESS);
+    };
+    let (scheme, shown) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(shown.trim())
 }
 
 /// The replica of the control plane that this process holds.
@@ -35,12 +51,27 @@ pub trait Known: Send + Sync + 'static {
 pub struct Replica {
     reader: Reader,
     rules: Arc<RulesInForce>,
+    tokens: Arc<Verifier>,
 }
 
 impl Replica {
     /// Reads through `reader`, with the rules that `rules` can prove.
     pub fn new(reader: Reader, rules: Arc<RulesInForce>) -> Self {
-        Self { reader, rules }
+        Self { reader, rules, tokens: Arc::new(Verifier::of_any_name()) }
+    }
+
+    /// Where the session of an access token may be served.
+    fn session(&self, text: &str, now: Timestamp) -> Result<JurisdictionSet, NotLiving> {
+        let key = |id| self.reader.at(|state| state.signin().signing_key(id).cloned()).1;
+        let now = now.as_second();
+        let claims = self.tokens.claims(text, now, key).ok_or(NotLiving::Ended)?;
+        // Read before the state: a state that is further is no reason to wait.
+        let index = self.reader.applied();
+        let serves = |state: &State| {
+            let session = living(&claims, state, index, now)?;
+            state.organisations().get(&session.org).map(|org| org.serves).ok_or(NotLiving::Ended)
+        };
+        self.reader.at(serves).1
     }
 }
 
@@ -66,7 +97,19 @@ impl Known for Replica {
     }
 
     fn authenticate(&self, bearer: &str, now: Timestamp) -> Option<JurisdictionSet> {
+        if !bearer.starts_with(keys::PREFIX) {
+            return self.session(bearer, now).ok();
+        }
         keys::authenticate(&self.reader, bearer, now).map(|key| key.jurisdictions)
+    }
+
+    async fn arrives(&self, bearer: &str, now: Timestamp, within: Duration) -> bool {
+        match self.session(bearer, now) {
+            Err(NotLiving::NotYet(index)) => {
+                self.reader.wait(|reader| reader.applied() >= index, within).await.is_ok()
+            }
+            _ => false,
+        }
     }
 
     async fn advanced(&self, patient: PatientId, past: Epoch, within: Duration) -> bool {

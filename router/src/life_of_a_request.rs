@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH};
+use http::header::{ALLOW, CONTENT_LENGTH};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts};
 use http_body::Body as _;
 use http_body_util::{Either, Full};
@@ -29,7 +29,7 @@ use crate::drain::Drain;
 use crate::forward::{Head, Homes, Outgoing, Slot, Unanswered, location, overloaded};
 use crate::health::{self, Unready};
 use crate::identify::{Identified, Page, Target, identify};
-use crate::known::Known;
+use crate::known::{Known, shown};
 use crate::lent::Lent;
 use crate::limits::{Passage, close_after, over};
 use crate::metrics::{Metrics, Now, Outcome};
@@ -37,7 +37,7 @@ use crate::passing::Answer;
 use crate::respond;
 use crate::traces::{self, Went};
 
-/// How long a 421 waits for the view to learn what the home knows already.
+/// How long a 421 or a new session waits for the view to learn what a node knows already.
 const CATCH_UP: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Everything the stages need.
@@ -79,7 +79,10 @@ async fn stages<K: Known>(edge: &Edge<K>, request: Request<Incoming>) -> Respons
         Err(problem) => ("-", say(Outcome::Limited, None, &problem, id)),
         Ok(at_work) => {
             let about = identify(&head.method, &head.uri);
-            let caller = edge.caller(&head);
+            let mut caller = edge.caller(&head);
+            if caller.is_none() && names_a_patient(&about) && edge.arrives(&head).await {
+                caller = edge.caller(&head);
+            }
             let step = if names_a_patient(&about) && caller.is_none() {
                 Step::Refuse(Problem::new(ProblemKind::Unauthenticated))
             } else {
@@ -173,11 +176,17 @@ impl<K: Known> Edge<K> {
         choose(&self.known, self.ingress, self.bounds.view_age_max, self.clock.now(), method, about, caller)
     }
 
-    /// What the caller's key serves, if there is one that is valid.
+    /// What the caller's key or session serves, if there is one that is valid.
     fn caller(&self, head: &Parts) -> Option<JurisdictionSet> {
-        let (scheme, key) = head.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-        let bearer = scheme.eq_ignore_ascii_case("bearer");
-        bearer.then(|| self.known.authenticate(key.trim(), self.clock.now())).flatten()
+        self.known.authenticate(shown(&head.headers)?, self.clock.now())
+    }
+
+    /// Waits for a session that began a moment ago, of which this view has not heard. Says whether it came.
+    async fn arrives(&self, head: &Parts) -> bool {
+        match shown(&head.headers) {
+            Some(token) => self.known.arrives(token, self.clock.now(), CATCH_UP).await,
+            None => false,
+        }
     }
 
     /// Forward to the home, once. A 421 is the home's own word and is passed on, unless it shows that this view

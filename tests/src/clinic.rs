@@ -30,6 +30,24 @@ pub struct Clinician {
     pub npi: String,
 }
 
+/// A synthetic member of the workforce.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Staff {
+    /// Their id.
+    pub id: String,
+    /// What they sign in with.
+    pub login: Option<Login>,
+}
+
+/// What somebody signs in with.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Login {
+    /// The login name.
+    pub name: String,
+    /// The password.
+    pub password: String,
+}
+
 /// Something that was made or read: where it is and which version it was.
 #[derive(Debug, Clone)]
 pub struct Record {

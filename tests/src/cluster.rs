@@ -90,6 +90,9 @@ pub struct Credential {
     pub jurisdictions: Vec<String>,
     /// The key.
     pub api_key: String,
+    /// Whose it is.
+    #[serde(default)]
+    pub user: Option<crate::clinic::Staff>,
     /// Which clinician of the directory works with it.
     #[serde(default)]
     pub provider: Option<crate::clinic::Clinician>,

@@ -54,7 +54,7 @@ pub struct OpenCall<A> {
 
 impl<A: Act> OpenCall<A> {
     async fn read(parts: &mut Parts, here: &Here, purpose: Option<Purpose>) -> Result<Self, Refused> {
-        let caller = recognised(parts, here)?;
+        let caller = recognised(parts, here).await?;
         let facts = Facts { purpose, ..facts(parts, here, &caller) };
         let shape = authorize(&here.policies, caller.role, A::ACTION, A::ENTITY, facts)?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
@@ -235,7 +235,7 @@ impl<A: Act> FromRequestParts<Here> for PatientCall<A> {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
-        let purpose = purpose::<A>(parts, here)?;
+        let purpose = purpose::<A>(parts, here).await?;
         let call = OpenCall::read(parts, here, Some(purpose)).await?;
         let patient = call.path("id").ok();
         Ok(Self { call, purpose, patient })
@@ -313,7 +313,7 @@ impl<A: Act> FromRequestParts<Here> for RegionCall<A> {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
-        let purpose = purpose::<A>(parts, here)?;
+        let purpose = purpose::<A>(parts, here).await?;
         let call: OpenCall<A> = OpenCall::read(parts, here, Some(purpose)).await?;
         let named = call.parameters.required(wire::HOME_PARAMETER)?;
         let home = named.parse().map(|jurisdiction| Home(Region(jurisdiction)));
@@ -353,17 +353,18 @@ fn facts(parts: &Parts, here: &Here, caller: &Credential) -> Facts {
         organisation: Some(caller.org_type),
         relationship: Relationship::Organisation,
         ingress: via(parts).map_or(home, |ingress| ingress.0),
+        assurance: caller.assurance,
         ..Facts::least(home, day)
     }
 }
 
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
-fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
+async fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
     let recognised = parts.extensions.get::<Recognised>();
     if let Some(caller) = recognised.and_then(|recognised| recognised.0.get()) {
         return Ok(*caller);
     }
-    let caller = recognise(here, &parts.headers)?;
+    let caller = recognise(here, &parts.method, &parts.headers).await?;
     if let Some(recognised) = recognised {
         // Nobody else sets it: the extractors of a request come one after another.
         let _ = recognised.0.set(caller);
@@ -372,8 +373,8 @@ fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
 }
 
 /// The purpose that the caller names. Asked after the caller is known, so that a stranger gets 401 and no more.
-fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpose, Problem> {
-    let caller = recognised(parts, here)?;
+async fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpose, Problem> {
+    let caller = recognised(parts, here).await?;
     let mut values = parts.headers.get_all(wire::PURPOSE_OF_USE).iter();
     let Some(value) = values.next() else {
         let facts = facts(parts, here, &caller);

@@ -1,16 +1,27 @@
-//! Who is calling: the bearer of an API key.
+//! Who is calling: the bearer of an API key, or of an access token; a browser sends its token as a cookie.
 
-use http::HeaderMap;
+use std::time::Duration;
+
 use http::header::AUTHORIZATION;
-use residency_policy::{Jurisdiction, KeyId, OrgId, OrgType, Problem, ProblemKind, Role, UserId};
+use http::{HeaderMap, Method};
+use residency_policy::{Jurisdiction, KeyId, OrgId, OrgType, Problem, ProblemKind, Role, SessionId, UserId};
 
-use crate::Here;
+use residency_tokens::cookie;
 
-/// What an API key lets its bearer be.
+use crate::{Here, cookies};
+
+/// How long a request waits for its session to be known here. It was begun a moment ago at another node.
+const KNOWN_WITHIN: Duration = Duration::from_secs(1);
+
+/// What an API key or a session lets its bearer be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credential {
-    /// The key, without its secret.
+    /// The key, without its secret; of a session, its id: records name what was shown, whichever it was.
     pub key: KeyId,
+    /// The session, if it is one.
+    pub session: Option<SessionId>,
+    /// How sure it is who it is: 2 where a second factor was shown, otherwise 1 (NIST SP 800-63B).
+    pub assurance: u16,
     /// Whose key it is, if it is a person's.
     pub user: Option<UserId>,
     /// The tenant.
@@ -45,12 +56,40 @@ impl FromIterator<Jurisdiction> for Jurisdictions {
     }
 }
 
+/// Why nobody was recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotRecognised {
+    /// It is missing, malformed, unknown, revoked, ended or over.
+    Nobody,
+    /// A node of this cluster vouches for it, and it was put in the replicated log at this place, which this node has not
+    /// reached.
+    NotYet(u64),
+}
+
 /// Recognises the caller (RFC 6750 section 2.1). What is missing, malformed, unknown, revoked and expired
-/// all get the same answer.
-pub(crate) fn recognise(here: &Here, headers: &HeaderMap) -> Result<Credential, Problem> {
-    bearer(headers)
-        .and_then(|token| here.directory.authenticate(token, here.clock.now()))
-        .ok_or_else(|| Problem::new(ProblemKind::Unauthenticated))
+/// all get the same answer. Who says `Authorization` means that, whatever cookies come with it.
+pub async fn recognise(here: &Here, method: &Method, headers: &HeaderMap) -> Result<Credential, Problem> {
+    let nobody = || Problem::new(ProblemKind::Unauthenticated);
+    let (token, by_cookie) = if headers.contains_key(AUTHORIZATION) {
+        (bearer(headers), false)
+    } else {
+        (cookie::cookie(headers, cookie::ACCESS), true)
+    };
+    let token = token.ok_or_else(nobody)?;
+    let authenticate = || here.directory.authenticate(token, here.clock.now());
+    let caller = match authenticate() {
+        Err(NotRecognised::NotYet(index)) => {
+            let reached = tokio::time::timeout(KNOWN_WITHIN, here.directory.reached(index)).await;
+            reached.map_err(|_| Problem::new(ProblemKind::ViewUnproven).retry_after(1))?;
+            authenticate()
+        }
+        known => known,
+    };
+    let caller = caller.map_err(|_| nobody())?;
+    if by_cookie {
+        cookies::from_our_own_page(method, headers)?;
+    }
+    Ok(caller)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

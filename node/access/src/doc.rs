@@ -104,6 +104,8 @@ const KNOWN_CALLERS: &[u16] = &[401, 403];
 
 /// The problems of an operation that anyone may call.
 pub struct PublicProblems;
+/// The problems of signing in and out, where what proves the caller is in the body or a cookie.
+pub struct SignInProblems;
 /// The problems of a read that is not PHI.
 pub struct OpenProblems;
 /// The problems of a list that is not PHI, of a window of time.
@@ -138,6 +140,7 @@ macro_rules! problems {
 
 problems! {
     PublicProblems: EVERYWHERE, &[404];
+    SignInProblems: EVERYWHERE, KNOWN_CALLERS, &[413, 415, 422];
     OpenProblems: EVERYWHERE, KNOWN_CALLERS, &[404];
     OpenWindowProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 422];
     OpenQuestionProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 413, 415, 422];

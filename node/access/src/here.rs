@@ -8,13 +8,14 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use node_policy::Loaded;
 use residency_control::calendar::Ledger;
+use residency_control::signin::SignIns;
 use residency_control::{Command, ProposeError, Proposed, Provider, Providers, User};
 use residency_policy::{
     Clock, Closure, Entropy, Npi, OrgId, OrgType, PatientId, Placement, ProviderId, Region, Ruleset, UserId,
 };
 use storage::RegionPool;
 
-use crate::{Credential, Jurisdictions, Metrics, Secret};
+use crate::{Credential, Jurisdictions, Metrics, NotRecognised, Secret};
 
 /// The control plane's view as the API reads it: at memory speed, never over the network.
 pub trait Directory: Send + Sync + 'static {
@@ -24,8 +25,12 @@ pub trait Directory: Send + Sync + 'static {
     fn view_age(&self) -> Duration;
     /// The rules in force, when their digest and signature were checked here.
     fn rules(&self) -> Option<Arc<Ruleset>>;
-    /// Whose API key this is: not revoked, not expired, of an active organisation.
-    fn authenticate(&self, bearer: &str, now: Timestamp) -> Option<Credential>;
+    /// Whose API key or access token this is: not revoked, ended or expired, of an active organisation.
+    fn authenticate(&self, bearer: &str, now: Timestamp) -> Result<Credential, NotRecognised>;
+    /// Waits until this view has an entry of the replicated log.
+    fn reached(&self, index: u64) -> BoxFuture<'_, ()>;
+    /// Who can sign in and who is signed in. Little is copied.
+    fn signins(&self) -> SignIns;
     /// One region.
     fn region(&self, region: Region) -> Option<RegionView>;
     /// Every region, in a fixed order.

@@ -1,7 +1,7 @@
 //! Who is calling, what they may do, and how every answer looks.
 //!
 //! A request for PHI passes these, in this order, and each can refuse:
-//! 1. [`Caller`](caller): the API key. Nobody known: 401.
+//! 1. [`Caller`](caller): the API key or the session. Nobody known: 401.
 //! 2. [`authorize`]: role, entity, action, purpose and facts, asked of the policies. Not permitted: 403.
 //! 3. The shape of the request: parameters, headers, body. None of it depends on whether the patient exists.
 //! 4. [`call::PatientCall::permit`]: placement and rules. Unknown, or a home that the key does not serve: 404.
@@ -15,6 +15,7 @@ pub mod body;
 pub mod call;
 pub mod caller;
 pub mod change;
+pub mod cookies;
 pub mod doc;
 pub mod etag;
 pub mod finish;
@@ -29,7 +30,7 @@ mod secret;
 
 pub use authorize::Act;
 pub use call::{OpenCall, PatientCall, RegionCall, Via};
-pub use caller::{Credential, Jurisdictions};
+pub use caller::{Credential, Jurisdictions, NotRecognised};
 pub use change::NotMade;
 pub use here::{
     ChangeRefused, Changes, Check, Checks, Directory, Here, Limits, LogIndex, NewOrganisation, OrgView, Parts,

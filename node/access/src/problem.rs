@@ -106,7 +106,7 @@ fn render(problem: &Problem, request: RequestId) -> Response {
     if let Some(seconds) = problem.retry_after_seconds() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if kind == ProblemKind::Unauthenticated {
+    if kind.status() == 401 {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"domicile\""));
     }
     response

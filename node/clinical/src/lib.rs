@@ -7,8 +7,12 @@ mod merge_patch;
 pub mod patients;
 pub mod values;
 
+use std::sync::Arc;
+
+use axum::Extension;
 use node_access::{Here, Refused, finish, problem};
 use node_console::Document;
+use node_signin::Desk;
 use residency_policy::{PatientId, Problem};
 use storage::{Access, AccessAction, AccessOutcome, Phi, Reading};
 use utoipa::OpenApi as _;
@@ -47,6 +51,7 @@ pub fn features() -> Vec<Feature> {
         (name = "encounters", description = "Visits, and what was found"),
         (name = "appointments", description = "Who comes when, and why: at the patient's home"),
         (name = "calendars", description = "When providers can be seen, what is free, and what is held"),
+        (name = "signing in", description = "Who signs in, and their sessions"),
         (name = "organisations", description = "The tenants"),
         (name = "regions", description = "The homes that there are"),
         (name = "operations", description = "For those who run a node"),
@@ -55,29 +60,30 @@ pub fn features() -> Vec<Feature> {
 )]
 struct Whole;
 
-fn joined(shown: &Document) -> OpenApiRouter<Here> {
+fn joined(shown: &Document, signing_in: OpenApiRouter<Here>) -> OpenApiRouter<Here> {
     let mut document = Whole::openapi();
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("An API key: it stands for one organisation, one role and some jurisdictions."))
+        .description(Some(
+            "An API key, or the access token of somebody who signed in: it stands for one organisation, one role and \
+             some jurisdictions. Browsers send the token as a cookie.",
+        ))
         .build();
     document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    features()
-        .into_iter()
-        .fold(OpenApiRouter::with_openapi(document).merge(node_console::routes(shown)), |all, feature| {
-            all.merge(feature.routes)
-        })
+    let base = OpenApiRouter::with_openapi(document).merge(signing_in).merge(node_console::routes(shown));
+    features().into_iter().fold(base, |all, feature| all.merge(feature.routes))
 }
 
 /// The whole OpenAPI document, made from the handlers.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    joined(&Document::default()).split_for_parts().1
+    joined(&Document::default(), node_signin::api::routes()).split_for_parts().1
 }
 
 /// Every route of a node.
-pub fn router(here: Here) -> axum::Router {
+pub fn router(here: Here, desk: Arc<Desk>) -> axum::Router {
     let shown = Document::default();
-    let (routes, document) = joined(&shown).split_for_parts();
+    let (routes, document) =
+        joined(&shown, node_signin::api::routes().layer(Extension(desk))).split_for_parts();
     // The document is made of strings and maps with string keys; nothing in it can fail to serialise.
     shown.is(serde_json::to_vec(&document).unwrap_or_default().into());
     finish::around(routes.fallback(nowhere), &here).with_state(here)

@@ -75,7 +75,14 @@ const fn advice(kind: ProblemKind) -> &'static str {
             "<code>errors</code> names the query parameter. A parameter may be given once, and only those of the route are taken."
         }
         ProblemKind::Unauthenticated => {
-            "Send <code>Authorization: Bearer</code> and an API key that is neither revoked nor expired."
+            "Send <code>Authorization: Bearer</code> and an API key that is neither revoked nor expired, or the access token of a session that has not ended. Where somebody signs in, this is also the answer to whatever is wrong."
+        }
+        ProblemKind::SecondFactorRequired => {
+            "Sign in again, and send <code>code</code> as well: what your authenticator shows, or one of your recovery codes."
+        }
+        ProblemKind::CrossSite => {
+            "A change that relies on cookies is taken from a page of this server only, which browsers say in \
+             <code>Sec-Fetch-Site</code>. Programs send <code>Authorization: Bearer</code> instead."
         }
         ProblemKind::Forbidden => {
             "The role of this key may not do this, or not for the purpose that was named: <code>reason</code> says why, and <code>errors</code> lists the purposes that would do. Nothing was looked up."

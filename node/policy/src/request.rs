@@ -51,7 +51,7 @@ pub struct Facts {
     /// Whether the device is known.
     pub device: Device,
     /// NIST SP 800-63B authenticator assurance level, from 1 to 3.
-    pub assurance: u8,
+    pub assurance: u16,
 }
 
 impl Facts {

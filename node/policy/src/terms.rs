@@ -51,6 +51,12 @@ words! {
         Region = "region",
         /// A member of an organisation's workforce. Not PHI.
         User = "user",
+        /// A session of somebody who signed in. Not PHI.
+        Session = "session",
+        /// The authenticator of somebody who signed in. Not PHI.
+        Authenticator = "authenticator",
+        /// An invitation to choose a password. Not PHI.
+        Invitation = "invitation",
         /// A clinician, with licences. Not PHI.
         Provider = "provider",
         /// A provider's hours and free slots. Not PHI.
@@ -74,6 +80,9 @@ impl Entity {
             Self::Organisation
                 | Self::Region
                 | Self::User
+                | Self::Session
+                | Self::Authenticator
+                | Self::Invitation
                 | Self::Provider
                 | Self::Calendar
                 | Self::Hold

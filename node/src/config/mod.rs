@@ -12,6 +12,7 @@ pub mod log;
 pub mod region;
 pub mod rules;
 pub mod secret_file;
+pub mod signin;
 pub mod tls;
 
 use std::fmt;
@@ -30,6 +31,7 @@ pub use region::RegionSection;
 pub use router::traces::TracesSection;
 pub use rules::RulesSection;
 pub use secret_file::SecretFile;
+pub use signin::SigninSection;
 pub use tls::{PeerSection, TlsSection};
 
 /// Everything a node is told.
@@ -54,6 +56,9 @@ pub struct Config {
     pub keys: KeysSection,
     /// The rules of residency.
     pub rules: RulesSection,
+    /// Signing in.
+    #[serde(default)]
+    pub signin: SigninSection,
     /// What is accepted.
     #[serde(default)]
     pub limits: LimitsSection,
@@ -107,6 +112,9 @@ impl Config {
             ("[database] password_file", &self.database.password_file.0),
         ];
         files.extend(self.keys.secret_files());
+        files.extend(
+            self.signin.totp_keys.iter().map(|key| ("[[signin.totp_keys]] file", key.file.0.as_path())),
+        );
         files
     }
 
@@ -125,6 +133,7 @@ impl Config {
         ];
         paths.extend(self.migrate.as_mut().map(|migrate| &mut migrate.password_file.0));
         paths.extend(self.keys.paths_mut());
+        paths.extend(self.signin.totp_keys.iter_mut().map(|key| &mut key.file.0));
         paths.extend(&mut self.traces.ca);
         paths
     }
@@ -133,6 +142,7 @@ impl Config {
         self.control.consistent(&self.region)?;
         self.database.consistent()?;
         self.keys.cache.consistent()?;
+        self.signin.consistent()?;
         self.limits.consistent()
     }
 }

@@ -34,11 +34,17 @@ pub fn endpoints(cluster: &Cluster) -> String {
 /// The keys: each of them the first time, and afterwards where they are.
 pub fn credentials(cluster: &Cluster, home: &Home, show: bool) -> String {
     if !show {
-        return format!("API keys are in {} (mode 0600)\n", home.cluster_json().display());
+        return format!("API keys and sign-ins are in {} (mode 0600)\n", home.cluster_json().display());
     }
     let mut text = String::from("API keys, shown this once and kept in cluster.json (mode 0600):\n");
     for c in &cluster.credentials {
         let _ = writeln!(text, "  {:<15} {:<22} {}", c.role.as_str(), c.org_name, c.api_key);
+    }
+    text.push_str("Sign-ins, for POST /v1/auth/login:\n");
+    for c in &cluster.credentials {
+        if let Some(login) = c.user.as_ref().and_then(|user| user.login.as_ref()) {
+            let _ = writeln!(text, "  {:<38} {}  {}", login.name, login.password, c.org);
+        }
     }
     text
 }

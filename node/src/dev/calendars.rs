@@ -58,7 +58,7 @@ mod tests {
         let today = "2026-11-22".parse().expect("a day");
         let keys = credentials::mint(&states, &SystemEntropy::new());
         let mut state = State::default();
-        for command in credentials::commands(&keys).expect("all can be said") {
+        for command in credentials::commands(&keys, &SystemEntropy::new()).expect("all can be said") {
             assert_eq!(apply(&mut state, command), Outcome::Done);
         }
         let all = commands(1, &states, today).expect("all can be said");

@@ -86,7 +86,7 @@ mod tests {
         let mut keys = credentials::mint(&states, &SystemEntropy::new());
         bind(&mut keys, 1, &states, today);
         let mut state = State::default();
-        for command in credentials::commands(&keys).expect("all can be said") {
+        for command in credentials::commands(&keys, &SystemEntropy::new()).expect("all can be said") {
             assert_eq!(apply(&mut state, command), Outcome::Done);
         }
         let all = commands(&keys, 1, &states, today).expect("all can be said");

@@ -108,6 +108,18 @@ pub struct Staff {
     pub id: UserId,
     /// The name on the badge.
     pub name: String,
+    /// What they sign in with. Homes that an earlier release made have nobody who does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Login>,
+}
+
+/// What a synthetic member of the workforce signs in with.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// The login name.
+    pub name: String,
+    /// The password.
+    pub password: String,
 }
 
 impl Cluster {

@@ -1,14 +1,16 @@
 //! Who may call a development cluster: one organisation of each kind, a second clinic, and for each role somebody who
 //! works there and has a key.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use node_signin::hashing::{Password, make_here};
+use residency_control::signin::{Account, SignInChange};
 use residency_control::{
     Command, JurisdictionSet, KeyVerifier, Membership, Memberships, Organisation, User, keys,
 };
 use residency_policy::{Entropy, Jurisdiction, KeyId, OrgId, OrgType, Role, UserId};
 use ring::digest;
 
-use super::cluster_json::{Credential, Staff};
+use super::cluster_json::{Credential, Login, Staff};
 
 /// Name, kind, roles. The second clinic is there to see that one tenant knows nothing of another.
 const ORGANISATIONS: [(&str, OrgType, &[Role]); 6] = [
@@ -46,7 +48,11 @@ pub fn mint(states: &[Jurisdiction], entropy: &dyn Entropy) -> Vec<Credential> {
                 role: *role,
                 jurisdictions: states.to_vec(),
                 api_key: keys::mint(entropy).text.reveal().to_owned(),
-                user: staff.next().map(|name| Staff { id: UserId::random(entropy), name: (*name).to_owned() }),
+                user: staff.next().map(|person| Staff {
+                    id: UserId::random(entropy),
+                    name: (*person).to_owned(),
+                    login: Some(login(*role, name, entropy)),
+                }),
                 provider: None,
             });
         }
@@ -54,8 +60,17 @@ pub fn mint(states: &[Jurisdiction], entropy: &dyn Entropy) -> Vec<Credential> {
     credentials
 }
 
+/// A login name that says who it is, and a password that nobody can guess.
+fn login(role: Role, org: &str, entropy: &dyn Entropy) -> Login {
+    let place = org.split(' ').next().unwrap_or(org).to_ascii_lowercase();
+    let mut bytes = [0; 15];
+    entropy.fill(&mut bytes);
+    let password = data_encoding::BASE64URL_NOPAD.encode(&bytes);
+    Login { name: format!("{}@{place}.example", role.as_str()), password }
+}
+
 /// The commands that make the control plane know these credentials. They may be repeated.
-pub fn commands(credentials: &[Credential]) -> Result<Vec<Command>> {
+pub fn commands(credentials: &[Credential], entropy: &dyn Entropy) -> Result<Vec<Command>> {
     let mut commands = Vec::new();
     let mut known: Vec<OrgId> = Vec::new();
     for credential in credentials {
@@ -94,6 +109,13 @@ pub fn commands(credentials: &[Credential]) -> Result<Vec<Command>> {
             version: 1,
         }));
         commands.push(Command::PutUserKey { verifier, user: staff.id });
+        if let Some(login) = &staff.login {
+            let password = Password::new(&login.password).and_then(|password| make_here(&password, entropy));
+            let password = Some(password.context("cluster.json holds a password that cannot be hashed")?);
+            let account = Account::new(credential.org, staff.id, login.name.parse()?);
+            // A password that was changed since then stays so.
+            commands.push(Command::SignIn(SignInChange::AddAccount(Account { password, ..account })));
+        }
     }
     Ok(commands)
 }
@@ -127,9 +149,9 @@ mod tests {
         for kind in OrgType::ALL {
             assert!(credentials.iter().any(|c| c.org_type == *kind), "{kind}");
         }
-        let commands = commands(&credentials).expect("all can be said");
+        let commands = commands(&credentials, &SystemEntropy::new()).expect("all can be said");
         assert_eq!(credentials.len(), STAFF.len(), "everybody has a name of their own");
-        assert_eq!(commands.len(), ORGANISATIONS.len() + 2 * credentials.len());
+        assert_eq!(commands.len(), ORGANISATIONS.len() + 3 * credentials.len());
         let mut state = residency_control::machine::State::default();
         for command in commands {
             let outcome = residency_control::machine::apply(&mut state, command);

@@ -29,6 +29,7 @@ pub mod sheets;
 pub mod stale_lock;
 pub mod status;
 pub mod supervise;
+pub mod totp_key;
 pub mod up;
 pub mod visit;
 pub mod wan;

@@ -26,7 +26,9 @@ use super::rulebook::Rulebook;
 use super::supervise::{Condition, Kept, Program, StopWith};
 use super::visit::Visitor;
 use super::wan::Nurseries;
-use super::{calendars, clinicians, credentials, govern, inspect, provision, sheets, stale_lock, supervise};
+use super::{
+    calendars, clinicians, credentials, govern, inspect, provision, sheets, stale_lock, supervise, totp_key,
+};
 use crate::tell;
 
 /// How long one step of a start may take on a slow machine.
@@ -199,6 +201,7 @@ pub async fn start(
     let rules = Rulebook::open_or_create(home)?;
     let leaves = lay_out(home, plan, clock)?;
     sheets::write(home, plan, &rules, collector, keeper.nurseries.reach())?;
+    totp_key::share(home, plan, &**entropy)?;
 
     let servers: Vec<Server> =
         plan.regions.iter().map(|planned| postgres.place(home, plan.cluster, planned)).collect();
@@ -238,7 +241,7 @@ pub async fn start(
     clinicians::bind(&mut credentials, plan.seed, &states, today);
     let cluster = keeper.write_and_follow(&servers, credentials)?;
     let mut commands = vec![rules.command()?];
-    commands.extend(credentials::commands(&cluster.credentials)?);
+    commands.extend(credentials::commands(&cluster.credentials, &**entropy)?);
     commands.extend(clinicians::commands(&cluster.credentials, plan.seed, &states, today)?);
     commands.extend(calendars::commands(plan.seed, &states, today)?);
 

@@ -5,6 +5,7 @@
 //! possession of a node's private key, not a password and not an address.
 
 pub mod client;
+pub mod found;
 pub mod resume;
 pub mod revoke;
 

@@ -6,6 +6,7 @@ pub mod fence;
 pub mod gauges;
 pub mod id_pool;
 pub mod purge;
+pub mod signing_keys;
 
 use futures::FutureExt as _;
 use router::listen::Drain;
@@ -27,6 +28,7 @@ pub fn start(node: &Node, drain: &Drain) -> TaskTracker {
         id_pool::keep_filled(node).boxed(),
         fence::follow(node).boxed(),
         purge::purge(node).boxed(),
+        signing_keys::publish(node).boxed(),
     ];
     for task in all {
         let begun = until(drain);

@@ -6,27 +6,54 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use node_access::{
-    ChangeRefused, Changes, Credential, Directory, Jurisdictions, LogIndex, NewOrganisation, OrgView,
-    RegionView,
+    ChangeRefused, Changes, Credential, Directory, Jurisdictions, LogIndex, NewOrganisation, NotRecognised,
+    OrgView, RegionView,
 };
+use node_signin::token::caller::caller_of;
 use residency_control::calendar::Ledger;
 use residency_control::rules::RulesInForce;
+use residency_control::signin::SignIns;
 use residency_control::{
     Command, Organisation, OrganisationMark, Outcome, ProposeError, Proposed, Providers, Reader, Refusal,
     RegionEntry, User, Writer, keys,
 };
 use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
+use residency_tokens::Verifier;
 
 /// Reads at memory speed.
 pub struct ControlDirectory {
     reader: Reader,
     rules: Arc<RulesInForce>,
+    tokens: Verifier,
 }
 
 impl ControlDirectory {
     /// Reads what this node has applied.
-    pub fn new(reader: Reader, rules: Arc<RulesInForce>) -> Self {
-        Self { reader, rules }
+    pub fn new(reader: Reader, rules: Arc<RulesInForce>, tokens: Verifier) -> Self {
+        Self { reader, rules, tokens }
+    }
+
+    fn by_key(&self, text: &str, now: Timestamp) -> Option<Credential> {
+        let (verified, user) = keys::recognise(&self.reader, text, now)?;
+        let org = self.reader.organisation(verified.org).filter(|org| org.active)?;
+        Some(Credential {
+            key: verified.key,
+            session: None,
+            assurance: 1,
+            user,
+            org: verified.org,
+            org_type: org.org_type,
+            role: verified.role,
+            jurisdictions: verified.jurisdictions.iter().collect(),
+        })
+    }
+
+    fn by_token(&self, text: &str, now: i64) -> Result<Credential, NotRecognised> {
+        let key = |id| self.reader.at(|state| state.signin().signing_key(id).cloned()).1;
+        let claims = self.tokens.claims(text, now, key).ok_or(NotRecognised::Nobody)?;
+        // Read before the state: a state that is further is no reason to wait.
+        let index = self.reader.applied();
+        self.reader.at(|state| caller_of(&claims, state, index, now)).1
     }
 }
 
@@ -43,17 +70,22 @@ impl Directory for ControlDirectory {
         self.rules.current(&self.reader)
     }
 
-    fn authenticate(&self, bearer: &str, now: Timestamp) -> Option<Credential> {
-        let (verified, user) = keys::recognise(&self.reader, bearer, now)?;
-        let org = self.reader.organisation(verified.org).filter(|org| org.active)?;
-        Some(Credential {
-            key: verified.key,
-            user,
-            org: verified.org,
-            org_type: org.org_type,
-            role: verified.role,
-            jurisdictions: verified.jurisdictions.iter().collect(),
+    fn authenticate(&self, bearer: &str, now: Timestamp) -> Result<Credential, NotRecognised> {
+        if bearer.starts_with(keys::PREFIX) {
+            self.by_key(bearer, now).ok_or(NotRecognised::Nobody)
+        } else {
+            self.by_token(bearer, now.as_second())
+        }
+    }
+
+    fn reached(&self, index: u64) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let _past = self.reader.applied_after(index.saturating_sub(1)).await;
         })
+    }
+
+    fn signins(&self) -> SignIns {
+        self.reader.at(|state| state.signin().clone()).1
     }
 
     fn region(&self, region: Region) -> Option<RegionView> {

@@ -10,12 +10,14 @@ pub mod keys;
 pub mod migrate;
 pub mod readiness;
 pub mod rules;
+pub mod signin;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use node_access::{Here, Limits, Metrics, Parts};
 use node_policy::Loaded;
+use node_signin::Desk;
 use residency_control::Control;
 use residency_control::peer::PeerTls;
 use residency_control::rules::RulesInForce;
@@ -54,11 +56,14 @@ pub struct Node {
     pub certificates: Arc<Certificates>,
     /// What every handler gets.
     pub here: Here,
+    /// Where people sign in.
+    pub desk: Arc<Desk>,
 }
 
 /// Joins the parts of a node.
 pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Node, Stop> {
     closed(&config)?;
+    let totp = signin::totp_keys(&config)?;
     // Certificates first: they are cheap to check and often what is wrong.
     let public_tls = PublicTls::load(&config.tls.certificate, &config.tls.key, clock.now())
         .map_err(|e| Stop::new(Cause::Tls, e.to_string(), "see [tls]; `domicile doctor` checks the files"))?;
@@ -72,13 +77,19 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
     let pool = database::open(&config, &envelope, &clock, &entropy).await?;
     let control = control::start(&config, &peer_tls, Arc::clone(&clock)).await?;
 
+    let issuer = Arc::new(signin::issuer(&config)?);
     let metrics = Arc::new(Metrics::default());
     metrics.register(|registry| certificates.register(registry));
     let view_age_max = limits(&config.limits).view_age_max;
+    let directory = directory::ControlDirectory::new(
+        control.reader(),
+        Arc::clone(&rules),
+        residency_tokens::Verifier::new(issuer.cluster()),
+    );
     let here = Here::new(Parts {
         region: config.region.region(),
         pool: pool.clone(),
-        directory: Arc::new(directory::ControlDirectory::new(control.reader(), Arc::clone(&rules))),
+        directory: Arc::new(directory),
         changes: Arc::new(directory::ControlChanges::new(control.reader(), control.writer())),
         readiness: Arc::new(readiness::NodeReadiness::new(
             pool.clone(),
@@ -94,6 +105,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         metrics: Arc::clone(&metrics),
         policies: Arc::new(policies),
     });
+    let desk = Arc::new(signin::desk(&here, issuer, totp));
     Ok(Node {
         config,
         clock,
@@ -107,6 +119,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         public_tls,
         certificates,
         here,
+        desk,
     })
 }
 

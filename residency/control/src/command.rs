@@ -15,13 +15,17 @@ use residency_policy::licensure::Licences;
 use residency_policy::ruleset::Digest;
 use residency_policy::{
     BookingHandle, Closure, DiskId, Epoch, KeyId, NodeId, Npi, OrgId, OrgType, PatientId, ProviderId, Region,
-    Role, UserId,
+    Role, SessionId, SigningKeyId, UserId,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{
     Calendar, CalendarChange, Confirmation, Exceptions, Hold, Minute, Move, NotBooked, OverrideReason, Waiting,
     Wanted, WeeklyRules, ZoneName,
+};
+use crate::signin::{
+    Account, Invitation, LoginName, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SignInChange,
+    SigningKey, TotpVerifier,
 };
 use crate::{
     Endpoint, Host, IdBatch, JurisdictionSet, Languages, Memberships, ProviderName, ProviderOrgs, PublicName,
@@ -48,19 +52,23 @@ replicated!(Digest, Signature64, bool, u16, u64, Option<i64>, [u8; 32]);
 replicated!(Endpoint, RegionEntry, Organisation, KeyVerifier, PolicyVersion);
 replicated!(NodeId, DiskId);
 replicated!(Closure, UserId, StaffName, Memberships, User);
-replicated!(
-    ProviderId,
-    Npi,
-    ProviderName,
-    Taxonomies,
-    Languages,
-    ProviderOrgs,
-    Licences,
-    Option<ProviderId>,
-    Provider
-);
+replicated!(ProviderId, Npi, ProviderName, Taxonomies, Languages, ProviderOrgs, Licences);
+replicated!(Option<ProviderId>, Provider);
 replicated!(BookingHandle, Minute, ZoneName, WeeklyRules, Exceptions, Option<OverrideReason>, Wanted);
 replicated!(Calendar, Hold, Confirmation, Move, Waiting, CalendarChange, u32, i64);
+replicated!(
+    SessionId,
+    SigningKeyId,
+    LoginName,
+    SecondFactor,
+    [u8; 12],
+    [u8; 16],
+    [u8; 20],
+    Box<[[u8; 32]; 10]>
+);
+replicated!(Option<PasswordVerifier>, Option<TotpVerifier>, Option<RecoveryCodes>, Option<Invitation>);
+replicated!(PasswordVerifier, TotpVerifier, RecoveryCodes, Invitation, Account, Session, SigningKey);
+replicated!(SignInChange);
 
 /// Defines a record whose every field must be [`Replicated`].
 macro_rules! record {
@@ -90,6 +98,7 @@ pub(crate) const fn must_be_replicated<T: Replicated>() {}
 pub(crate) use {commands, record};
 
 pub use crate::provider::Provider;
+pub use crate::signature::Signature64;
 
 record! {
     /// Where a region is reached.
@@ -183,32 +192,6 @@ record! {
     }
 }
 
-/// An Ed25519 signature (RFC 8032).
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Signature64([[u8; 32]; 2]);
-
-impl Signature64 {
-    /// The signature of these bytes.
-    pub fn from_bytes(bytes: &[u8; 64]) -> Self {
-        let mut halves = [[0; 32]; 2];
-        halves[0].copy_from_slice(&bytes[..32]);
-        halves[1].copy_from_slice(&bytes[32..]);
-        Self(halves)
-    }
-
-    /// The signature as bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_flattened()
-    }
-}
-
-impl fmt::Debug for Signature64 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Signature64")
-    }
-}
-
 commands! {
     /// One change of the replicated state.
     pub enum Command {
@@ -288,6 +271,8 @@ commands! {
         },
         /// Changes a calendar, or what stands in one.
         Calendar(CalendarChange),
+        /// Changes who can sign in, or who is signed in.
+        SignIn(SignInChange),
     }
 }
 
@@ -364,6 +349,24 @@ pub enum Refusal {
     /// It is about calendars.
     #[error("{0}")]
     Calendar(NotBooked),
+    /// No such account.
+    #[error("the account is not known")]
+    UnknownAccount,
+    /// Another account of the organisation has this name.
+    #[error("the login name is another's")]
+    LoginNameTaken,
+    /// There is no such session, or it has ended.
+    #[error("the session is not known")]
+    UnknownSession,
+    /// A code is good once.
+    #[error("the code was used")]
+    CodeUsed,
+    /// The invitation was used, is over, or is another one.
+    #[error("the invitation is not open")]
+    Lapsed,
+    /// There were too many failures shortly before.
+    #[error("it is too soon after failed attempts")]
+    TooSoon,
 }
 
 /// What came of a proposal.

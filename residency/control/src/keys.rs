@@ -12,7 +12,8 @@ use ring::digest::{SHA256, digest};
 
 use crate::{KeyVerifier, Reader};
 
-const PREFIX: &str = "dk_";
+/// What every key begins with.
+pub const PREFIX: &str = "dk_";
 const TEXT_LEN: usize = 3 + 32 + 1 + 43;
 
 /// The text of an API key, shown once. Its `Debug` is redacted, and it has no `Display`.

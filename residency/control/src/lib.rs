@@ -6,8 +6,8 @@
 //!
 //! What must stay true:
 //! - **No PHI can get in** (R7). Every field of a command has a type from a sealed list. There is no text in it but
-//!   network names, the public names of organisations, the names of their staff and of clinicians and the numbers of
-//!   their licences, and no bytes but digests and signatures.
+//!   network names, the public names of organisations, the names of their staff (and those they sign in with) and of
+//!   clinicians and the numbers of their licences, and no bytes but digests, signatures, verifiers and sealed secrets.
 //! - **Nothing acknowledged is lost** (R10). Log and vote are fsynced, in one order, by one thread, before anything
 //!   is answered. The first failed fsync latches: the member never writes again, [`Control::fatal`] resolves, and
 //!   the process must end. Restarting it is safe, going on is not.
@@ -66,6 +66,8 @@ pub mod rules;
 mod seats;
 mod server;
 mod sheets;
+mod signature;
+pub mod signin;
 pub mod snapshot;
 mod snapshot_file;
 mod staff_name;

@@ -15,6 +15,7 @@ use crate::calendar::{self, Ledger};
 use crate::command::{Command, KeyVerifier, Organisation, Outcome, PolicyVersion, Refusal, RegionEntry, User};
 use crate::directory::{AlreadyKnown, Directory};
 use crate::organisations::{self, OrganisationMark};
+use crate::signin::{self, SignIns};
 use crate::{Providers, Sheets, provider_changes, seats, users};
 
 /// Everything that is replicated. A clone is cheap and shares what neither side has changed since.
@@ -31,6 +32,7 @@ pub struct State {
     pub(crate) providers: Arc<Providers>,
     pub(crate) ledger: Ledger,
     pub(crate) seats: Arc<BTreeMap<NodeId, Option<DiskId>>>,
+    pub(crate) signin: SignIns,
     /// Follows from `users`.
     pub(crate) members: Arc<Sheets<(OrgId, UserId), ()>>,
 }
@@ -85,6 +87,11 @@ impl State {
         &self.ledger
     }
 
+    /// Who can sign in, and who is signed in.
+    pub fn signin(&self) -> &SignIns {
+        &self.signin
+    }
+
     /// The rules in force.
     pub fn policy(&self) -> Option<&PolicyVersion> {
         self.policy.as_ref()
@@ -113,6 +120,7 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         Command::PutProvider { provider, expected } => provider_changes::put(state, provider, expected),
         Command::Enlist { node, disk } => seats::enlist(state, node, disk),
         Command::Calendar(change) => calendar::change::apply(state, change),
+        Command::SignIn(change) => signin::act::apply(state, change),
         Command::PutKey(verifier) => put_key(state, verifier),
         Command::RevokeKey(key) => revoke_key(state, key),
         Command::PutPolicy(policy) => put_policy(state, policy),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Organisation, Refusal};
 use crate::machine::State;
+use crate::signin;
 
 /// How often an organisation was changed, and whether it is closed. One that was never changed has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +87,9 @@ fn insert(state: &mut State, organisation: Organisation) -> Result<(), Refusal> 
 }
 
 fn replace(state: &mut State, organisation: Organisation, mark: OrganisationMark) {
+    if !organisation.active {
+        signin::act::end_all_at(state, organisation.id);
+    }
     Arc::make_mut(&mut state.marks).insert(organisation.id, mark);
     Arc::make_mut(&mut state.organisations).insert(organisation.id, organisation);
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use residency_policy::{OrgId, UserId};
+use residency_policy::{OrgId, Role, UserId};
 
 use crate::command::{KeyVerifier, Refusal, User};
 use crate::machine::{self, State};
+use crate::signin;
 
 impl State {
     /// One user.
@@ -26,10 +27,13 @@ impl State {
 
     /// Whether the user of a key may be what the key says, now: they work, and have that role in that organisation.
     pub(crate) fn may(&self, user: UserId, key: &KeyVerifier) -> bool {
-        self.users.get(&user).is_some_and(|user| {
-            let there = user.memberships.of(key.org);
-            user.active && there.is_some_and(|there| there.active && there.roles.contains(key.role))
-        })
+        self.users.get(&user).is_some_and(|user| user.may_be(key.org, key.role))
+    }
+
+    /// Whether a user may be this at an active organisation, now.
+    pub fn may_be(&self, user: UserId, org: OrgId, role: Role) -> bool {
+        self.organisations.get(&org).is_some_and(|org| org.active)
+            && self.users.get(&user).is_some_and(|user| user.may_be(org, role))
     }
 
     /// Puts a user and what finds them by organisation.
@@ -40,6 +44,14 @@ impl State {
         }
         members.extend(user.memberships.as_slice().iter().map(|one| ((one.org, user.id), ())));
         Arc::make_mut(&mut self.users).insert(user.id, Arc::new(user));
+    }
+}
+
+impl User {
+    /// Whether they work there, as this, now.
+    pub fn may_be(&self, org: OrgId, role: Role) -> bool {
+        let there = self.memberships.of(org);
+        self.active && there.is_some_and(|there| there.active && there.roles.contains(role))
     }
 }
 
@@ -57,12 +69,17 @@ pub(crate) fn add(state: &mut State, user: User) -> Result<(), Refusal> {
 
 /// Replaces a user who was read at this version.
 pub(crate) fn change(state: &mut State, user: User, expected: u64) -> Result<(), Refusal> {
-    let present = state.users.get(&user.id).ok_or(Refusal::UnknownUser)?.version;
+    let known = Arc::clone(state.users.get(&user.id).ok_or(Refusal::UnknownUser)?);
+    let present = known.version;
     if present != expected {
         return Err(Refusal::StaleVersion);
     }
     let version = present.checked_add(1).ok_or(Refusal::Full)?;
-    insert_member_of_known(state, User { version, ..user })
+    let id = user.id;
+    insert_member_of_known(state, User { version, ..user })?;
+    let worked_for: Vec<OrgId> = known.memberships.as_slice().iter().map(|one| one.org).collect();
+    signin::act::end_what_may_not_be(state, id, &worked_for);
+    Ok(())
 }
 
 fn insert_member_of_known(state: &mut State, user: User) -> Result<(), Refusal> {

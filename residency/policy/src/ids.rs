@@ -92,6 +92,10 @@ random_id! {
     ProviderId;
     /// One person who signs in.
     UserId;
+    /// One session of a person who signed in. It is no secret: what proves it is a token.
+    SessionId;
+    /// One key with which a node signs access tokens.
+    SigningKeyId;
     /// The disk of one member of the control plane. Another disk is another member.
     DiskId;
     /// One held or booked time, or one place on a waiting list. It says nothing of whoever comes.

@@ -45,9 +45,13 @@ problems! {
     /// More time is asked for than one answer covers.
     WindowTooWide = 400, "window-too-wide", "The window is wider than is answered at once";
     /// Nobody known asks.
-    Unauthenticated = 401, "unauthenticated", "A valid API key is required";
+    Unauthenticated = 401, "unauthenticated", "A valid API key or sign-in is required";
+    /// The password was right, and a second factor is enrolled.
+    SecondFactorRequired = 401, "second-factor-required", "A code of your authenticator is required as well";
     /// The caller is known and may not do this.
     Forbidden = 403, "forbidden", "This caller may not do this for this purpose";
+    /// The browser was made to send it by a page of another site.
+    CrossSite = 403, "cross-site", "This change does not come from a page of this server";
     /// There is nothing there that the caller may know of.
     NotFound = 404, "not-found", "Nothing is found here";
     /// The path takes other methods.

@@ -6,24 +6,31 @@ use tests::workspace::Graph;
 const FLOORS: &[(&str, &[&str])] = &[
     ("residency-policy", &[]),
     ("residency-control", &["residency-policy"]),
+    ("residency-tokens", &["residency-policy", "residency-control"]),
     ("storage-keys", &["residency-policy"]),
     ("storage-keys-aws", &["residency-policy", "storage-keys"]),
     ("storage", &["residency-policy", "storage-keys"]),
     ("node-policy", &["residency-policy"]),
-    ("node-access", &["residency-policy", "residency-control", "storage", "node-policy"]),
+    ("node-access", &["residency-policy", "residency-control", "residency-tokens", "storage", "node-policy"]),
+    ("node-signin", &["residency-policy", "residency-control", "residency-tokens", "node-access"]),
     ("node-console", &["residency-policy", "residency-control", "storage", "node-policy", "node-access"]),
-    ("node-clinical", &["residency-policy", "residency-control", "storage", "node-access", "node-console"]),
-    ("router", &["residency-policy", "residency-control"]),
+    (
+        "node-clinical",
+        &["residency-policy", "residency-control", "storage", "node-access", "node-signin", "node-console"],
+    ),
+    ("router", &["residency-policy", "residency-control", "residency-tokens"]),
     (
         "node",
         &[
             "residency-policy",
             "residency-control",
+            "residency-tokens",
             "storage",
             "storage-keys",
             "storage-keys-aws",
             "node-policy",
             "node-access",
+            "node-signin",
             "node-console",
             "node-clinical",
             "router",
@@ -57,8 +64,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What a crate's own tests may import beyond its floor: the same floor, people, and disks that fail.
-const IN_TESTS: &[&str] = &["loadtest-people", "disks"];
+/// What a crate's own tests may import beyond its floor: the same floor, people, disks that fail, and what reads tokens.
+const IN_TESTS: &[&str] = &["loadtest-people", "disks", "residency-tokens"];
 
 /// Third-party crate (a trailing `-` means every crate that starts so) -> who may import it directly.
 const WRAPPERS: &[(&str, &[&str])] = &[
@@ -72,7 +79,10 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("deadpool-postgres", &["storage", "storage-keys"]),
     ("refinery", &["storage"]),
     ("hyper-rustls", &["residency-control", "router", "node"]),
-    ("axum", &["node-access", "node-console", "node-clinical", "node"]),
+    ("argon2", &["node-signin"]),
+    ("jsonwebtoken", &["residency-tokens", "node-signin"]),
+    ("totp-rs", &["node-signin"]),
+    ("axum", &["node-access", "node-signin", "node-console", "node-clinical", "node"]),
     // Storage: in its feature `testing`, for servers that live as long as a test.
     ("rcgen", &["node", "storage", "tests", "loadtest"]),
 ];
@@ -90,6 +100,7 @@ const CLOSURES: &[(&str, &[&str])] = &[
             "storage-keys-aws",
             "node",
             "node-access",
+            "node-signin",
             "node-console",
             "node-clinical",
             "tokio-postgres",

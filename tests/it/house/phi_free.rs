@@ -10,6 +10,7 @@ use tests::workspace;
 /// The files that define the log and the snapshot, and containers that each may use beyond the list below.
 const FILES: &[(&str, &[&str])] = &[
     ("residency/control/src/command.rs", &[]),
+    ("residency/control/src/signature.rs", &[]),
     ("residency/control/src/organisations.rs", &[]),
     ("residency/control/src/membership.rs", &[]),
     ("residency/control/src/provider.rs", &[]),
@@ -25,6 +26,9 @@ const FILES: &[(&str, &[&str])] = &[
     ("residency/control/src/directory/shard.rs", &["LINE", "usize"]),
     ("residency/control/src/directory/table.rs", &["BTreeMap", "SHARDS", "usize"]),
     ("residency/control/src/snapshot/parts.rs", &["Vec"]),
+    ("residency/control/src/signin/account.rs", &[]),
+    ("residency/control/src/signin/change.rs", &[]),
+    ("residency/control/src/signin/held.rs", &["Arc", "BTreeMap", "Sheets"]),
     ("residency/control/src/calendar/minute.rs", &[]),
     ("residency/control/src/calendar/rules.rs", &[]),
     ("residency/control/src/calendar/entry.rs", &[]),
@@ -63,6 +67,9 @@ const MAY_HOLD: &[&str] = &[
     "Closure",
     "UserId",
     "StaffName",
+    "LoginName",
+    "SessionId",
+    "SigningKeyId",
     "ProviderId",
     "BookingHandle",
     "ZoneName",
@@ -209,6 +216,7 @@ fn bounded_text_has_one_place_each() {
     assert_eq!(holders("PublicName"), ["Organisation"], "no command about a patient has a name in it");
     assert_eq!(holders("StaffName"), ["User"], "nor is any but the workforce named");
     assert_eq!(holders("ProviderName"), Vec::<String>::new(), "a clinician's is in a file of its own");
+    assert_eq!(holders("LoginName"), Vec::<String>::new(), "nor is what they sign in with");
     assert_eq!(holders("Endpoint"), ["RegionEntry"]);
     assert_eq!(holders("Host"), Vec::<String>::new());
 }

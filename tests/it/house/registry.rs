@@ -42,6 +42,7 @@ const NOT_VIEWS: &[&str] = &[
     "Organisation",
     "NewOrganisation",
     "User",
+    "Session",
     "Provider",
     "Region",
     "Address",

@@ -48,6 +48,11 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("read_user", "user", "read"),
     ("update_user", "user", "update"),
     ("deactivate_user", "user", "delete"),
+    ("invite_user", "invitation", "create"),
+    ("read_sessions", "session", "list"),
+    ("end_session", "session", "delete"),
+    ("enrol_authenticator", "authenticator", "create"),
+    ("confirm_authenticator", "authenticator", "update"),
     ("test_policies", "policy", "search"),
 ];
 

@@ -6,4 +6,5 @@ mod malformed;
 mod raw_http;
 mod recorded;
 mod route_coverage;
+mod sign_in;
 mod tls;

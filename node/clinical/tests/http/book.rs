@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use node_access::{
-    ChangeRefused, Changes, Check, Checks, Credential, Directory, LogIndex, NewOrganisation, OrgView,
-    Readiness, RegionView,
+    ChangeRefused, Changes, Check, Checks, Credential, Directory, LogIndex, NewOrganisation, NotRecognised,
+    OrgView, Readiness, RegionView,
 };
+use node_signin::token::caller::caller_of;
 use residency_control::calendar::Ledger;
 use residency_control::machine::{State, apply};
+use residency_control::signin::SignIns;
 use residency_control::{Command, Organisation, Outcome, ProposeError, Proposed, User};
 use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
+use residency_tokens::Verifier;
 
 use crate::support::jurisdiction;
 
@@ -34,6 +37,7 @@ pub(crate) struct Book {
     pub(crate) back: tokio::sync::Notify,
     pub(crate) rules: Arc<Ruleset>,
     pub(crate) index: AtomicU64,
+    pub(crate) tokens: Verifier,
 }
 
 impl Directory for Book {
@@ -49,8 +53,26 @@ impl Directory for Book {
         Some(Arc::clone(&self.rules))
     }
 
-    fn authenticate(&self, bearer: &str, _now: Timestamp) -> Option<Credential> {
-        self.keys.lock().expect("a lock").get(bearer).copied()
+    fn authenticate(&self, bearer: &str, now: Timestamp) -> Result<Credential, NotRecognised> {
+        if let Some(known) = self.keys.lock().expect("a lock").get(bearer) {
+            return Ok(*known);
+        }
+        let (state, now) = (self.state.lock().expect("a lock").clone(), now.as_second());
+        let key = |id| state.signin().signing_key(id).cloned();
+        let claims = self.tokens.claims(bearer, now, key).ok_or(NotRecognised::Nobody)?;
+        caller_of(&claims, &state, self.applied(), now)
+    }
+
+    fn reached(&self, index: u64) -> futures::future::BoxFuture<'_, ()> {
+        Box::pin(async move {
+            while self.applied() < index {
+                tokio::task::yield_now().await;
+            }
+        })
+    }
+
+    fn signins(&self) -> SignIns {
+        self.state.lock().expect("a lock").signin().clone()
     }
 
     fn region(&self, region: Region) -> Option<RegionView> {

@@ -29,6 +29,12 @@ fn needs_key(operation: &Value) -> bool {
     operation["security"].as_array().is_some_and(|all| all.iter().any(|one| one.get("bearer").is_some()))
 }
 
+/// Operations that are told who asks by what they are shown.
+fn is_at_the_door(path: &str) -> bool {
+    let acts = ["/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout", "/v1/auth/invitations/accept"];
+    acts.contains(&path)
+}
+
 /// The path with something in place of its parameters.
 fn concrete(path: &str) -> String {
     path.replace("{id}", "00000000-0000-4000-8000-000000000000")
@@ -55,6 +61,8 @@ async fn every_documented_operation_is_mounted_and_a_stranger_gets_401_from_all_
                 assert!(answer.header("www-authenticate").starts_with("Bearer"));
                 answer.problem("unauthenticated");
                 refused += 1;
+            } else if is_at_the_door(&path) {
+                assert_eq!(answer.status, 415, "{method} {path}: nothing is shown");
             } else {
                 assert!(
                     answer.status.is_success() || answer.status == 308,
@@ -76,6 +84,7 @@ fn nothing_is_open_but_what_is_listed_here() {
     assert_eq!(
         open,
         [
+            "/.well-known/jwks.json",
             "/docs",
             "/docs/",
             "/docs/{file}",
@@ -84,7 +93,11 @@ fn nothing_is_open_but_what_is_listed_here() {
             "/openapi.json",
             "/problems",
             "/problems/{slug}",
-            "/readyz"
+            "/readyz",
+            "/v1/auth/invitations/accept",
+            "/v1/auth/login",
+            "/v1/auth/logout",
+            "/v1/auth/refresh"
         ]
     );
 }
@@ -94,6 +107,7 @@ fn nothing_is_open_but_what_is_listed_here() {
 fn no_route_is_mounted_without_its_documentation() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("node/");
     let mut files = vec![root.join("clinical/src"), root.join("console/src"), root.join("access/src")];
+    files.push(root.join("signin/src"));
     let mut read = 0;
     while let Some(path) = files.pop() {
         if path.is_dir() {
@@ -131,8 +145,10 @@ fn every_operation_says_what_it_is_takes_and_answers() {
         };
         let phi = path.starts_with("/v1/patients");
         assert_eq!(takes("Purpose-Of-Use", true), phi, "{at}");
-        // A question to the policies is answered anew each time, and nothing is kept of it.
-        let kept = path != "/v1/policies/test";
+        // A question to the policies is answered anew each time; a repeated sign-in is another session, and a repeated
+        // invitation another link.
+        let signs_in = path.starts_with("/v1/auth/") || path.ends_with("/invitations");
+        let kept = path != "/v1/policies/test" && !signs_in;
         assert_eq!(takes("Idempotency-Key", true), method == "POST" && kept, "{at}");
         // What is no PHI is changed in the control plane, where a version or an id makes a repetition the same change.
         assert_eq!(takes("Idempotency-Key", false), phi && (method == "PATCH" || method == "DELETE"), "{at}");
@@ -149,7 +165,7 @@ fn every_operation_says_what_it_is_takes_and_answers() {
         for status in ["400", "405", "408", "431", "503"] {
             assert!(answers(status), "{at} {status}");
         }
-        assert_eq!(answers("401") && answers("403"), needs_key(&operation), "{at}");
+        assert_eq!(answers("401") && answers("403"), needs_key(&operation) || is_at_the_door(&path), "{at}");
         assert_eq!(answers("421") && answers("451"), phi, "{at}");
         let is_list =
             method == "GET" && operation["operationId"].as_str().is_some_and(|id| id.starts_with("list_"));

@@ -2,6 +2,7 @@
 
 mod again;
 mod appointments;
+mod authenticators;
 mod book;
 mod calendars;
 mod crashes;
@@ -9,11 +10,14 @@ mod document;
 mod encounters;
 mod forgotten;
 mod ids;
+mod invitations;
 mod limits;
 mod organisations;
 mod patients;
 mod plans;
 mod refusals;
 mod removed;
+mod sessions;
+mod signin;
 mod support;
 mod waitlist;

@@ -12,10 +12,15 @@ use http_body_util::BodyExt as _;
 use node_access::{
     Changes, Credential, Directory, Here, Jurisdictions, Limits, Loaded, Metrics, Parts, Readiness,
 };
+use node_signin::{Desk, Hashing, Issuer, TotpKeys};
+use residency_control::machine::apply;
+use residency_control::signin::SignInChange;
+use residency_control::{Command, Outcome};
 use residency_policy::{
     Entropy as _, Epoch, Home, Jurisdiction, KeyId, OrgId, OrgType, PatientId, Placement, PlacementState,
     Region, Role, Ruleset,
 };
+use residency_tokens::Verifier;
 use serde_json::{Value, json};
 use storage::testing::{PostgresServer, TestEntropy, TestRegion};
 use tower::ServiceExt as _;
@@ -38,12 +43,36 @@ fn policies() -> Arc<Loaded> {
     Arc::clone(SHIPPED.get_or_init(|| Arc::new(Loaded::shipped().expect("the shipped policies load"))))
 }
 
+/// The cluster that tokens are good for.
+pub(crate) const CLUSTER: &str = "domicile:test";
+
+/// A desk whose signing key the others know.
+fn desk(here: &Here, book: &Book) -> Desk {
+    let dir = tempfile::tempdir().expect("a folder");
+    let issuer = Issuer::open(CLUSTER.to_owned(), here.region, dir.path()).expect("opens");
+    let now = here.clock.now().as_second();
+    for key in issuer.tend(now, &TestEntropy::default()).expect("a key") {
+        let add = Command::SignIn(SignInChange::AddSigningKey(key));
+        assert_eq!(apply(&mut book.state.lock().expect("a lock"), add), Outcome::Done);
+    }
+    Desk {
+        directory: Arc::clone(&here.directory),
+        changes: Arc::clone(&here.changes),
+        clock: Arc::clone(&here.clock),
+        entropy: Arc::clone(&here.entropy),
+        hashing: Hashing::new(2),
+        issuer: Arc::new(issuer),
+        totp: TotpKeys::new(&[(1, [7; 32])]),
+    }
+}
+
 /// One region's node.
 pub(crate) struct World {
     pub(crate) region: TestRegion,
     pub(crate) book: Arc<Book>,
     pub(crate) router: Router,
     pub(crate) here: Here,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) org: OrgId,
 }
 
@@ -161,6 +190,7 @@ impl World {
             back: tokio::sync::Notify::new(),
             rules: Arc::new(Ruleset::parse(rules).expect("rules")),
             index: AtomicU64::new(1),
+            tokens: Verifier::new(CLUSTER),
         });
         let here = Here::new(Parts {
             region: region.region(),
@@ -175,7 +205,9 @@ impl World {
             policies: policies(),
         });
         let org = OrgId::random(&TestEntropy::default());
-        let world = Self { region, book, router: node_clinical::router(here.clone()), here, org };
+        let desk = Arc::new(desk(&here, &book));
+        let router = node_clinical::router(here.clone(), Arc::clone(&desk));
+        let world = Self { region, book, router, here, desk, org };
         for &role in Role::ALL {
             world.key(role.as_str(), org, role, &["US-TX", "US-CA"]);
         }
@@ -190,6 +222,8 @@ impl World {
     pub(crate) fn key(&self, text: &str, org: OrgId, role: Role, jurisdictions: &[&str]) {
         let credential = Credential {
             key: KeyId::random(&TestEntropy::default()),
+            session: None,
+            assurance: 1,
             user: None,
             org,
             org_type: OrgType::Provider,

@@ -108,7 +108,7 @@ pub struct QuestionBody {
     pub device: Option<String>,
     /// NIST SP 800-63B authenticator assurance level.
     #[schema(value_type = u8, minimum = 1, maximum = 3, required = false)]
-    pub assurance: Option<u8>,
+    pub assurance: Option<u16>,
 }
 
 /// A decision, and what would turn it.
@@ -277,7 +277,7 @@ fn read(object: &Object, least: Facts) -> Result<Request, Problem> {
         device: from.word("device").unwrap_or(least.device),
         assurance: from
             .maybe("assurance", within(1, 3))
-            .and_then(|level| u8::try_from(level).ok())
+            .and_then(|level| u16::try_from(level).ok())
             .unwrap_or(least.assurance),
     };
     match (principal, action, entity) {

@@ -22,7 +22,7 @@ fn facts() -> impl Strategy<Value = Facts> {
         any::<bool>(),
     );
     let place = (place(), place(), proptest::option::of(place()), proptest::option::of(place()));
-    let how = (select(&Category::ALL[..]), 20_260_101..20_300_101_u32, select(Device::ALL), 1..=3_u8);
+    let how = (select(&Category::ALL[..]), 20_260_101..20_300_101_u32, select(Device::ALL), 1..=3_u16);
     (who, place, how).prop_map(|(who, place, how)| {
         let (organisation, purpose, relationship, consent, licence, basis) = who;
         let (home, ingress, service, accessor) = place;

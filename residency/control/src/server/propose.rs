@@ -65,6 +65,7 @@ impl Ask {
 fn weight(command: &Command) -> usize {
     match command {
         Command::Calendar(change) => change.weight(),
+        Command::SignIn(_) => 1_024,
         Command::ClaimIds { ids, .. } => 32 + 17 * ids.len(),
         Command::PutProvider { provider, .. } => 1_024 + 96 * provider.licences.len(),
         Command::AddRegion(_)
@@ -110,6 +111,7 @@ impl Core {
             Command::AddRegion(entry) => entry.region == own,
             Command::ClaimIds { region, .. } => *region == own,
             Command::Calendar(change) => change.may_be_proposed_by(who),
+            Command::SignIn(change) => change.may_be_proposed_by(who),
             Command::Retire { patient, .. } => {
                 let placement = self.view.read(|a| a.state.placement(*patient));
                 placement.is_none_or(|placement| placement.home.0 == own)

@@ -10,6 +10,7 @@ use crate::calendar::ledger::Image;
 use crate::command::{KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
 use crate::machine::State;
 use crate::organisations::OrganisationMark;
+use crate::signin::{Account, Session, SigningKey};
 
 /// How many items a part has at most.
 const ITEMS_MAX: usize = 1_000;
@@ -40,6 +41,12 @@ pub(super) enum Part {
     Calendars(Image),
     /// Handles under which nothing is held any more, and when they were given up.
     GivenUp(Vec<(OrgId, BookingHandle, i64)>),
+    /// How people sign in.
+    Accounts(Vec<Account>),
+    /// Who is signed in.
+    Sessions(Vec<Session>),
+    /// The public halves of the keys that sign access tokens.
+    SigningKeys(Vec<SigningKey>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -55,6 +62,9 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(state.seats.iter().map(|(node, disk)| (*node, *disk)), Part::Seats))
         .chain(state.ledger.images().map(Part::Calendars))
         .chain(in_parts(state.ledger.given_up(), Part::GivenUp))
+        .chain(in_parts(state.signin.accounts().values().map(|one| Account::clone(one)), Part::Accounts))
+        .chain(in_parts(state.signin.sessions().values().map(|one| Session::clone(one)), Part::Sessions))
+        .chain(in_parts(state.signin.signing_keys().cloned(), Part::SigningKeys))
 }
 
 fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
@@ -91,5 +101,8 @@ pub(super) fn put(state: &mut State, part: Part) {
                 state.ledger.give_up(org, handle, at);
             }
         }
+        Part::Accounts(some) => some.into_iter().for_each(|account| state.signin.put_account(account)),
+        Part::Sessions(some) => some.into_iter().for_each(|session| state.signin.put_session(session)),
+        Part::SigningKeys(some) => some.into_iter().for_each(|key| state.signin.put_key(key)),
     }
 }

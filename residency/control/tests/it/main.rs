@@ -13,6 +13,7 @@ mod reads;
 mod released;
 mod renewal;
 mod roster;
+mod signin;
 mod slots;
 mod snapshots;
 mod store;

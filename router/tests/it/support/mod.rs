@@ -103,6 +103,10 @@ impl Known for View {
     fn authenticate(&self, bearer: &str, _: Timestamp) -> Option<JurisdictionSet> {
         self.0.keys.lock().unwrap().get(bearer).copied()
     }
+    async fn arrives(&self, _: &str, _: Timestamp, _: Duration) -> bool {
+        false
+    }
+
     async fn advanced(&self, patient: PatientId, past: Epoch, _: Duration) -> bool {
         match self.0.moves_to.lock().unwrap().take() {
             Some(home) => {

@@ -198,6 +198,8 @@ mod tests {
     fn the_same_request_makes_the_same_id_and_another_key_another() {
         let caller = |org: u8| Credential {
             key: KeyId::from_bytes([2; 16]),
+            session: None,
+            assurance: 1,
             user: None,
             org: OrgId::from_bytes([org; 16]),
             org_type: OrgType::Provider,

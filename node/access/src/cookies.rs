@@ -1,0 +1,48 @@
+//! What a request that relies on the cookies of a browser must show.
+//!
+//! A browser sends cookies with every request, also with one that another site's page made it send. So a change that is
+//! made on the strength of a cookie must come from a page of this server: the browser says so in `Sec-Fetch-Site` (W3C
+//! Fetch Metadata), a header that no page can set. `SameSite=Strict` and bodies of `application/json` only are the second
+//! and third wall. Whoever sends a token in `Authorization` is no browser on its own and needs none of it.
+
+use http::{HeaderMap, Method};
+use residency_policy::{Problem, ProblemKind};
+
+/// Refuses a change that relies on a cookie and does not come from a page of this server.
+pub fn from_our_own_page(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return Ok(());
+    }
+    let mut said = headers.get_all("sec-fetch-site").iter();
+    match (said.next().map(http::HeaderValue::as_bytes), said.next()) {
+        (Some(b"same-origin"), None) => Ok(()),
+        _ => Err(Problem::new(ProblemKind::CrossSite).detail(
+            "a change with cookies must come from a page of this server; programs send a token instead",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), (*value).parse().expect("a value")))
+            .collect()
+    }
+
+    #[test]
+    fn a_change_with_a_cookie_comes_from_our_own_page() {
+        let refused = |method: Method, lines: &[_]| from_our_own_page(&method, &headers(lines)).is_err();
+        assert!(!refused(Method::POST, &[("sec-fetch-site", "same-origin")]));
+        assert!(!refused(Method::GET, &[]));
+        for wrong in ["cross-site", "same-site", "none", "Same-Origin", ""] {
+            assert!(refused(Method::POST, &[("sec-fetch-site", wrong)]), "{wrong}");
+        }
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            assert!(refused(method, &[("origin", "https://localhost")]));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Invitations over HTTP: who gives one out, and what comes of it.
+
+use residency_policy::Role;
+use serde_json::json;
+
+use crate::signin::{PASSWORD, Somebody, text};
+use crate::support::{Answer, World};
+
+const CHOSEN: &str = "a long sentence is a good one";
+
+async fn invite(world: &World, by: &str, user: &str, login: &str) -> Answer {
+    let asking = world.ask(by, "POST", &format!("/v1/users/{user}/invitations"));
+    asking.without("purpose-of-use").json(&json!({ "login": login })).send().await
+}
+
+async fn accept(world: &World, invitation: &str, password: &str) -> Answer {
+    world.post("/v1/auth/invitations/accept", &json!({ "invitation": invitation, "password": password })).await
+}
+
+#[tokio::test]
+async fn whoever_is_invited_chooses_a_password_once_and_in_time() {
+    let world = World::new().await;
+    let user = world.colleague(&[Role::Provider]);
+    let who = Somebody { org: world.org, user, login: "robin@elm.example".to_owned() };
+    let first = text(&invite(&world, "org_admin", &user.to_string(), &who.login).await.is(201), "invitation");
+    let answer = invite(&world, "org_admin", &user.to_string(), &who.login).await.is(201);
+    assert_eq!(answer.json()["login"], "robin@elm.example");
+    let second = text(&answer, "invitation");
+    accept(&world, &first, CHOSEN).await.is(401).problem("unauthenticated");
+    let short = accept(&world, &second, "14 characters.").await.is(422).problem("invalid");
+    assert_eq!(short["errors"][0]["pointer"], "/password");
+    let before = world.desk.hashing.hashed();
+    for wrong in ["", "di_", "nonsense", &format!("{}A", &second[..second.len() - 1])] {
+        accept(&world, wrong, CHOSEN).await.is(401);
+    }
+    assert_eq!(world.desk.hashing.hashed(), before, "a guess takes nobody's time");
+    world.later(3 * 86_400 - 1);
+    accept(&world, &second, CHOSEN).await.is(204);
+    accept(&world, &second, CHOSEN).await.is(401);
+    world.login(&who, CHOSEN).await.is(200);
+
+    let late = text(&invite(&world, "org_admin", &user.to_string(), &who.login).await.is(201), "invitation");
+    world.later(3 * 86_400);
+    accept(&world, &late, CHOSEN).await.is(401);
+}
+
+#[tokio::test]
+async fn a_new_invitation_ends_what_signed_in_before_when_it_is_taken_up() {
+    let world = World::new().await;
+    let who = world.staff("robin@elm.example", &[Role::Provider]);
+    let access = text(&world.login(&who, PASSWORD).await.is(200), "access_token");
+    let answer = invite(&world, "org_admin", &who.user.to_string(), &who.login).await.is(201);
+    assert_eq!(world.status_of(&access).await, 200, "an invitation alone changes nothing");
+    world.login(&who, PASSWORD).await.is(200);
+    accept(&world, &text(&answer, "invitation"), CHOSEN).await.is(204);
+    assert_eq!(world.status_of(&access).await, 401);
+    world.login(&who, PASSWORD).await.is(401);
+    world.login(&who, CHOSEN).await.is(200);
+}
+
+#[tokio::test]
+async fn only_administrators_invite_and_only_who_works_there() {
+    let world = World::new().await;
+    let who = world.staff("robin@elm.example", &[Role::Provider]);
+    let other = world.colleague(&[Role::Provider]);
+    let (who_id, other_id) = (who.user.to_string(), other.to_string());
+    invite(&world, "provider", &who_id, &who.login).await.is(403).problem("forbidden");
+    invite(&world, "stranger", &who_id, &who.login).await.is(403);
+    invite(&world, "org_admin", "00000000-0000-4000-8000-000000000000", "a@b")
+        .await
+        .is(404)
+        .problem("not-found");
+    invite(&world, "org_admin", &other_id, &who.login).await.is(409).problem("already-exists");
+    invite(&world, "org_admin", &who_id, "another@elm.example").await.is(409).problem("already-exists");
+    for wrong in ["", "robin", "Robin@elm.example", "a b@c"] {
+        invite(&world, "org_admin", &other_id, wrong).await.is(422).problem("invalid");
+    }
+    invite(&world, "org_admin", &other_id, "other@elm.example").await.is(201);
+}

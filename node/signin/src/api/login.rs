@@ -1,0 +1,93 @@
+//! Signs somebody in.
+
+use axum::Extension;
+use axum::response::Response;
+use node_access::Refused;
+use node_access::body::{Object, PublicJson};
+use node_access::doc::SignInProblems;
+use residency_policy::{FieldError, Problem, ProblemKind, Role};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{AtDesk, SignedInBody, Tokens, signed_in};
+use crate::NotSignedIn;
+use crate::hashing::Password;
+use crate::login::{self, Shown};
+
+/// What is shown to sign in.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SignIn)]
+#[serde(deny_unknown_fields)]
+pub struct LoginBody {
+    /// The organisation.
+    #[schema(format = Uuid)]
+    pub organisation: String,
+    /// The name to sign in with, which the organisation gave out.
+    #[schema(example = "robin@clinic.example")]
+    pub login: String,
+    /// The password.
+    #[schema(format = Password, example = "a long sentence is a good one")]
+    pub password: String,
+    /// What the authenticator shows, where one is enrolled; or one of its recovery codes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 40, example = "123456")]
+    pub code: Option<String>,
+    /// As what, for whoever has several roles there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "provider")]
+    pub role: Option<String>,
+    /// `cookies` (if left out), for browsers: no script can read them. `body`, for programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(cookies|body)$", example = "body")]
+    pub tokens: Option<String>,
+}
+
+/// Signs in. An access token is good for a quarter of an hour, and the refresh token for an hour after its last use. Whatever
+/// is wrong, the answer is the same; after five failures in a row it is so for a while whatever is shown.
+#[utoipa::path(
+    post, path = "/v1/auth/login", operation_id = "login", tag = "signing in",
+    request_body(content = LoginBody, content_type = "application/json"),
+    responses(
+        (status = 200, description = "Signed in", body = SignedInBody,
+         headers(("set-cookie" = String, description = "The tokens, unless they were asked for in the body"))),
+        SignInProblems
+    )
+)]
+pub async fn login(Extension(desk): AtDesk, PublicJson(body): PublicJson) -> Result<Response, Refused> {
+    let (shown, tokens) = read(&body)?;
+    // What cannot be anybody's is told from what is nobody's by nothing.
+    let shown = shown.ok_or(NotSignedIn::Nobody)?;
+    signed_in(&login::login(&desk, shown).await?, tokens)
+}
+
+fn read(body: &Object) -> Result<(Option<Shown>, Tokens), Problem> {
+    body.only(&["organisation", "login", "password", "code", "role", "tokens"])?;
+    let tokens = Tokens::read(body)?;
+    let missing = [("organisation", "/organisation"), ("login", "/login"), ("password", "/password")]
+        .into_iter()
+        .filter(|(name, _)| !body.has(name))
+        .map(|(_, pointer)| FieldError { pointer, code: "required", detail: "is required" });
+    let missing: Vec<FieldError> = missing.collect();
+    if !missing.is_empty() {
+        return Err(Problem::new(ProblemKind::Invalid).fields(missing));
+    }
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let role = match body.get("role").map(|role| role.as_str().and_then(|role| role.parse::<Role>().ok())) {
+        None => Ok(None),
+        Some(Some(role)) => Ok(Some(role)),
+        Some(None) => {
+            Err(Problem::new(ProblemKind::Invalid).field("/role", "not-a-code", "is a role such as provider"))
+        }
+    }?;
+    let shown = || {
+        Some(Shown {
+            org: text("organisation")?.parse().ok()?,
+            name: text("login")?.to_ascii_lowercase().parse().ok()?,
+            password: Password::new(text("password")?)?,
+            code: body.has("code").then(|| text("code").unwrap_or_default().to_owned()),
+            role,
+        })
+    };
+    Ok((shown(), tokens))
+}

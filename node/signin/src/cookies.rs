@@ -1,0 +1,22 @@
+//! How tokens are given to a browser: where no script can read them.
+
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderValue};
+use node_access::Refused;
+
+/// What every cookie of ours says. `Path=/` is what its prefix asks for.
+const ALWAYS: &str = "Path=/; Secure; HttpOnly; SameSite=Strict";
+
+/// Sets a cookie for so many seconds.
+pub(crate) fn set(headers: &mut HeaderMap, name: &str, value: &str, seconds: i64) -> Result<(), Refused> {
+    let line = format!("{name}={value}; Max-Age={seconds}; {ALWAYS}");
+    let mut line = HeaderValue::from_str(&line).map_err(|_| Refused::internal("signin: a cookie"))?;
+    line.set_sensitive(true);
+    headers.append(SET_COOKIE, line);
+    Ok(())
+}
+
+/// Takes a cookie away.
+pub(crate) fn clear(headers: &mut HeaderMap, name: &str) -> Result<(), Refused> {
+    set(headers, name, "", 0)
+}

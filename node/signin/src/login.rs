@@ -1,0 +1,109 @@
+//! Begins a session.
+
+use std::sync::Arc;
+
+use residency_control::Command;
+use residency_control::signin::{Account, LoginName, SecondFactor, Session, SignInChange};
+use residency_policy::{OrgId, Role, SessionId};
+
+use crate::NotSignedIn;
+use crate::desk::{Desk, IDLE_SECONDS, Opened, SESSION_SECONDS};
+use crate::hashing::Password;
+use crate::refresh_token::RefreshToken;
+
+/// What somebody shows.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Where.
+    pub org: OrgId,
+    /// The name.
+    pub name: LoginName,
+    /// The password.
+    pub password: Password,
+    /// A code of the authenticator, or one that stands in for it.
+    pub code: Option<String>,
+    /// As what, where they may be several things.
+    pub role: Option<Role>,
+}
+
+/// Begins a session for whoever shows the right things.
+///
+/// What is not known, not active, locked out or without a password costs a hash like everything else and is `Nobody`.
+pub async fn login(desk: &Desk, shown: Shown) -> Result<Opened, NotSignedIn> {
+    // So that what is looked at is what everybody agreed on last: the password in force, and every failure that was
+    // counted. Where failures cannot be counted, nobody may guess either.
+    desk.changes.barrier().await?;
+    let signins = desk.directory.signins();
+    let account = signins.account_named(shown.org, &shown.name).cloned();
+    drop(signins);
+    let verifier = account.as_ref().and_then(|account| account.password.clone());
+    let same = desk.hashing.verify(shown.password, verifier).await?;
+    let now = desk.now();
+    let account = account.ok_or(NotSignedIn::Nobody)?;
+    // During a lock-out nothing is looked at: neither does a failure make it longer, nor is a right password told.
+    if now < account.not_before {
+        return Err(NotSignedIn::Nobody);
+    }
+    if !same {
+        note_failure(desk, &account, now);
+        return Err(NotSignedIn::Nobody);
+    }
+    let second = match (account.asks_for_more(), shown.code) {
+        (false, _) => SecondFactor::None,
+        (true, None) => return Err(NotSignedIn::CodeNeeded),
+        (true, Some(code)) => desk.totp.second(&account, &code, now).ok_or_else(|| {
+            note_failure(desk, &account, now);
+            NotSignedIn::Nobody
+        })?,
+    };
+    let role = role(&desk.roles(account.user, account.org), shown.role)?;
+    open(desk, &account, role, second, now).await
+}
+
+/// The one that they want, or the only one that they have.
+fn role(there: &[Role], wanted: Option<Role>) -> Result<Role, NotSignedIn> {
+    match (wanted, there) {
+        (Some(wanted), _) if there.contains(&wanted) => Ok(wanted),
+        (None, [only]) => Ok(*only),
+        (Some(_), _) | (None, []) => Err(NotSignedIn::Nobody),
+        (None, _) => Err(NotSignedIn::RoleNeeded),
+    }
+}
+
+async fn open(
+    desk: &Desk,
+    account: &Account,
+    role: Role,
+    second: SecondFactor,
+    now: i64,
+) -> Result<Opened, NotSignedIn> {
+    let token = RefreshToken::first(SessionId::random(&*desk.entropy), &*desk.entropy);
+    let ends = now + SESSION_SECONDS;
+    let session = Session {
+        id: token.session,
+        org: account.org,
+        user: account.user,
+        role,
+        family_sha256: token.family_sha256(),
+        refresh_sha256: token.current_sha256(),
+        rotations: 0,
+        assurance: if second == SecondFactor::None { 1 } else { 2 },
+        created: now,
+        expires: ends.min(now + IDLE_SECONDS),
+        ends,
+    };
+    let change = SignInChange::OpenSession { session: session.clone(), expected: account.version, second };
+    let index = desk.propose(change).await??;
+    desk.tokens(session, index, &token, now)
+}
+
+/// Counts a failure, after the answer: one that waited for it would tell that there is such an account.
+pub(crate) fn note_failure(desk: &Desk, account: &Account, at: i64) {
+    let changes = Arc::clone(&desk.changes);
+    let change = SignInChange::NoteFailure { org: account.org, user: account.user, at };
+    tokio::spawn(async move {
+        if let Err(error) = changes.propose(Command::SignIn(change)).await {
+            tracing::warn!(%error, "a failed sign-in could not be counted");
+        }
+    });
+}

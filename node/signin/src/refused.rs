@@ -1,0 +1,68 @@
+//! Why somebody was not signed in.
+
+use node_access::{Disclosable, NotMade};
+use residency_control::{ProposeError, Refusal};
+use residency_policy::{Problem, ProblemKind};
+
+/// Why nobody was signed in, or a session goes on no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSignedIn {
+    /// Something that was shown is wrong, unknown, over, or not looked at now. Which of them, nobody is told.
+    Nobody,
+    /// The password was right, and a code of the authenticator is asked for.
+    CodeNeeded,
+    /// They may be several things there, and did not say what they want to be.
+    RoleNeeded,
+    /// Too many attempts wait.
+    Busy,
+    /// The control plane did not take the change.
+    NotMade(NotMade),
+    /// This node has no key yet that others know.
+    NoKey,
+}
+
+impl From<ProposeError> for NotSignedIn {
+    fn from(error: ProposeError) -> Self {
+        Self::NotMade(NotMade::Unproposed(error))
+    }
+}
+
+impl From<Refusal> for NotSignedIn {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Full => Self::Busy,
+            _ => Self::Nobody,
+        }
+    }
+}
+
+impl From<crate::hashing::Busy> for NotSignedIn {
+    fn from(_: crate::hashing::Busy) -> Self {
+        Self::Busy
+    }
+}
+
+impl Disclosable for NotSignedIn {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Nobody => Problem::new(ProblemKind::Unauthenticated),
+            Self::CodeNeeded => Problem::new(ProblemKind::SecondFactorRequired),
+            Self::RoleNeeded => Problem::new(ProblemKind::Invalid).field(
+                "/role",
+                "required",
+                "say as what: you have several roles there",
+            ),
+            Self::Busy => Problem::new(ProblemKind::Overloaded).retry_after(2),
+            Self::NoKey => Problem::new(ProblemKind::ControlUnavailable).retry_after(2),
+            Self::NotMade(not_made) => not_made.problem(),
+        }
+    }
+
+    fn cause(&self) -> Option<String> {
+        match self {
+            Self::NotMade(not_made) => not_made.cause(),
+            Self::NoKey => Some("there is no signing key that other nodes know yet".to_owned()),
+            _ => None,
+        }
+    }
+}

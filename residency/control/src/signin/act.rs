@@ -1,0 +1,322 @@
+//! What a change about signing in does. Pure: the times are in the commands.
+
+use std::sync::Arc;
+
+use residency_policy::{OrgId, SessionId, SigningKeyId, UserId};
+
+use super::account::{
+    Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
+};
+use super::{LoginName, SignInChange, SignIns};
+use crate::command::Refusal;
+use crate::machine::State;
+
+/// So many failures in a row cost nothing.
+const FREE_FAILURES: u32 = 4;
+/// How long the next attempt waits after the first failure that costs something. Each further one doubles it.
+const FIRST_DELAY_SECONDS: i64 = 30;
+/// And no attempt waits longer, so that nobody can lock somebody else out for good.
+const DELAY_SECONDS_MAX: i64 = 900;
+/// A session is forgotten so long after its end: a clock that is wrong by less ends nobody's session early.
+const FORGOTTEN_AFTER_SECONDS: i64 = 86_400;
+/// How many of those are forgotten at once.
+const FORGOTTEN_AT_ONCE: usize = 64;
+
+/// Applies one change. One that is refused changes nothing at all.
+pub(crate) fn apply(state: &mut State, change: SignInChange) -> Result<(), Refusal> {
+    match change {
+        SignInChange::AddAccount(account) => add(state, account),
+        SignInChange::Invite { org, user, name, invitation } => invite(state, org, user, name, invitation),
+        SignInChange::Accept { org, user, secret_sha256, password, at } => {
+            accept(state, (org, user), &secret_sha256, password, at)
+        }
+        SignInChange::NoteFailure { org, user, at } => note_failure(state, org, user, at),
+        SignInChange::OpenSession { session, expected, second } => open(state, session, expected, second),
+        SignInChange::Refresh { session, from, to, expires } => refresh(state, session, &from, to, expires),
+        SignInChange::EndSession(session) => {
+            state.signin.end(session);
+            Ok(())
+        }
+        SignInChange::EnrolTotp { org, user, totp, recovery, expected } => {
+            enrol(state, (org, user), totp, recovery, expected)
+        }
+        SignInChange::ConfirmTotp { org, user, step, session } => confirm(state, (org, user), step, session),
+        SignInChange::AddSigningKey(key) => add_key(state, key),
+    }
+}
+
+fn account(state: &State, org: OrgId, user: UserId) -> Result<Account, Refusal> {
+    state.signin.account(org, user).map(|known| Account::clone(known)).ok_or(Refusal::UnknownAccount)
+}
+
+/// An account with one more change.
+fn changed(account: Account) -> Result<Account, Refusal> {
+    Ok(Account { version: account.version.checked_add(1).ok_or(Refusal::Full)?, ..account })
+}
+
+/// Whether there may be a new account of this name.
+fn may_add(state: &State, org: OrgId, user: UserId, name: &LoginName) -> Result<(), Refusal> {
+    let works = state.users.get(&user).ok_or(Refusal::UnknownUser)?.memberships.of(org).is_some();
+    if !works {
+        return Err(Refusal::NotAMember);
+    }
+    if state.signin.account_named(org, name).is_some() {
+        return Err(Refusal::LoginNameTaken);
+    }
+    if state.signin.accounts().len() >= SignIns::ACCOUNTS_MAX { Err(Refusal::Full) } else { Ok(()) }
+}
+
+fn add(state: &mut State, new: Account) -> Result<(), Refusal> {
+    match state.signin.account(new.org, new.user) {
+        Some(known) if known.name == new.name => return Ok(()),
+        Some(_) => return Err(Refusal::AlreadyKnown),
+        None => may_add(state, new.org, new.user, &new.name)?,
+    }
+    state.signin.put_account(Account { version: 1, ..new });
+    Ok(())
+}
+
+fn invite(
+    state: &mut State,
+    org: OrgId,
+    user: UserId,
+    name: LoginName,
+    invitation: Invitation,
+) -> Result<(), Refusal> {
+    let known = match state.signin.account(org, user) {
+        Some(known) if known.name == name => Account::clone(known),
+        Some(_) => return Err(Refusal::AlreadyKnown),
+        None => {
+            may_add(state, org, user, &name)?;
+            Account::new(org, user, name)
+        }
+    };
+    state.signin.put_account(Account { invitation: Some(invitation), ..known });
+    Ok(())
+}
+
+fn accept(
+    state: &mut State,
+    (org, user): (OrgId, UserId),
+    secret_sha256: &[u8; 32],
+    password: PasswordVerifier,
+    at: i64,
+) -> Result<(), Refusal> {
+    let known = account(state, org, user)?;
+    let open = known.invitation.as_ref();
+    if !open.is_some_and(|open| open.secret_sha256 == *secret_sha256 && at < open.expires) {
+        return Err(Refusal::Lapsed);
+    }
+    let Account { name, version, .. } = changed(known)?;
+    let fresh = Account { version, password: Some(password), ..Account::new(org, user, name) };
+    state.signin.put_account(fresh);
+    end_all_of(state, org, user, |_| true);
+    Ok(())
+}
+
+fn note_failure(state: &mut State, org: OrgId, user: UserId, at: i64) -> Result<(), Refusal> {
+    let known = account(state, org, user)?;
+    let failures = known.failures.saturating_add(1);
+    let not_before = known.not_before.max(at.saturating_add(delay(failures)));
+    state.signin.put_account(Account { failures, not_before, ..known });
+    Ok(())
+}
+
+/// How long the next attempt waits after so many failures in a row, in seconds.
+fn delay(failures: u32) -> i64 {
+    match failures.checked_sub(FREE_FAILURES + 1) {
+        None => 0,
+        Some(doublings) => (FIRST_DELAY_SECONDS << doublings.min(8)).min(DELAY_SECONDS_MAX),
+    }
+}
+
+fn open(state: &mut State, session: Session, expected: u64, second: SecondFactor) -> Result<(), Refusal> {
+    let known = account(state, session.org, session.user)?;
+    match state.signin.session(session.id) {
+        Some(there) if **there == session => return Ok(()),
+        Some(_) => return Err(Refusal::AlreadyKnown),
+        None => {}
+    }
+    // A password that was changed since it was looked at opens nothing.
+    if known.version != expected {
+        return Err(Refusal::StaleVersion);
+    }
+    // Attempts that were made side by side are counted here, where they have one order.
+    if session.created < known.not_before {
+        return Err(Refusal::TooSoon);
+    }
+    if !state.may_be(session.user, session.org, session.role) {
+        return Err(Refusal::NotAMember);
+    }
+    let known = shown(known, second)?;
+    for over in state.signin.over(session.created.saturating_sub(FORGOTTEN_AFTER_SECONDS), FORGOTTEN_AT_ONCE) {
+        state.signin.end(over);
+    }
+    let mut others: Vec<(i64, SessionId)> =
+        state.signin.sessions_of(session.org, session.user).map(|one| (one.created, one.id)).collect();
+    if others.len() >= SignIns::SESSIONS_EACH_MAX {
+        others.sort_unstable();
+        let too_many = others.len() + 1 - SignIns::SESSIONS_EACH_MAX;
+        for (_, oldest) in others.into_iter().take(too_many) {
+            state.signin.end(oldest);
+        }
+    }
+    if state.signin.sessions().len() >= SignIns::SESSIONS_MAX {
+        return Err(Refusal::Full);
+    }
+    state.signin.put_account(Account { failures: 0, not_before: 0, ..known });
+    state.signin.put_session(session);
+    Ok(())
+}
+
+/// The account after its second factor was shown. Each code is good once, whichever nodes it is shown to.
+fn shown(mut account: Account, second: SecondFactor) -> Result<Account, Refusal> {
+    match second {
+        SecondFactor::None if account.asks_for_more() => Err(Refusal::StaleVersion),
+        SecondFactor::None => Ok(account),
+        SecondFactor::Totp(step) => {
+            let totp = account.totp.as_mut().filter(|totp| totp.confirmed && step > totp.last_step);
+            totp.ok_or(Refusal::CodeUsed)?.last_step = step;
+            Ok(account)
+        }
+        SecondFactor::Recovery(at) => {
+            let asks = account.asks_for_more();
+            let codes = account
+                .recovery
+                .as_mut()
+                .filter(|codes| asks && usize::from(at) < codes.sha256.len() && codes.used & (1 << at) == 0);
+            codes.ok_or(Refusal::CodeUsed)?.used |= 1 << at;
+            Ok(account)
+        }
+    }
+}
+
+fn refresh(
+    state: &mut State,
+    id: SessionId,
+    from: &[u8; 32],
+    to: [u8; 32],
+    expires: i64,
+) -> Result<(), Refusal> {
+    let known = state.signin.session(id).ok_or(Refusal::UnknownSession)?;
+    // The same proposal again.
+    if known.refresh_sha256 == to {
+        return Ok(());
+    }
+    if known.refresh_sha256 != *from {
+        return Err(Refusal::StaleVersion);
+    }
+    let rotations = known.rotations.checked_add(1).ok_or(Refusal::Full)?;
+    let expires = expires.min(known.ends);
+    let session = Session { refresh_sha256: to, rotations, expires, ..Session::clone(known) };
+    state.signin.put_session(session);
+    Ok(())
+}
+
+fn enrol(
+    state: &mut State,
+    (org, user): (OrgId, UserId),
+    mut totp: TotpVerifier,
+    recovery: RecoveryCodes,
+    expected: u64,
+) -> Result<(), Refusal> {
+    let known = account(state, org, user)?;
+    if known.asks_for_more() {
+        return Err(Refusal::AlreadyKnown);
+    }
+    if known.version != expected {
+        return Err(Refusal::StaleVersion);
+    }
+    (totp.confirmed, totp.last_step) = (false, 0);
+    let known = Account { totp: Some(totp), recovery: Some(recovery), ..changed(known)? };
+    state.signin.put_account(known);
+    Ok(())
+}
+
+fn confirm(
+    state: &mut State,
+    (org, user): (OrgId, UserId),
+    step: u64,
+    session: SessionId,
+) -> Result<(), Refusal> {
+    let mut known = account(state, org, user)?;
+    match known.totp.as_mut() {
+        None => return Err(Refusal::UnknownAccount),
+        Some(totp) if totp.confirmed => return Err(Refusal::AlreadyKnown),
+        Some(totp) => (totp.confirmed, totp.last_step) = (true, step),
+    }
+    let known = changed(known)?;
+    state.signin.put_account(known);
+    end_all_of(state, org, user, |one| one.id != session);
+    let own = state.signin.session(session).filter(|one| (one.org, one.user) == (org, user));
+    if let Some(own) = own.map(|own| Session { assurance: 2, ..Session::clone(own) }) {
+        state.signin.put_session(own);
+    }
+    Ok(())
+}
+
+fn add_key(state: &mut State, key: SigningKey) -> Result<(), Refusal> {
+    match state.signin.signing_key(key.id) {
+        Some(known) if *known == key => return Ok(()),
+        Some(_) => return Err(Refusal::AlreadyKnown),
+        None => {}
+    }
+    let (over, left): (Vec<&SigningKey>, Vec<&SigningKey>) = state
+        .signin
+        .signing_keys()
+        .filter(|one| one.region == key.region)
+        .partition(|one| one.not_after <= key.not_before);
+    if left.len() >= SignIns::KEYS_EACH_MAX {
+        return Err(Refusal::Full);
+    }
+    let over: Vec<SigningKeyId> = over.into_iter().map(|one| one.id).collect();
+    for id in over {
+        state.signin.forget_key(id);
+    }
+    state.signin.put_key(key);
+    Ok(())
+}
+
+fn end_all_of(state: &mut State, org: OrgId, user: UserId, which: impl Fn(&Session) -> bool) {
+    let some: Vec<SessionId> =
+        state.signin.sessions_of(org, user).filter(|one| which(one)).map(|one| one.id).collect();
+    for id in some {
+        state.signin.end(id);
+    }
+}
+
+/// Ends what a user's sessions may no longer be, after the user was changed: a suspension that is taken back does not
+/// bring them back.
+pub(crate) fn end_what_may_not_be(state: &mut State, user: UserId, orgs: &[OrgId]) {
+    let users = Arc::clone(&state.users);
+    for org in orgs {
+        let gone: Vec<SessionId> = state
+            .signin
+            .sessions_of(*org, user)
+            .filter(|one| !users.get(&user).is_some_and(|user| user.may_be(*org, one.role)))
+            .map(|one| one.id)
+            .collect();
+        for id in gone {
+            state.signin.end(id);
+        }
+    }
+}
+
+/// Ends every session at an organisation.
+pub(crate) fn end_all_at(state: &mut State, org: OrgId) {
+    for id in state.signin.sessions_at(org) {
+        state.signin.end(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_delay_grows_and_has_a_bound() {
+        let delays: Vec<i64> = (0..12).map(delay).collect();
+        assert_eq!(delays, [0, 0, 0, 0, 0, 30, 60, 120, 240, 480, 900, 900]);
+        assert_eq!(delay(u32::MAX), DELAY_SECONDS_MAX);
+    }
+}

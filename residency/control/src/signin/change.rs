@@ -1,0 +1,110 @@
+//! The commands about signing in.
+
+use residency_policy::{OrgId, SessionId, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::LoginName;
+use super::account::{
+    Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
+};
+use crate::command::{commands, must_be_replicated};
+use crate::peer::PeerKind;
+
+commands! {
+    /// One change of who can sign in and who is signed in. Times are seconds after the Unix epoch, by the proposer's clock.
+    pub enum SignInChange {
+        /// Adds an account. One that is there already stays as it is.
+        AddAccount(Account),
+        /// Invites a user to choose a password. An earlier invitation ends; what signs in stays until this one is taken up.
+        Invite {
+            /// Where.
+            org: OrgId,
+            /// Whom.
+            user: UserId,
+            /// The name to sign in with. It never changes.
+            name: LoginName,
+            /// What recognises the link.
+            invitation: Invitation,
+        },
+        /// Takes up an invitation. Whatever signed in before is forgotten, and every session ends.
+        Accept {
+            /// Where.
+            org: OrgId,
+            /// Who.
+            user: UserId,
+            /// SHA-256 of the link's secret.
+            secret_sha256: [u8; 32],
+            /// The password that was chosen.
+            password: PasswordVerifier,
+            /// When.
+            at: i64,
+        },
+        /// Counts a failed attempt.
+        NoteFailure {
+            /// Where.
+            org: OrgId,
+            /// Whose account.
+            user: UserId,
+            /// When.
+            at: i64,
+        },
+        /// Begins a session.
+        OpenSession {
+            /// The session.
+            session: Session,
+            /// The version of the account that was looked at.
+            expected: u64,
+            /// What was shown beside the password.
+            second: SecondFactor,
+        },
+        /// Replaces the changing half of a session's refresh token.
+        Refresh {
+            /// Which session.
+            session: SessionId,
+            /// SHA-256 of the half that was shown.
+            from: [u8; 32],
+            /// SHA-256 of the next one.
+            to: [u8; 32],
+            /// The second from which the next one is refused.
+            expires: i64,
+        },
+        /// Ends a session. One that has ended stays so.
+        EndSession(SessionId),
+        /// Notes an authenticator that its holder has not shown a code of yet, and the codes that will stand in for it.
+        EnrolTotp {
+            /// Where.
+            org: OrgId,
+            /// Whose.
+            user: UserId,
+            /// The authenticator.
+            totp: TotpVerifier,
+            /// The codes.
+            recovery: RecoveryCodes,
+            /// The version of the account that was looked at.
+            expected: u64,
+        },
+        /// From now on the authenticator is asked for.
+        ConfirmTotp {
+            /// Where.
+            org: OrgId,
+            /// Whose.
+            user: UserId,
+            /// The time step of the code that was shown.
+            step: u64,
+            /// Which session showed it. It is as sure as one that was begun with a code; the others end.
+            session: SessionId,
+        },
+        /// Adds a key with which a region's node signs.
+        AddSigningKey(SigningKey),
+    }
+}
+
+impl SignInChange {
+    /// A region's node signs in its own name only; the rest is everybody's business.
+    pub(crate) fn may_be_proposed_by(&self, who: PeerKind) -> bool {
+        match self {
+            Self::AddSigningKey(key) => who == PeerKind::Region(key.region),
+            _ => matches!(who, PeerKind::Region(_)),
+        }
+    }
+}

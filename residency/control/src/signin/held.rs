@@ -1,0 +1,128 @@
+//! The accounts, sessions and signing keys that there are, and what finds them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use residency_policy::{OrgId, SessionId, SigningKeyId, UserId};
+
+use super::LoginName;
+use super::account::{Account, Session, SigningKey};
+use crate::Sheets;
+
+/// Everything about signing in that is replicated. A clone is cheap and shares what neither side has changed since.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SignIns {
+    accounts: Arc<Sheets<(OrgId, UserId), Arc<Account>>>,
+    /// What finds an account by its name; follows from the accounts.
+    names: Arc<Sheets<[u8; 32], UserId>>,
+    sessions: Arc<Sheets<SessionId, Arc<Session>>>,
+    /// Whose sessions are whose; follows from the sessions.
+    whose: Arc<Sheets<(OrgId, UserId, SessionId), ()>>,
+    /// When sessions end; follows from the sessions.
+    endings: Arc<Sheets<(i64, SessionId), ()>>,
+    keys: Arc<BTreeMap<SigningKeyId, SigningKey>>,
+}
+
+impl SignIns {
+    /// The most accounts.
+    pub const ACCOUNTS_MAX: usize = 1_000_000;
+    /// The most sessions.
+    pub const SESSIONS_MAX: usize = 2_000_000;
+    /// The most sessions of one account. The oldest ends when there is one more.
+    pub const SESSIONS_EACH_MAX: usize = 16;
+    /// The most keys with which one region signs, those that only verify by now included.
+    pub const KEYS_EACH_MAX: usize = 32;
+
+    /// How a user signs in at an organisation.
+    pub fn account(&self, org: OrgId, user: UserId) -> Option<&Arc<Account>> {
+        self.accounts.get(&(org, user))
+    }
+
+    /// The account of this name.
+    pub fn account_named(&self, org: OrgId, name: &LoginName) -> Option<&Arc<Account>> {
+        self.account(org, *self.names.get(&name.place(org))?)
+    }
+
+    /// Every account.
+    pub fn accounts(&self) -> &Sheets<(OrgId, UserId), Arc<Account>> {
+        &self.accounts
+    }
+
+    /// One session that has not ended. Whether its time is over is for a clock to say.
+    pub fn session(&self, id: SessionId) -> Option<&Arc<Session>> {
+        self.sessions.get(&id)
+    }
+
+    /// Every session.
+    pub fn sessions(&self) -> &Sheets<SessionId, Arc<Session>> {
+        &self.sessions
+    }
+
+    /// A user's sessions at an organisation, ascending by id.
+    pub fn sessions_of(&self, org: OrgId, user: UserId) -> impl Iterator<Item = &Arc<Session>> {
+        let first = SessionId::from_bytes([0; 16]);
+        self.whose
+            .iter_from(&(org, user, first))
+            .map(|(place, ())| place)
+            .take_while(move |(at, of, _)| (*at, *of) == (org, user))
+            .filter_map(|(.., id)| self.sessions.get(id))
+    }
+
+    /// The sessions at an organisation.
+    pub(super) fn sessions_at(&self, org: OrgId) -> Vec<SessionId> {
+        let first = (org, UserId::from_bytes([0; 16]), SessionId::from_bytes([0; 16]));
+        let here = self.whose.iter_from(&first).take_while(|((at, ..), ())| *at == org);
+        here.map(|((.., id), ())| *id).collect()
+    }
+
+    /// At most so many sessions that ended before this second, the oldest first.
+    pub(super) fn over(&self, before: i64, at_most: usize) -> Vec<SessionId> {
+        let all = self.endings.keys().take_while(|(ends, _)| *ends < before);
+        all.take(at_most).map(|(_, id)| *id).collect()
+    }
+
+    /// One signing key.
+    pub fn signing_key(&self, id: SigningKeyId) -> Option<&SigningKey> {
+        self.keys.get(&id)
+    }
+
+    /// Every signing key, ascending by id.
+    pub fn signing_keys(&self) -> impl Iterator<Item = &SigningKey> {
+        self.keys.values()
+    }
+
+    /// Puts an account. Its name never changes.
+    pub(crate) fn put_account(&mut self, account: Account) {
+        Arc::make_mut(&mut self.names).insert(account.name.place(account.org), account.user);
+        Arc::make_mut(&mut self.accounts).insert((account.org, account.user), Arc::new(account));
+    }
+
+    /// Puts a session.
+    pub(crate) fn put_session(&mut self, session: Session) {
+        self.end(session.id);
+        Arc::make_mut(&mut self.whose).insert((session.org, session.user, session.id), ());
+        Arc::make_mut(&mut self.endings).insert((session.ends, session.id), ());
+        Arc::make_mut(&mut self.sessions).insert(session.id, Arc::new(session));
+    }
+
+    /// Ends a session, if it has not ended.
+    pub(super) fn end(&mut self, id: SessionId) {
+        if !self.sessions.contains_key(&id) {
+            return;
+        }
+        if let Some(gone) = Arc::make_mut(&mut self.sessions).remove(&id) {
+            Arc::make_mut(&mut self.whose).remove(&(gone.org, gone.user, id));
+            Arc::make_mut(&mut self.endings).remove(&(gone.ends, id));
+        }
+    }
+
+    /// Puts a signing key.
+    pub(crate) fn put_key(&mut self, key: SigningKey) {
+        Arc::make_mut(&mut self.keys).insert(key.id, key);
+    }
+
+    /// Forgets a signing key.
+    pub(super) fn forget_key(&mut self, id: SigningKeyId) {
+        Arc::make_mut(&mut self.keys).remove(&id);
+    }
+}

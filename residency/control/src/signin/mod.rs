@@ -1,0 +1,21 @@
+//! Signing in: accounts, sessions, and the keys that sign access tokens, as every region knows them.
+//!
+//! It is here and not in a region's database because the workforce works everywhere: a session that was ended in one
+//! region is ended in all, as soon as they hear of it, and looking one up costs no more than looking up an API key.
+//!
+//! Rejected: *a list of revoked tokens* grows with what was ended, is late where it is not known, and says nothing when
+//! it is lost; a list of living sessions refuses what it does not know. *Replicating every request's time of last use*
+//! would make each read a change; what is known is the last refresh.
+
+pub mod account;
+pub(crate) mod act;
+pub mod change;
+mod held;
+mod login_name;
+
+pub use account::{
+    Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
+};
+pub use change::SignInChange;
+pub use held::SignIns;
+pub use login_name::{LoginName, NotALoginName};
