@@ -30,7 +30,8 @@ async fn whoever_is_invited_chooses_a_password_once_and_in_time() {
     let short = accept(&world, &second, "14 characters.").await.is(422).problem("invalid");
     assert_eq!(short["errors"][0]["pointer"], "/password");
     let before = world.desk.hashing.hashed();
-    for wrong in ["", "di_", "nonsense", &format!("{}A", &second[..second.len() - 1])] {
+    let other_end = if second.ends_with('A') { 'E' } else { 'A' };
+    for wrong in ["", "di_", "nonsense", &format!("{}{other_end}", &second[..second.len() - 1])] {
         accept(&world, wrong, CHOSEN).await.is(401);
     }
     assert_eq!(world.desk.hashing.hashed(), before, "a guess takes nobody's time");
