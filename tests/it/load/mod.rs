@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::cluster::{Cluster, Wish, domicile, turn};
 
 const SECONDS: &str = "5";
@@ -70,14 +70,19 @@ async fn what_every_scenario_promises_holds_and_a_planted_loss_is_found() {
     assert!(holds(&taken));
     let text = std::fs::read_to_string(&taken).expect("a history");
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let done = lines.iter().find(|line| line["outcome"] == "done").expect("something was done");
-    let mut twice = done.clone();
-    twice["call"] =
-        serde_json::json!(lines.iter().filter_map(|l| l["back"].as_u64()).max().expect("an end") + 1);
-    twice["back"] = serde_json::json!(twice["call"].as_u64().expect("a time") + 1);
+    let of_slot = |slot: &Value| lines.iter().filter(|line| line["key"] == *slot).collect::<Vec<_>>();
+    let booked = lines.iter().find(|line| {
+        line["outcome"] == "done" && line["act"]["book"].is_string() && of_slot(&line["key"]).len() == 1
+    });
+    let mut second = booked.expect("a slot that was booked once, and no more was asked of it").clone();
+    let most = |what: &str| lines.iter().filter_map(|line| line[what].as_u64()).max().expect("a number");
+    second["act"]["book"] = json!("11111111-2222-4333-8444-555555555555");
+    second["index"] = json!(most("index") + 1);
+    second["call"] = json!(most("back") + 1);
+    second["back"] = json!(most("back") + 2);
     let planted = taken.with_file_name("planted.jsonl");
-    std::fs::write(&planted, format!("{text}{twice}\n")).expect("writes");
-    assert!(!holds(&planted), "an old log index after newer ones: {twice}");
+    std::fs::write(&planted, format!("{text}{second}\n")).expect("writes");
+    assert!(!holds(&planted), "two visits have one slot: {second}");
 
     // Somebody takes away who was registered last, again and again, behind the load's back.
     let clinician = cluster.client("provider", "US-TX");

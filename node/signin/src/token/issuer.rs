@@ -22,6 +22,8 @@ const SIGNS_SECONDS: i64 = 30 * DAY;
 /// How long before that is over the next key is made.
 const NEXT_SECONDS: i64 = DAY;
 const SUFFIX: &str = ".signing-key";
+/// The last part of a name, instead of that of [`SUFFIX`], while the file is being written.
+const UNFINISHED: &str = "unfinished";
 
 /// A private key of this node.
 struct Own {
@@ -58,6 +60,10 @@ impl Issuer {
         let mut keys = Vec::new();
         for entry in fs::read_dir(dir).map_err(io)? {
             let path = entry.map_err(io)?.path();
+            if path.extension().is_some_and(|extension| extension == UNFINISHED) {
+                fs::remove_file(&path).map_err(|error| NoKey::Io(path, error))?;
+                continue;
+            }
             let Some(named) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(SUFFIX))
             else {
                 continue;
@@ -143,11 +149,45 @@ fn pkcs8_of(seed: &[u8; 32]) -> Vec<u8> {
     [head.as_slice(), seed].concat()
 }
 
-/// Writes a file that only its owner may read, and does not return before it is on disk.
+/// Writes a file that only its owner may read, and does not return before it is on disk. Until then it has another name:
+/// what a full disk or a power cut leaves behind is never taken for a key.
 fn write_closed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let unfinished = path.with_extension(UNFINISHED);
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Sevens;
+
+    impl Entropy for Sevens {
+        fn fill(&self, dest: &mut [u8]) {
+            dest.fill(7);
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_never_finished_is_none_and_one_that_was_is_found_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let open = || {
+            let region = Region("US-TX".parse().expect("a jurisdiction"));
+            Issuer::open("domicile:test".to_owned(), region, dir.path())
+        };
+        let id = SigningKeyId::random(&Sevens);
+        let unfinished = dir.path().join(format!("{id}.5.{UNFINISHED}"));
+        fs::write(&unfinished, [0; 20]).expect("writes");
+        let made = open().expect("opens").tend(10, &Sevens).expect("makes one");
+        assert!(!unfinished.exists());
+        assert_eq!(open().expect("opens").tend(10, &Sevens).expect("has it"), made);
+        fs::write(dir.path().join(format!("{id}.5{SUFFIX}")), [0; 20]).expect("writes");
+        assert!(matches!(open(), Err(NoKey::NotAKey(_))), "the control");
+    }
 }
