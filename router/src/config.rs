@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rates::Quotas;
 use residency_control::peer::{PeerKind, PeerPaths};
 use residency_control::{Endpoint, Member, Timings};
 use residency_policy::{Ingress, Jurisdiction, NodeId, Region};
@@ -26,6 +27,8 @@ struct File {
     rules: Rules,
     #[serde(default)]
     limits: LimitsSection,
+    #[serde(default)]
+    rates: Quotas,
     #[serde(default)]
     timeouts: Timeouts,
     #[serde(default)]
@@ -219,6 +222,8 @@ pub struct Config {
     pub rules: Rules,
     /// How requests are bounded.
     pub bounds: Bounds,
+    /// How much a caller and an address may ask for.
+    pub rates: Quotas,
     /// How long requests in flight have when the process is told to end.
     pub drain: Duration,
     /// Where metrics are served, when not on the public listener.
@@ -280,7 +285,9 @@ impl Config {
 type Wrong = (&'static str, &'static str);
 
 fn checked(file: File, folder: &Path) -> Result<Config, Wrong> {
-    let File { listen, ingress, tls, peer, control, rules, limits, timeouts, metrics, mut traces, log } = file;
+    let File { listen, ingress, tls, peer, control, rules, limits, rates, timeouts, metrics, mut traces, log } =
+        file;
+    rates.check()?;
     let at = |path: PathBuf| folder.join(path);
     let ms = |key, value: u64| match value {
         1..=86_400_000 => Ok(Duration::from_millis(value)),
@@ -359,6 +366,7 @@ fn checked(file: File, folder: &Path) -> Result<Config, Wrong> {
         timings: control.timings,
         rules: Rules { file: at(rules.file), verify_key: at(rules.verify_key) },
         bounds,
+        rates,
         drain: ms("timeouts.drain_ms", timeouts.drain_ms)?,
         metrics_listen: metrics.listen,
         traces,

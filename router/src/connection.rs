@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use rates::ClientAddress;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Interval, interval_at};
 
@@ -62,7 +63,7 @@ impl Http {
     #[expect(clippy::too_many_arguments, reason = "what a connection is made of, said once")]
     pub(crate) async fn serve<T, S, B, P>(
         &self,
-        stream: T,
+        (stream, from): (T, ClientAddress),
         speaks_h2: bool,
         service: S,
         peer: P,
@@ -80,7 +81,8 @@ impl Http {
     {
         let in_doubt = InDoubt::default();
         let activity = Arc::new(Activity::default());
-        let service = Attach { service, peer, in_doubt: in_doubt.clone(), activity: Arc::clone(&activity) };
+        let service =
+            Attach { service, from, peer, in_doubt: in_doubt.clone(), activity: Arc::clone(&activity) };
         if speaks_h2 {
             let connection = self.h2.serve_connection(TokioIo::new(stream), service);
             drive(connection, &activity, limits.idle, drain, outlived).await;
@@ -168,6 +170,7 @@ impl Drop for InFlight {
 /// Puts what is known of the connection among a request's extensions.
 struct Attach<S, P> {
     service: S,
+    from: ClientAddress,
     peer: P,
     in_doubt: InDoubt,
     activity: Arc<Activity>,
@@ -183,6 +186,7 @@ where
     type Future = Serving<S::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.from);
         // An extension costs an allocation: nothing is inserted where there is nothing to know.
         if size_of::<P>() > 0 {
             request.extensions_mut().insert(self.peer.clone());

@@ -28,13 +28,22 @@ pub trait Known: Send + Sync + 'static {
     fn rules(&self) -> Option<Arc<Ruleset>>;
     /// How long ago this view was shown to be what a quorum holds.
     fn age(&self) -> Duration;
-    /// The jurisdictions of an API key or a session, if the text is one that is valid now, of an organisation that is active.
-    fn authenticate(&self, bearer: &str, now: Timestamp) -> Option<JurisdictionSet>;
+    /// Who shows an API key or a token, if the text is one that is valid now, of an organisation that is active.
+    fn authenticate(&self, bearer: &str, now: Timestamp) -> Option<Caller>;
     /// Waits until the view has the session that this text names, if a node of this cluster vouches for one that is yet to
     /// come. Says whether one came.
     fn arrives(&self, bearer: &str, now: Timestamp, within: Duration) -> impl Future<Output = bool> + Send;
     /// Waits until the view has another epoch for the patient than `past`. Says whether that came in time.
     fn advanced(&self, patient: PatientId, past: Epoch, within: Duration) -> impl Future<Output = bool> + Send;
+}
+
+/// What the router knows of a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// The jurisdictions that the key or session may ask for.
+    pub serves: JurisdictionSet,
+    /// Whose requests these are counted with.
+    pub counted: rates::Caller,
 }
 
 /// What a caller shows: a key or a token, or a browser's cookie.
@@ -60,8 +69,8 @@ impl Replica {
         Self { reader, rules, tokens: Arc::new(Verifier::of_any_name()) }
     }
 
-    /// Where the session of an access token may be served.
-    fn session(&self, text: &str, now: Timestamp) -> Result<JurisdictionSet, NotLiving> {
+    /// Whose session an access token is for.
+    fn session(&self, text: &str, now: Timestamp) -> Result<Caller, NotLiving> {
         let key = |id| self.reader.at(|state| state.signin().signing_key(id).cloned()).1;
         let now = now.as_second();
         let claims = self.tokens.claims(text, now, key).ok_or(NotLiving::Ended)?;
@@ -69,7 +78,9 @@ impl Replica {
         let index = self.reader.applied();
         let serves = |state: &State| {
             let session = living(&claims, state, index, now)?;
-            state.organisations().get(&session.org).map(|org| org.serves).ok_or(NotLiving::Ended)
+            let serves =
+                state.organisations().get(&session.org).map(|org| org.serves).ok_or(NotLiving::Ended)?;
+            Ok(Caller { serves, counted: rates::Caller::Person(session.org) })
         };
         self.reader.at(serves).1
     }
@@ -96,11 +107,17 @@ impl Known for Replica {
         self.reader.age()
     }
 
-    fn authenticate(&self, bearer: &str, now: Timestamp) -> Option<JurisdictionSet> {
+    fn authenticate(&self, bearer: &str, now: Timestamp) -> Option<Caller> {
         if !bearer.starts_with(keys::PREFIX) {
             return self.session(bearer, now).ok();
         }
-        keys::authenticate(&self.reader, bearer, now).map(|key| key.jurisdictions)
+        keys::recognise(&self.reader, bearer, now).map(|(key, user)| Caller {
+            serves: key.jurisdictions,
+            counted: match user {
+                Some(_) => rates::Caller::Person(key.org),
+                None => rates::Caller::Service(key.org),
+            },
+        })
     }
 
     async fn arrives(&self, bearer: &str, now: Timestamp, within: Duration) -> bool {

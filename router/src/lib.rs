@@ -14,6 +14,7 @@ mod carry;
 pub mod certificates;
 pub mod config;
 mod connection;
+pub mod count;
 pub mod decide;
 pub mod drain;
 mod forward;

@@ -1,4 +1,4 @@
-//! The life of a request, in order: accept -> limit -> identify -> decide -> forward | redirect | refuse.
+//! The life of a request, in order: accept -> limit -> identify -> count -> decide -> forward | redirect | refuse.
 //!
 //! What must stay true here:
 //! - No byte of a body is read before the decision, and none at all for a redirect or a refusal.
@@ -16,7 +16,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request:
 use http_body::Body as _;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use residency_control::JurisdictionSet;
+use rates::{Rates, Standing, too_many};
 use residency_control::peer::PeerPool;
 use residency_policy::{Clock, Entropy, Epoch, Home, Ingress, Problem, ProblemKind, Region, RequestId};
 use tracing::Instrument as _;
@@ -24,12 +24,13 @@ use tracing::Instrument as _;
 use crate::ahead::Ahead;
 use crate::certificates::Certificates;
 use crate::config::Bounds;
+use crate::count;
 use crate::decide::{Step, choose};
 use crate::drain::Drain;
 use crate::forward::{Head, Homes, Outgoing, Slot, Unanswered, location, overloaded};
 use crate::health::{self, Unready};
 use crate::identify::{Identified, Page, Target, identify};
-use crate::known::{Known, shown};
+use crate::known::{Caller, Known, shown};
 use crate::lent::Lent;
 use crate::limits::{Passage, close_after, over};
 use crate::metrics::{Metrics, Now, Outcome};
@@ -45,6 +46,7 @@ pub struct Edge<K> {
     pub(crate) known: K,
     pub(crate) ingress: Ingress,
     pub(crate) bounds: Bounds,
+    pub(crate) rates: Arc<Rates>,
     pub(crate) homes: Homes,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) metrics_here: bool,
@@ -75,7 +77,8 @@ async fn stages<K: Known>(edge: &Edge<K>, request: Request<Incoming>) -> Respons
     let line = edge.line(&head.method, id);
     let (version, is_head, unread) = (head.version, head.method == Method::HEAD, !body.is_end_stream());
 
-    let (route, mut ended) = match edge.limit(&head) {
+    let mut standing = None;
+    let (route, mut ended) = match edge.limit(&head, &mut standing) {
         Err(problem) => ("-", say(Outcome::Limited, None, &problem, id)),
         Ok(at_work) => {
             let about = identify(&head.method, &head.uri);
@@ -83,27 +86,11 @@ async fn stages<K: Known>(edge: &Edge<K>, request: Request<Incoming>) -> Respons
             if caller.is_none() && names_a_patient(&about) && edge.arrives(&head).await {
                 caller = edge.caller(&head);
             }
-            let step = if names_a_patient(&about) && caller.is_none() {
-                Step::Refuse(Problem::new(ProblemKind::Unauthenticated))
-            } else {
-                edge.choose(&head.method, &about, caller)
-            };
-            let ended = match step {
-                Step::Here(page) => edge.here(page, id),
-                Step::Forward(home, epoch) => {
-                    edge.forward(&about, caller, home, epoch, head, body, id, at_work).await
-                }
-                Step::ForwardAnywhere => {
-                    let otherwise = ProblemKind::ControlUnavailable;
-                    let asked = edge.ask_around(edge.known.regions(), otherwise, head, body, id, at_work);
-                    Box::pin(asked).await
-                }
-                Step::ForwardUnknown(regions) => {
-                    let otherwise = ProblemKind::HomeUnavailable;
-                    Box::pin(edge.ask_around(regions, otherwise, head, body, id, at_work)).await
-                }
-                Step::Redirect(home) => edge.redirect(home, &head, id),
-                Step::Refuse(problem) => refuse(&about, &problem, id),
+            let counted = count::caller(&edge.rates, caller);
+            standing = counted.unwrap_or_else(Some);
+            let ended = match counted {
+                Err(over) => say(Outcome::Limited, None, &too_many(&over), id),
+                Ok(_) => edge.decided(&about, caller, head, body, id, at_work).await,
             };
             (about.route, ended)
         }
@@ -118,6 +105,9 @@ async fn stages<K: Known>(edge: &Edge<K>, request: Request<Incoming>) -> Respons
     if !forwarded && is_head && version >= Version::HTTP_2 {
         without_body(&mut ended.response);
     }
+    if let Some(standing) = standing {
+        standing.tell(ended.response.headers_mut());
+    }
     line.end(route, &ended);
     ended.response
 }
@@ -130,6 +120,7 @@ impl<K: Known> Edge<K> {
         pool: PeerPool,
         ingress: Ingress,
         bounds: Bounds,
+        rates: Arc<Rates>,
         metrics: Arc<Metrics>,
         metrics_here: bool,
         clock: Arc<dyn Clock>,
@@ -142,6 +133,7 @@ impl<K: Known> Edge<K> {
             known,
             ingress,
             bounds,
+            rates,
             homes,
             metrics,
             metrics_here,
@@ -159,8 +151,8 @@ impl<K: Known> Edge<K> {
         Self { certificates: Some(certificates), ..self }
     }
 
-    /// Limit: what is too much by its head alone, or too much with all else that is at work.
-    fn limit(&self, head: &Parts) -> Result<AtWork, Problem> {
+    /// Limit: what is too much by its head alone, or with all else that is at work, or for its address.
+    fn limit(&self, head: &Parts, standing: &mut Option<Standing>) -> Result<AtWork, Problem> {
         if let Some(problem) = over(head, &self.bounds.limits) {
             return Err(problem);
         }
@@ -168,16 +160,49 @@ impl<K: Known> Edge<K> {
         if at_work.how_many > self.bounds.in_flight {
             return Err(overloaded());
         }
+        count::address(&self.rates, head).map_err(|over| too_many(standing.insert(over)))?;
         Ok(at_work)
     }
 
     /// Decide.
-    fn choose(&self, method: &Method, about: &Identified, caller: Option<JurisdictionSet>) -> Step {
-        choose(&self.known, self.ingress, self.bounds.view_age_max, self.clock.now(), method, about, caller)
+    fn choose(&self, method: &Method, about: &Identified, caller: Option<Caller>) -> Step {
+        let (now, serves) = (self.clock.now(), caller.map(|caller| caller.serves));
+        choose(&self.known, self.ingress, self.bounds.view_age_max, now, method, about, serves)
     }
 
-    /// What the caller's key or session serves, if there is one that is valid.
-    fn caller(&self, head: &Parts) -> Option<JurisdictionSet> {
+    /// Decide, and do what was decided.
+    async fn decided(
+        &self,
+        about: &Identified,
+        caller: Option<Caller>,
+        head: Parts,
+        body: Incoming,
+        id: RequestId,
+        at_work: AtWork,
+    ) -> Ended {
+        if names_a_patient(about) && caller.is_none() {
+            return refuse(about, &Problem::new(ProblemKind::Unauthenticated), id);
+        }
+        match self.choose(&head.method, about, caller) {
+            Step::Here(page) => self.here(page, id),
+            Step::Forward(home, epoch) => {
+                self.forward(about, caller, home, epoch, head, body, id, at_work).await
+            }
+            Step::ForwardAnywhere => {
+                let otherwise = ProblemKind::ControlUnavailable;
+                Box::pin(self.ask_around(self.known.regions(), otherwise, head, body, id, at_work)).await
+            }
+            Step::ForwardUnknown(regions) => {
+                let otherwise = ProblemKind::HomeUnavailable;
+                Box::pin(self.ask_around(regions, otherwise, head, body, id, at_work)).await
+            }
+            Step::Redirect(home) => self.redirect(home, &head, id),
+            Step::Refuse(problem) => refuse(about, &problem, id),
+        }
+    }
+
+    /// Whose key or session is shown, if it is a valid one.
+    fn caller(&self, head: &Parts) -> Option<Caller> {
         self.known.authenticate(shown(&head.headers)?, self.clock.now())
     }
 
@@ -195,7 +220,7 @@ impl<K: Known> Edge<K> {
     async fn forward(
         &self,
         about: &Identified,
-        caller: Option<JurisdictionSet>,
+        caller: Option<Caller>,
         home: Home,
         epoch: Option<Epoch>,
         head: Parts,

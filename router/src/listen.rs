@@ -18,6 +18,7 @@ use hyper::service::Service;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use rates::ClientAddress;
 use residency_policy::Entropy;
 use rustls::ServerConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -206,7 +207,7 @@ impl Listener {
         let (limits, follows_renewals) = (self.limits, self.follows_renewals);
         let http = Arc::new(Http::new(&limits));
         let (peer, stays) = (Arc::new(peer), Arc::new(stays));
-        self.accept(drain.clone(), move |tcp, open| {
+        self.accept(drain.clone(), move |tcp, from, open| {
             let (config, http, peer) = (tls(), Arc::clone(&http), Arc::clone(&peer));
             let stays = Arc::clone(&stays);
             let (acceptor, now) = (TlsAcceptor::from(Arc::clone(&config)), Arc::clone(&tls));
@@ -239,7 +240,7 @@ impl Listener {
                 let told_by = stays.clone().unwrap_or(drain);
                 let serving = async move {
                     let _open = open;
-                    http.serve(stream, speaks_h2, service, peer, &limits, &told_by, outlived).await;
+                    http.serve((stream, from), speaks_h2, service, peer, &limits, &told_by, outlived).await;
                 };
                 match stays {
                     None => serving.await,
@@ -265,17 +266,17 @@ impl Listener {
     {
         let limits = self.limits;
         let http = Arc::new(Http::new(&limits));
-        self.accept(drain.clone(), move |tcp, open| {
+        self.accept(drain.clone(), move |tcp, from, open| {
             let (http, service, drain) = (Arc::clone(&http), service.clone(), drain.clone());
             async move {
                 let _open = open;
-                http.serve(tcp, false, service, (), &limits, &drain, || false).await;
+                http.serve((tcp, from), false, service, (), &limits, &drain, || false).await;
             }
         })
         .await;
     }
 
-    async fn accept<F>(self, drain: Drain, connection: impl Fn(TcpStream, Open) -> F)
+    async fn accept<F>(self, drain: Drain, connection: impl Fn(TcpStream, ClientAddress, Open) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -285,8 +286,8 @@ impl Listener {
                 () = drain.begun() => return,
                 accepted = self.socket.accept() => accepted,
             };
-            let tcp = match accepted {
-                Ok((tcp, _)) => tcp,
+            let (tcp, from) = match accepted {
+                Ok((tcp, from)) => (tcp, ClientAddress(from.ip())),
                 Err(error) => {
                     // A caller that went away again, or no descriptor left. The loop must outlive both.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -304,7 +305,7 @@ impl Listener {
             let open = Open(Arc::clone(&counters));
             // Answers are small and wait for nothing: Nagle's algorithm would only delay them.
             let _ = tcp.set_nodelay(true);
-            drain.run(connection(tcp, open));
+            drain.run(connection(tcp, from, open));
         }
     }
 }

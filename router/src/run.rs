@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use rates::Rates;
 use residency_control::peer::{self, PeerId, PeerKind, PeerPool, PeerTls};
 use residency_control::rules::RulesInForce;
 use residency_control::{Control, FatalReason, StartError};
@@ -18,6 +19,7 @@ use residency_policy::{Clock, Entropy, Ruleset};
 
 use crate::certificates::Certificates;
 use crate::config::{Config, Rules};
+use crate::count;
 use crate::known::{Known, Replica};
 use crate::life_of_a_request::{Edge, life_of_a_request};
 use crate::limits::Limits;
@@ -171,11 +173,13 @@ pub async fn start(
     let certificates =
         Arc::new(Certificates::new(Arc::clone(&read.public), read.peer.clone(), Arc::clone(&clock)));
     let drain = Drain::new();
+    let rates = Arc::new(Rates::new(&config.rates));
     let edge = Edge::new(
         Replica::new(control.reader(), Arc::clone(&rules)),
         pool,
         config.ingress,
         config.bounds,
+        Arc::clone(&rates),
         Arc::new(Metrics::new(&public.counters()).with_certificates(&certificates)),
         scraped.is_none(),
         Arc::clone(&clock),
@@ -188,6 +192,13 @@ pub async fn start(
     if let Some(scraped) = scraped {
         tokio::spawn(serve_metrics(scraped, Arc::clone(&edge), entropy, drain.clone()));
     }
+    let begun = drain.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = begun.begun() => {}
+            () = count::forget(rates) => {}
+        }
+    });
     tokio::spawn(read_rules_again(config.rules.file, rules, drain.clone()));
     tokio::spawn(certificates.watch(LOOK_EVERY, drain.clone()));
     tokio::spawn(serve_callers(public, read.public, edge, drain.clone()));

@@ -12,6 +12,7 @@ use http::request::Parts;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use node_policy::{Action, Entity, Facts, Relationship};
+use rates::too_many;
 use residency_policy::decide::RegionDecision;
 use residency_policy::{
     Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind, Purpose,
@@ -19,9 +20,10 @@ use residency_policy::{
 };
 use storage::{Access, RegionRead, RegionTx, Scope, Seen};
 
+use crate::admit::Class;
 use crate::authorize::{authorize, purposes};
 use crate::caller::recognise;
-use crate::finish::Recognised;
+use crate::finish::Known;
 use crate::page::PageRequest;
 use crate::parameters::{Parameters, bad};
 use crate::problem::not_found;
@@ -55,6 +57,7 @@ pub struct OpenCall<A> {
 impl<A: Act> OpenCall<A> {
     async fn read(parts: &mut Parts, here: &Here, purpose: Option<Purpose>) -> Result<Self, Refused> {
         let caller = recognised(parts, here).await?;
+        admitted(parts, here, Class::of(A::ACTION), &caller)?;
         let facts = Facts { purpose, ..facts(parts, here, &caller) };
         let shape = authorize(&here.policies, caller.role, A::ACTION, A::ENTITY, facts)?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
@@ -360,16 +363,41 @@ fn facts(parts: &Parts, here: &Here, caller: &Credential) -> Facts {
 
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
 async fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
-    let recognised = parts.extensions.get::<Recognised>();
-    if let Some(caller) = recognised.and_then(|recognised| recognised.0.get()) {
+    let known = parts.extensions.get::<Known>();
+    if let Some(caller) = known.and_then(|known| known.caller.get()) {
         return Ok(*caller);
     }
     let caller = recognise(here, &parts.method, &parts.headers).await?;
-    if let Some(recognised) = recognised {
+    if let Some(known) = known {
         // Nobody else sets it: the extractors of a request come one after another.
-        let _ = recognised.0.set(caller);
+        let _ = known.caller.set(caller);
+    }
+    if parts.extensions.get::<Via>().is_none() {
+        count(known, here, &caller)?;
     }
     Ok(caller)
+}
+
+/// Counts a request that came here directly. A router has counted those that it forwards.
+fn count(known: Option<&Known>, here: &Here, caller: &Credential) -> Result<(), Problem> {
+    let counted = match caller.user {
+        Some(_) => rates::Caller::Person(caller.org),
+        None => rates::Caller::Service(caller.org),
+    };
+    let standing = here.rates.caller(counted);
+    if let (Some(known), Ok(Some(now)) | Err(now)) = (known, standing) {
+        let _ = known.standing.set(now);
+    }
+    standing.map(drop).map_err(|over| too_many(&over))
+}
+
+/// Lets the request in: from here on it takes the database's time, until it is answered.
+fn admitted(parts: &Parts, here: &Here, class: Class, caller: &Credential) -> Result<(), Problem> {
+    let Some(known) = parts.extensions.get::<Known>() else { return Ok(()) };
+    if known.admitted.get().is_none() {
+        let _ = known.admitted.set(here.admission.enter(class, caller.org)?);
+    }
+    Ok(())
 }
 
 /// The purpose that the caller names. Asked after the caller is known, so that a stranger gets 401 and no more.

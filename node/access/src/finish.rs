@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::convert::Infallible;
+use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -13,15 +14,35 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
+use rates::{ClientAddress, Standing, too_many};
 use residency_policy::{Problem, ProblemKind, RequestId, wire};
 use tower::Service;
 use tower::layer::layer_fn;
 
-use crate::{Credential, Disclosable, Here, Refused, headers, metrics};
+use crate::admit::Admitted;
+use crate::{Credential, Disclosable, Here, Refused, Via, headers, metrics};
 
-/// Filled by the extractor that recognises the caller, so that the log can say which organisation asked.
+/// What extractors leave for the end of the request.
 #[derive(Clone, Default)]
-pub(crate) struct Recognised(pub(crate) Arc<OnceLock<Credential>>);
+pub(crate) struct Known(Arc<Left>);
+
+#[derive(Default)]
+pub(crate) struct Left {
+    /// Who asked, for the log.
+    pub(crate) caller: OnceLock<Credential>,
+    /// What is left of the caller's quota, to be said.
+    pub(crate) standing: OnceLock<Standing>,
+    /// The room that the request takes until it is answered.
+    pub(crate) admitted: OnceLock<Admitted>,
+}
+
+impl Deref for Known {
+    type Target = Left;
+
+    fn deref(&self) -> &Left {
+        &self.0
+    }
+}
 
 /// Puts the whole frame around a router. It is one layer: axum puts each around every route, and copies all of them, in
 /// boxes of their own, for each request.
@@ -65,17 +86,25 @@ where
     let started = Instant::now();
     let in_flight = here.metrics.started();
     let id = request_id(&here, &request);
-    let recognised = Recognised::default();
+    let known = Known::default();
     request.extensions_mut().insert(id);
-    request.extensions_mut().insert(recognised.clone());
+    request.extensions_mut().insert(known.clone());
     let method = request.method().clone();
     // The template, such as `/v1/patients/{id}`. The path itself has a patient in it.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
 
-    // What was in hand when it panicked is not looked at again.
-    let answer = AssertUnwindSafe(async { service.call(request).await }).catch_unwind();
-    let mut response = in_time(&here, answer.map(answered)).await;
+    let mut response = match counted(&here, &request) {
+        // What was in hand when it panicked is not looked at again.
+        Ok(()) => {
+            let answer = AssertUnwindSafe(async { service.call(request).await }).catch_unwind();
+            in_time(&here, answer.map(answered)).await
+        }
+        Err(over) => {
+            let _ = known.standing.set(over);
+            Refused::from(too_many(&over)).into_response()
+        }
+    };
     if let Some(refused) = refusal(&mut response) {
         if let Some(cause) = refused.cause() {
             tracing::error!(request_id = %id, route, cause, "a request failed on this side");
@@ -83,6 +112,9 @@ where
         response = refused.render(id);
     }
     headers::complete(response.headers_mut());
+    if let Some(standing) = known.standing.get() {
+        standing.tell(response.headers_mut());
+    }
     response.headers_mut().insert(HeaderName::from_static(wire::REQUEST_ID), id_value(id));
 
     let status = response.status().as_u16();
@@ -97,7 +129,7 @@ where
     if status >= 500 {
         span.record("otel.status_code", "ERROR");
     }
-    let caller = recognised.0.get();
+    let caller = known.caller.get();
     tracing::info!(
         request_id = %id,
         method = metrics::bounded(&method),
@@ -109,6 +141,15 @@ where
         "answered"
     );
     response
+}
+
+/// Counts a request of an address that came here directly. A router has counted those that it forwards.
+fn counted(here: &Here, request: &Request) -> Result<(), Standing> {
+    let about = request.extensions();
+    match about.get::<ClientAddress>() {
+        Some(from) if about.get::<Via>().is_none() => here.rates.address(from.0),
+        _ => Ok(()),
+    }
 }
 
 /// The answer of a route.

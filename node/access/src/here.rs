@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use node_policy::Loaded;
+use rates::Rates;
 use residency_control::calendar::Ledger;
 use residency_control::signin::SignIns;
 use residency_control::{Command, ProposeError, Proposed, Provider, Providers, User};
@@ -15,7 +16,7 @@ use residency_policy::{
 };
 use storage::RegionPool;
 
-use crate::{Credential, Jurisdictions, Metrics, NotRecognised, Secret};
+use crate::{Admission, Credential, Jurisdictions, Metrics, NotRecognised, Secret};
 
 /// The control plane's view as the API reads it: at memory speed, never over the network.
 pub trait Directory: Send + Sync + 'static {
@@ -220,6 +221,10 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Who may do what.
     pub policies: Arc<Loaded>,
+    /// How many a caller may ask for, of those that no router counted.
+    pub rates: Arc<Rates>,
+    /// How much is worked on at once.
+    pub admission: Arc<Admission>,
 }
 
 /// The state of every route; cheap to clone.

@@ -10,6 +10,7 @@
 //! Because 1 to 3 never look at the directory or the database, and 4 and 5 say the same 404, a patient that
 //! does not exist and one that the caller may not see get the same bytes.
 
+pub mod admit;
 pub mod authorize;
 pub mod body;
 pub mod call;
@@ -28,6 +29,7 @@ pub mod parameters;
 pub mod problem;
 mod secret;
 
+pub use admit::Admission;
 pub use authorize::Act;
 pub use call::{OpenCall, PatientCall, RegionCall, Via};
 pub use caller::{Credential, Jurisdictions, NotRecognised};

@@ -25,6 +25,10 @@ pub struct LimitsSection {
     pub view_age_seconds_max: u64,
     /// How long a request may take in all. What it begins is taken over by others when it is gone, so it is at most 40.
     pub request_seconds_max: u64,
+    /// Requests at work at once, at most. How many of them are let in is found from how long answers take.
+    pub work_max: usize,
+    /// An answer within so many milliseconds is in time. When answers are late, less is let in.
+    pub in_time_ms: u64,
     /// How long requests under way may go on after SIGTERM.
     pub drain_seconds_max: u64,
     /// Claimed patient ids are filled up when fewer than this are left.
@@ -40,6 +44,8 @@ impl Default for LimitsSection {
             header_bytes_max: 16 * 1024,
             view_age_seconds_max: 86_400,
             request_seconds_max: 30,
+            work_max: 1_024,
+            in_time_ms: 300,
             drain_seconds_max: 20,
             ids_low: 8_192,
         }
@@ -60,6 +66,8 @@ impl LimitsSection {
             ("header_bytes_max", self.header_bytes_max as u64, 1_024, 1 << 20),
             ("view_age_seconds_max", self.view_age_seconds_max, 1, 30 * 86_400),
             ("request_seconds_max", self.request_seconds_max, 1, REQUEST_SECONDS_MAX),
+            ("work_max", self.work_max as u64, 16, 1_000_000),
+            ("in_time_ms", self.in_time_ms, 1, 60_000),
             ("drain_seconds_max", self.drain_seconds_max, 0, 600),
             ("ids_low", self.ids_low, 1, 1_000_000),
         ] {

@@ -19,6 +19,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use rates::Quotas;
 use serde::{Deserialize, Deserializer};
 
 pub use control::ControlSection;
@@ -62,6 +63,9 @@ pub struct Config {
     /// What is accepted.
     #[serde(default)]
     pub limits: LimitsSection,
+    /// How much a caller and an address may ask for, who come here directly.
+    #[serde(default)]
+    pub rates: Quotas,
     /// Where traces go.
     #[serde(default)]
     pub traces: TracesSection,
@@ -143,6 +147,7 @@ impl Config {
         self.database.consistent()?;
         self.keys.cache.consistent()?;
         self.signin.consistent()?;
+        self.rates.check().map_err(|(key, wrong)| format!("{key} {wrong}"))?;
         self.limits.consistent()
     }
 }

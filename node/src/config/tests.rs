@@ -24,13 +24,14 @@ fn the_sample_is_accepted_and_its_paths_start_at_its_folder() {
 fn the_sample_shows_the_default_limits() {
     let shown = format!("{:?}", parse(SAMPLE).expect("is accepted").limits);
     assert_eq!(shown, format!("{:?}", LimitsSection::default()));
+    assert_eq!(parse(SAMPLE).expect("is accepted").rates, rates::Quotas::default());
 }
 
 #[test]
 fn an_unknown_key_is_refused_in_every_section() {
     for section in [
         "region", "listen", "tls", "peer", "control", "database", "migrate", "keys.kms", "rules", "limits",
-        "log",
+        "rates", "log",
     ] {
         let heading = format!("[{section}]");
         let wrong = SAMPLE.replacen(&heading, &format!("{heading}\nnonsense = 1\n"), 1);

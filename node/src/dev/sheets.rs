@@ -103,6 +103,8 @@ fn node_toml(home: &Home, plan: &Plan, side: usize, rules: &Rulebook, reach: Rea
     }
     member(router_identity(plan), plan.regions.len(), plan.router.peer, false);
     let _ = write!(text, "\n[control.timings]\n{}", reach.timings());
+    // One machine plays the world: its loads come from one address, and its debug builds are slow.
+    let _ = write!(text, "\n{RATES}\n[limits]\nin_time_ms = 10000\n");
     let _ = write!(text, "\n[[signin.totp_keys]]\nnumber = 1\nfile = \"keys/{}\"\n", totp_key::FILE);
     Ok(text)
 }
@@ -130,9 +132,15 @@ fn router_toml(home: &Home, plan: &Plan, rules: &Rulebook, reach: Reach) -> Resu
         let (_, at) = reach.peer(side);
         let _ = write!(text, "\n[[control.peers]]\nid = {node}\nregion = \"{region}\"\nat = \"{at}:{peer}\"\n");
     }
-    let _ = write!(text, "\n[control.timings]\n{}", reach.timings());
+    let _ = write!(text, "\n[control.timings]\n{}\n{RATES}", reach.timings());
     Ok(text)
 }
+
+/// So much that no load of this machine's reaches it, and the headers are there to be seen.
+const RATES: &str = "[rates]\n\
+     organisation = { per_minute = 60000000, burst = 1000000 }\n\
+     service = { per_minute = 60000000, burst = 1000000 }\n\
+     address = { per_minute = 60000000, burst = 1000000 }\n";
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,8 @@ pub mod id_pool;
 pub mod purge;
 pub mod signing_keys;
 
+use std::sync::Arc;
+
 use futures::FutureExt as _;
 use router::listen::Drain;
 use tokio_util::task::TaskTracker;
@@ -29,6 +31,7 @@ pub fn start(node: &Node, drain: &Drain) -> TaskTracker {
         fence::follow(node).boxed(),
         purge::purge(node).boxed(),
         signing_keys::publish(node).boxed(),
+        router::count::forget(Arc::clone(&node.here.rates)).boxed(),
     ];
     for task in all {
         let begun = until(drain);

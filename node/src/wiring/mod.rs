@@ -15,9 +15,10 @@ pub mod signin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use node_access::{Here, Limits, Metrics, Parts};
+use node_access::{Admission, Here, Limits, Metrics, Parts};
 use node_policy::Loaded;
 use node_signin::Desk;
+use rates::Rates;
 use residency_control::Control;
 use residency_control::peer::PeerTls;
 use residency_control::rules::RulesInForce;
@@ -86,6 +87,9 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         Arc::clone(&rules),
         residency_tokens::Verifier::new(issuer.cluster()),
     );
+    let LimitsSection { work_max, in_time_ms, .. } = config.limits;
+    let admission = Arc::new(Admission::new(work_max, Duration::from_millis(in_time_ms)));
+    metrics.register(|registry| admission.register(registry));
     let here = Here::new(Parts {
         region: config.region.region(),
         pool: pool.clone(),
@@ -104,6 +108,8 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         limits: limits(&config.limits),
         metrics: Arc::clone(&metrics),
         policies: Arc::new(policies),
+        rates: Arc::new(Rates::new(&config.rates)),
+        admission,
     });
     let desk = Arc::new(signin::desk(&here, issuer, totp));
     Ok(Node {

@@ -7,7 +7,7 @@ use http::Request;
 use residency_policy::PatientId;
 
 use crate::support::client::{Body, Client, full, get, raw, request};
-use crate::support::{KEY, KEY_OF_NEVADA, Rig, at, patient};
+use crate::support::{KEY, KEY_OF_NEVADA, Rig, at, patient, program_of};
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -59,7 +59,7 @@ async fn said(client: &mut Client, asking: Request<Body>) -> (u16, Vec<(String, 
 #[tokio::test]
 async fn what_is_foreign_and_what_is_unknown_look_the_same_whatever_is_wrong() {
     let rig = Rig::start().await;
-    rig.view.keys.lock().unwrap().insert("dk_texas".to_owned(), at("US-TX").into());
+    rig.view.keys.lock().unwrap().insert("dk_texas".to_owned(), program_of(3, at("US-TX").into()));
     rig.texas.recorded.strict.store(true, Ordering::SeqCst);
     let mut seen = std::collections::BTreeSet::new();
     for key in [Some(KEY), Some("dk_texas"), Some(KEY_OF_NEVADA), Some("dk_other"), None] {
@@ -117,7 +117,7 @@ async fn an_id_that_is_nobodys_goes_only_where_the_callers_patients_may_live_and
     assert_eq!((answer.status.as_u16(), answer.slug().as_str()), (503, "home-unavailable"));
     assert_eq!(rig.texas.arrived(), 0);
     // A key of a place without a region: nothing can be anywhere.
-    rig.view.keys.lock().unwrap().insert("dk_wyoming".to_owned(), at("US-WY").into());
+    rig.view.keys.lock().unwrap().insert("dk_wyoming".to_owned(), program_of(3, at("US-WY").into()));
     let mut asking = get(&unknown);
     asking.headers_mut().insert("authorization", "Bearer dk_wyoming".parse().unwrap());
     assert_eq!(rig.h1().await.send(asking).await.status.as_u16(), 404);

@@ -6,6 +6,7 @@ mod support;
 
 mod certificates;
 mod configuring;
+mod counting;
 mod forwarding;
 mod holding;
 mod identifying;

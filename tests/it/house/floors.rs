@@ -7,24 +7,29 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("residency-policy", &[]),
     ("residency-control", &["residency-policy"]),
     ("residency-tokens", &["residency-policy", "residency-control"]),
+    ("rates", &["residency-policy"]),
     ("storage-keys", &["residency-policy"]),
     ("storage-keys-aws", &["residency-policy", "storage-keys"]),
     ("storage", &["residency-policy", "storage-keys"]),
     ("node-policy", &["residency-policy"]),
-    ("node-access", &["residency-policy", "residency-control", "residency-tokens", "storage", "node-policy"]),
+    (
+        "node-access",
+        &["residency-policy", "residency-control", "residency-tokens", "rates", "storage", "node-policy"],
+    ),
     ("node-signin", &["residency-policy", "residency-control", "residency-tokens", "node-access"]),
     ("node-console", &["residency-policy", "residency-control", "storage", "node-policy", "node-access"]),
     (
         "node-clinical",
         &["residency-policy", "residency-control", "storage", "node-access", "node-signin", "node-console"],
     ),
-    ("router", &["residency-policy", "residency-control", "residency-tokens"]),
+    ("router", &["residency-policy", "residency-control", "residency-tokens", "rates"]),
     (
         "node",
         &[
             "residency-policy",
             "residency-control",
             "residency-tokens",
+            "rates",
             "storage",
             "storage-keys",
             "storage-keys-aws",
@@ -65,7 +70,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 ];
 
 /// What a crate's own tests may import beyond its floor: the same floor, people, disks that fail, and what reads tokens.
-const IN_TESTS: &[&str] = &["loadtest-people", "disks", "residency-tokens"];
+const IN_TESTS: &[&str] = &["loadtest-people", "disks", "residency-tokens", "rates"];
 
 /// Third-party crate (a trailing `-` means every crate that starts so) -> who may import it directly.
 const WRAPPERS: &[(&str, &[&str])] = &[
@@ -80,6 +85,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("refinery", &["storage"]),
     ("hyper-rustls", &["residency-control", "router", "node"]),
     ("argon2", &["node-signin"]),
+    ("governor", &["rates"]),
     ("jsonwebtoken", &["residency-tokens", "node-signin"]),
     ("totp-rs", &["node-signin"]),
     ("axum", &["node-access", "node-signin", "node-console", "node-clinical", "node"]),

@@ -76,7 +76,8 @@ async fn a_node_that_restarts_alone_serves_and_registers_its_patients_while_its_
     // The control: where such a view no longer counts, changes are refused and reads go on.
     let file = cluster.home().join("regions/tx/node.toml");
     let written = std::fs::read_to_string(&file).expect("the configuration");
-    std::fs::write(&file, format!("{written}\n[limits]\nview_age_seconds_max = 1\n")).expect("writes");
+    std::fs::write(&file, written.replace("[limits]\n", "[limits]\nview_age_seconds_max = 1\n"))
+        .expect("writes");
     restart(&cluster).await;
     clinic::read(&doctor, &alone.path).await.expect("a read goes on");
     let late = doctor.post(&format!("/v1/patients?home={HOME}"), &clinic::somebody(HOME, 3)).await;

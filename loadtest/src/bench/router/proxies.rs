@@ -44,7 +44,9 @@ pub(super) fn router(
          [peer]\nlisten = '127.0.0.1:{hears}'\nca = '{ca}'\ncert = '{own}'\nkey = '{own_key}'\n\
          [rules]\nfile = 'us.toml'\nverify_key = 'policy.pub'\n\
          [control]\nid = {ROUTER}\ndir = 'control'\n\
-         [[control.peers]]\nid = {VOTER}\nregion = 'US-TX'\nat = 'localhost:{voter}'\n",
+         [[control.peers]]\nid = {VOTER}\nregion = 'US-TX'\nat = 'localhost:{voter}'\n\
+         [rates]\nservice = {{ per_minute = 60000000, burst = 1000000 }}\n\
+         address = {{ per_minute = 60000000, burst = 1000000 }}\n",
         cert = public.cert.display(),
         key = public.key.display(),
         ca = member.ca.display(),

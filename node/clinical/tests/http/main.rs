@@ -6,6 +6,7 @@ mod authenticators;
 mod book;
 mod calendars;
 mod crashes;
+mod crowds;
 mod document;
 mod encounters;
 mod forgotten;

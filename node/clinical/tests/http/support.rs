@@ -5,14 +5,17 @@ use std::sync::Mutex;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use node_access::{
-    Changes, Credential, Directory, Here, Jurisdictions, Limits, Loaded, Metrics, Parts, Readiness,
+    Admission, Changes, Credential, Directory, Here, Jurisdictions, Limits, Loaded, Metrics, Parts, Readiness,
 };
 use node_signin::{Desk, Hashing, Issuer, TotpKeys};
+use rates::{Quotas, Rates};
 use residency_control::machine::apply;
 use residency_control::signin::SignInChange;
 use residency_control::{Command, Outcome};
@@ -173,6 +176,11 @@ impl World {
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
+        Self::crowded(limits, &Quotas::NONE, Admission::new(256, Duration::from_mins(1))).await
+    }
+
+    /// The same, where much may be too much.
+    pub(crate) async fn crowded(limits: Limits, quotas: &Quotas, admission: Admission) -> Self {
         // Another crate of the test may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let region = TestRegion::new(PostgresServer::shared(), "TX").await;
@@ -203,6 +211,8 @@ impl World {
             limits,
             metrics: Arc::new(Metrics::default()),
             policies: policies(),
+            rates: Arc::new(Rates::new(quotas)),
+            admission: Arc::new(admission),
         });
         let org = OrgId::random(&TestEntropy::default());
         let desk = Arc::new(desk(&here, &book));

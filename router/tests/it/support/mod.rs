@@ -10,14 +10,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rates::{Quotas, Rates};
 use residency_control::peer::PeerPool;
 use residency_control::system::{SystemClock, SystemEntropy};
 use residency_control::{Endpoint, JurisdictionSet, RegionEntry};
 use residency_policy::{
-    Clock as _, Epoch, Home, Ingress, Jurisdiction, PatientId, Placement, PlacementState, Region, Ruleset,
+    Clock as _, Epoch, Home, Ingress, Jurisdiction, OrgId, PatientId, Placement, PlacementState, Region,
+    Ruleset,
 };
 use router::config::Bounds;
-use router::known::Known;
+use router::known::{Caller, Known};
 use router::life_of_a_request::Edge;
 use router::limits::Limits;
 use router::listen::{Counters, Drain, Drained, Listener, PublicTls};
@@ -47,6 +49,11 @@ pub(crate) fn at(code: &str) -> Jurisdiction {
     code.parse().unwrap()
 }
 
+/// A program of an organisation.
+pub(crate) fn program_of(org: u8, serves: JurisdictionSet) -> Caller {
+    Caller { serves, counted: rates::Caller::Service(OrgId::from_bytes([org; 16])) }
+}
+
 pub(crate) fn patient(n: u8) -> PatientId {
     let mut bytes = [n; 16];
     bytes[6] = 0x40 | (n & 0x0f);
@@ -61,7 +68,7 @@ pub(crate) struct FakeView {
     pub(crate) regions: Mutex<Vec<RegionEntry>>,
     pub(crate) rules: Mutex<Option<Arc<Ruleset>>>,
     pub(crate) age: Mutex<Duration>,
-    pub(crate) keys: Mutex<HashMap<String, JurisdictionSet>>,
+    pub(crate) keys: Mutex<HashMap<String, Caller>>,
     pub(crate) moves_to: Mutex<Option<Home>>,
 }
 
@@ -100,7 +107,7 @@ impl Known for View {
     fn age(&self) -> Duration {
         *self.0.age.lock().unwrap()
     }
-    fn authenticate(&self, bearer: &str, _: Timestamp) -> Option<JurisdictionSet> {
+    fn authenticate(&self, bearer: &str, _: Timestamp) -> Option<Caller> {
         self.0.keys.lock().unwrap().get(bearer).copied()
     }
     async fn arrives(&self, _: &str, _: Timestamp, _: Duration) -> bool {
@@ -152,12 +159,16 @@ impl Rig {
     }
 
     pub(crate) async fn start_with(bounds: Bounds) -> Self {
+        Self::start_counting(bounds, &Quotas::NONE).await
+    }
+
+    pub(crate) async fn start_counting(bounds: Bounds, quotas: &Quotas) -> Self {
         let authority = Authority::new();
         let texas = FakeHome::start(&authority, "us-tx", 3).await;
         let view = Arc::new(FakeView::default());
         *view.rules.lock().unwrap() = Some(Arc::new(Ruleset::parse(RULES).unwrap()));
-        view.keys.lock().unwrap().insert(KEY.to_owned(), JurisdictionSet::all());
-        view.keys.lock().unwrap().insert(KEY_OF_NEVADA.to_owned(), at("US-NV").into());
+        view.keys.lock().unwrap().insert(KEY.to_owned(), program_of(1, JurisdictionSet::all()));
+        view.keys.lock().unwrap().insert(KEY_OF_NEVADA.to_owned(), program_of(2, at("US-NV").into()));
         view.region_at("US-TX", texas.endpoint.clone());
         // Nobody listens at the other homes: whoever reaches them has been misrouted.
         for region in ["US-NY", "US-IL", "US-NV"] {
@@ -178,6 +189,7 @@ impl Rig {
             PeerPool::new(own),
             Ingress(at("US-CA")),
             bounds,
+            Arc::new(Rates::new(quotas)),
             Arc::new(Metrics::new(&counters)),
             true,
             Arc::new(SystemClock),

@@ -1,0 +1,71 @@
+//! How much is allowed.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// The rates, as a configuration writes them. A quota of nothing is none: nobody is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quotas {
+    /// The quota of the people of one organisation together.
+    pub organisation: Quota,
+    /// The quota of each organisation's programs together: of its API keys that are no person's.
+    pub service: Quota,
+    /// The quota of one client address, whoever asks there: an IPv4 address, or an IPv6 network of 64 bits.
+    pub address: Quota,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            organisation: Quota { per_minute: 6_000, burst: 600 },
+            service: Quota { per_minute: 60_000, burst: 6_000 },
+            address: Quota { per_minute: 60_000, burst: 6_000 },
+        }
+    }
+}
+
+impl Quotas {
+    /// Nobody is counted.
+    pub const NONE: Self = Self { organisation: Quota::NONE, service: Quota::NONE, address: Quota::NONE };
+
+    /// Which key of the configuration says nothing that works, and what would.
+    ///
+    /// # Errors
+    /// Rates without bursts, and bursts without rates.
+    pub fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let half = |quota: Quota| (quota.per_minute == 0) != (quota.burst == 0);
+        let wrong = "must have per_minute and burst both at least 1, or both 0 for no limit";
+        [
+            ("rates.organisation", self.organisation),
+            ("rates.service", self.service),
+            ("rates.address", self.address),
+        ]
+        .into_iter()
+        .find(|(_, quota)| half(*quota))
+        .map_or(Ok(()), |(key, _)| Err((key, wrong)))
+    }
+}
+
+/// A rate, and how many may come at once when nothing came before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Requests a minute, in the long run.
+    pub per_minute: u32,
+    /// Requests at once.
+    pub burst: u32,
+}
+
+impl Quota {
+    /// No limit.
+    pub const NONE: Self = Self { per_minute: 0, burst: 0 };
+
+    /// The time between two requests at this rate, and how many may come at once.
+    pub(crate) fn cells(self) -> Option<(Duration, NonZeroU32)> {
+        let (rate, burst) = (NonZeroU32::new(self.per_minute)?, NonZeroU32::new(self.burst)?);
+        Some((Duration::from_mins(1) / rate.get(), burst))
+    }
+}

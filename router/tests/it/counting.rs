@@ -1,0 +1,88 @@
+//! Who asks for too much is told so, and nobody else pays for it.
+
+use http::Request;
+use rates::{Quota, Quotas};
+
+use crate::support::client::{Answer, Body, get};
+use crate::support::{KEY, Rig, at, bounds, patient, program_of};
+
+const THREE: Quota = Quota { per_minute: 1, burst: 3 };
+const OTHER_KEY: &str = "dk_other_organisation";
+
+async fn counting(quotas: Quotas) -> Rig {
+    let rig = Rig::start_counting(bounds(), &quotas).await;
+    let other = program_of(9, at("US-TX").into());
+    rig.view.keys.lock().expect("a lock").insert(OTHER_KEY.to_owned(), other);
+    rig
+}
+
+fn with_key(key: &str) -> Request<Body> {
+    let mut request = get(&format!("/v1/patients/{}", patient(1)));
+    request.headers_mut().insert("authorization", format!("Bearer {key}").parse().expect("a value"));
+    request
+}
+
+fn over(answer: &Answer) -> bool {
+    let over = answer.status == 429;
+    if over {
+        assert_eq!(answer.slug(), "too-many-requests");
+        assert_eq!(answer.header("retry-after"), "60");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
+    over
+}
+
+#[tokio::test]
+async fn a_programs_organisation_is_told_when_to_ask_again_and_another_is_served() {
+    let rig = counting(Quotas { service: THREE, ..Quotas::NONE }).await;
+    // Two connections, and one count.
+    let (mut one, mut two) = (rig.h1().await, rig.h2().await);
+    let mut said = Vec::new();
+    for _ in 0..2 {
+        for client in [&mut one, &mut two] {
+            let answer = client.send(with_key(KEY)).await;
+            assert_eq!(answer.header("ratelimit-policy"), r#""service";q=3;w=180"#);
+            said.push((over(&answer), answer.header("ratelimit").to_owned()));
+        }
+    }
+    let (of, said): (Vec<_>, Vec<_>) = said.into_iter().unzip();
+    assert_eq!(of, [false, false, false, true]);
+    assert_eq!(said[0], r#""service";r=2;t=60"#);
+    assert_eq!(said[2..], [r#""service";r=0;t=60"#; 2]);
+    assert_eq!(rig.texas.arrived(), 3, "what is over does not reach the home");
+    let mut client = rig.h2().await;
+    assert!(over(&client.send(with_key(KEY)).await));
+    let other = client.send(with_key(OTHER_KEY)).await;
+    assert!(!over(&other), "another organisation, through the same connection");
+    assert_eq!(other.header("ratelimit"), r#""service";r=2;t=60"#);
+}
+
+#[tokio::test]
+async fn an_address_is_counted_whoever_asks_there() {
+    let rig = counting(Quotas { address: THREE, ..Quotas::NONE }).await;
+    let mut client = rig.h2().await;
+    for key in [KEY, "dk_guess_1", "dk_guess_2"] {
+        let answer = client.send(with_key(key)).await;
+        assert!(!over(&answer), "{key}");
+        assert_eq!(answer.header("ratelimit"), "", "an address is not told how it stands while it may ask");
+    }
+    for key in [KEY, OTHER_KEY, "dk_guess_3"] {
+        let answer = client.send(with_key(key)).await;
+        assert!(over(&answer), "{key}");
+        assert_eq!(answer.header("ratelimit"), r#""address";r=0;t=60"#);
+    }
+    assert!(over(&rig.h1().await.send(with_key(KEY)).await), "another connection of the same host");
+    assert_eq!(rig.texas.arrived(), 1);
+}
+
+#[tokio::test]
+async fn without_quotas_nobody_is_counted() {
+    let rig = counting(Quotas::NONE).await;
+    let mut client = rig.h2().await;
+    for _ in 0..20 {
+        let answer = client.send(with_key(KEY)).await;
+        assert!(!over(&answer));
+        assert_eq!(answer.header("ratelimit-policy"), "");
+    }
+    assert_eq!(rig.texas.arrived(), 20);
+}
