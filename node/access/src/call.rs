@@ -5,6 +5,7 @@
 //! patient that exists and for one that does not.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::Uri;
@@ -24,6 +25,7 @@ use crate::caller::recognise;
 use crate::finish::Recognised;
 use crate::page::PageRequest;
 use crate::parameters::{Parameters, bad};
+use crate::policies::InForce;
 use crate::problem::not_found;
 use crate::{Act, Credential, Here, Refused, Shape};
 
@@ -49,6 +51,7 @@ pub struct OpenCall<A> {
     path: Vec<(String, String)>,
     via: Option<Ingress>,
     facts: Facts,
+    policies: Arc<InForce>,
     act: PhantomData<A>,
 }
 
@@ -56,7 +59,8 @@ impl<A: Act> OpenCall<A> {
     async fn read(parts: &mut Parts, here: &Here, purpose: Option<Purpose>) -> Result<Self, Refused> {
         let caller = recognised(parts, here).await?;
         let facts = Facts { purpose, ..facts(parts, here, &caller) };
-        let shape = authorize(&here.policies, caller.role, A::ACTION, A::ENTITY, facts)?;
+        let policies = policies(parts, here)?;
+        let shape = authorize(&policies.loaded, caller.role, A::ACTION, A::ENTITY, facts)?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
         // A path that is not UTF-8 after decoding names nothing.
         let path = RawPathParams::from_request_parts(parts, here).await.map_err(|_| not_found())?;
@@ -75,13 +79,19 @@ impl<A: Act> OpenCall<A> {
             path,
             via: via(parts),
             facts,
+            policies,
             act: PhantomData,
         })
     }
 
     /// Whether the caller may do this too, in the same situation.
     pub fn may(&self, action: Action, entity: Entity) -> Result<(), Problem> {
-        authorize(&self.here.policies, self.caller.role, action, entity, self.facts).map(|_| ())
+        authorize(&self.policies.loaded, self.caller.role, action, entity, self.facts).map(|_| ())
+    }
+
+    /// The policies by which this call is decided, all of it.
+    pub fn policies(&self) -> &InForce {
+        &self.policies
     }
 
     /// An id in the path. What is no id names nothing.
@@ -358,16 +368,25 @@ fn facts(parts: &Parts, here: &Here, caller: &Credential) -> Facts {
     }
 }
 
+/// The policies in force, taken once for all that this request asks of them; known to the log from here on.
+fn policies(parts: &Parts, here: &Here) -> Result<Arc<InForce>, Problem> {
+    let policies = here.policies.current()?;
+    if let Some(recognised) = parts.extensions.get::<Recognised>() {
+        let _ = recognised.0.policies.set(policies.version.unwrap_or(0));
+    }
+    Ok(policies)
+}
+
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
 async fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
     let recognised = parts.extensions.get::<Recognised>();
-    if let Some(caller) = recognised.and_then(|recognised| recognised.0.get()) {
+    if let Some(caller) = recognised.and_then(|recognised| recognised.0.caller.get()) {
         return Ok(*caller);
     }
     let caller = recognise(here, &parts.method, &parts.headers).await?;
     if let Some(recognised) = recognised {
         // Nobody else sets it: the extractors of a request come one after another.
-        let _ = recognised.0.set(caller);
+        let _ = recognised.0.caller.set(caller);
     }
     Ok(caller)
 }
@@ -378,7 +397,8 @@ async fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpose, Problem>
     let mut values = parts.headers.get_all(wire::PURPOSE_OF_USE).iter();
     let Some(value) = values.next() else {
         let facts = facts(parts, here, &caller);
-        let allowed = purposes(&here.policies, caller.role, A::ACTION, A::ENTITY, facts);
+        let policies = policies(parts, here)?;
+        let allowed = purposes(&policies.loaded, caller.role, A::ACTION, A::ENTITY, facts);
         let problem = Problem::new(ProblemKind::MissingHeader).field(
             wire::PURPOSE_OF_USE,
             "required",

@@ -19,9 +19,18 @@ use tower::layer::layer_fn;
 
 use crate::{Credential, Disclosable, Here, Refused, headers, metrics};
 
-/// Filled by the extractor that recognises the caller, so that the log can say which organisation asked.
+/// Filled by the extractors, so that the log can say which organisation asked and which policies decided.
 #[derive(Clone, Default)]
-pub(crate) struct Recognised(pub(crate) Arc<OnceLock<Credential>>);
+pub(crate) struct Recognised(pub(crate) Arc<Known>);
+
+/// What is known of a request that is under way.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// Who asks.
+    pub(crate) caller: OnceLock<Credential>,
+    /// The version of the policies that decided; 0 for the set that comes with the program.
+    pub(crate) policies: OnceLock<u64>,
+}
 
 /// Puts the whole frame around a router. It is one layer: axum puts each around every route, and copies all of them, in
 /// boxes of their own, for each request.
@@ -97,7 +106,7 @@ where
     if status >= 500 {
         span.record("otel.status_code", "ERROR");
     }
-    let caller = recognised.0.get();
+    let caller = recognised.0.caller.get();
     tracing::info!(
         request_id = %id,
         method = metrics::bounded(&method),
@@ -106,6 +115,7 @@ where
         micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX),
         org_id = caller.map(|c| tracing::field::display(c.org)),
         key_id = caller.map(|c| tracing::field::display(c.key)),
+        policies = recognised.0.policies.get(),
         "answered"
     );
     response

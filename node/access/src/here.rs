@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use node_policy::Loaded;
 use residency_control::calendar::Ledger;
 use residency_control::signin::SignIns;
 use residency_control::{Command, ProposeError, Proposed, Provider, Providers, User};
@@ -15,6 +14,7 @@ use residency_policy::{
 };
 use storage::RegionPool;
 
+use crate::policies::Policies;
 use crate::{Credential, Jurisdictions, Metrics, NotRecognised, Secret};
 
 /// The control plane's view as the API reads it: at memory speed, never over the network.
@@ -95,6 +95,8 @@ pub struct Checks {
     pub control: Check,
     /// The rules in force.
     pub rules: Check,
+    /// The access policies in force.
+    pub policies: Check,
     /// The certificates. Callers are served whatever is said of them.
     pub certificates: Check,
 }
@@ -219,7 +221,7 @@ pub struct Parts {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Who may do what.
-    pub policies: Arc<Loaded>,
+    pub policies: Arc<Policies>,
 }
 
 /// The state of every route; cheap to clone.

@@ -25,6 +25,7 @@ pub mod idempotency;
 pub mod metrics;
 pub mod page;
 pub mod parameters;
+pub mod policies;
 pub mod problem;
 mod secret;
 
