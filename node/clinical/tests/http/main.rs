@@ -15,6 +15,7 @@ mod limits;
 mod organisations;
 mod patients;
 mod plans;
+mod policies;
 mod refusals;
 mod removed;
 mod sessions;
