@@ -94,6 +94,13 @@ async fn status(client: &Client, path: &str) -> u16 {
     client.get(path).await.expect("an answer").status.as_u16()
 }
 
+/// Whether a read of a patient was decided by this version, as the node's log says.
+fn decided(log: &str, version: u64) -> bool {
+    log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).any(|line| {
+        line["policies"] == version && line["route"] == "/v1/patients/{id}" && line["status"].is_u64()
+    })
+}
+
 #[tokio::test]
 async fn a_signed_version_decides_on_every_node_in_time_and_another_signature_nowhere() {
     let _turn = turn().await;
@@ -157,11 +164,11 @@ async fn a_signed_version_decides_on_every_node_in_time_and_another_signature_no
     assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
     assert_eq!(status(&doctor, &patient.path).await, 200);
     assert_eq!(ready(&cluster, "tx").await["policies"]["ok"], true);
-    let log = fs::read_to_string(&cluster.region("tx").log).expect("the node's log");
-    let decided = |version: u64| {
-        log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).any(|line| {
-            line["policies"] == version && line["route"] == "/v1/patients/{id}" && line["status"].is_u64()
-        })
-    };
-    assert!(decided(0) && decided(1) && decided(3) && !decided(2), "which version decided is in the log");
+    // What is said is written a moment later.
+    let log = wait_until("the last answer in the node's log", async || {
+        let log = fs::read_to_string(&cluster.region("tx").log).ok()?;
+        decided(&log, 3).then_some(log)
+    });
+    let log = log.await.expect("which version decided is in the log");
+    assert!(decided(&log, 0) && decided(&log, 1) && !decided(&log, 2), "and of the others");
 }
