@@ -64,8 +64,9 @@ fn shown(policies: &Loaded, request: &Request) -> Result<Shape, RefusalReason> {
         Verdict::Refuse(reason) => Err(reason),
         Verdict::Allow(shape) => {
             let unmet = |obligation| unmet(obligation, shape, request.facts.assurance);
+            let step_up = |reason: &RefusalReason| *reason == RefusalReason::StepUpRequired;
             // One that nobody can meet comes first: to sign in again would not help.
-            decision.obligations.iter().filter_map(unmet).min_by_key(is_step_up).map_or(Ok(shape), Err)
+            decision.obligations.iter().filter_map(unmet).min_by_key(step_up).map_or(Ok(shape), Err)
         }
     }
 }
@@ -79,10 +80,6 @@ fn unmet(obligation: &Obligation, shape: Shape, assurance: u16) -> Option<Refusa
         Obligation::StepUp(_) => Some(RefusalReason::StepUpRequired),
         _ => Some(RefusalReason::ObligationUnmet),
     }
-}
-
-fn is_step_up(reason: &RefusalReason) -> bool {
-    *reason == RefusalReason::StepUpRequired
 }
 
 #[cfg(test)]

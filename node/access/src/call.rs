@@ -11,8 +11,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use http::Uri;
 use http::request::Parts;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use node_policy::{Action, Entity, Facts, Relationship};
+use node_policy::{Action, Entity, Facts};
 use residency_policy::decide::RegionDecision;
 use residency_policy::{
     Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind, Purpose,
@@ -22,10 +21,11 @@ use storage::{Access, RegionRead, RegionTx, Scope, Seen};
 
 use crate::authorize::{authorize, purposes};
 use crate::caller::recognise;
+use crate::facts::{facts, today, via};
 use crate::finish::Recognised;
 use crate::page::PageRequest;
 use crate::parameters::{Parameters, bad};
-use crate::policies::InForce;
+use crate::policies::{InForce, taken};
 use crate::problem::not_found;
 use crate::{Act, Credential, Here, Refused, Shape};
 
@@ -59,7 +59,7 @@ impl<A: Act> OpenCall<A> {
     async fn read(parts: &mut Parts, here: &Here, purpose: Option<Purpose>) -> Result<Self, Refused> {
         let caller = recognised(parts, here).await?;
         let facts = Facts { purpose, ..facts(parts, here, &caller) };
-        let policies = policies(parts, here)?;
+        let policies = taken(parts, here)?;
         let shape = authorize(&policies.loaded, caller.role, A::ACTION, A::ENTITY, facts)?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
         // A path that is not UTF-8 after decoding names nothing.
@@ -343,40 +343,6 @@ fn behind(refused: Refused) -> Refused {
     }
 }
 
-fn today(here: &Here) -> Date {
-    here.clock.now().to_zoned(TimeZone::UTC).date()
-}
-
-fn via(parts: &Parts) -> Option<Ingress> {
-    parts.extensions.get::<Via>().map(|via| via.0)
-}
-
-/// What is known before anything of what is asked for was looked at. That it is of the caller's own organisation is
-/// what row-level security sees to below: nothing of another's is found.
-fn facts(parts: &Parts, here: &Here, caller: &Credential) -> Facts {
-    let (home, today) = (here.region.0, today(here));
-    let day =
-        [today.year().unsigned_abs(), today.month().unsigned_abs().into(), today.day().unsigned_abs().into()]
-            .into_iter()
-            .fold(0, |day, part| day * 100 + u32::from(part));
-    Facts {
-        organisation: Some(caller.org_type),
-        relationship: Relationship::Organisation,
-        ingress: via(parts).map_or(home, |ingress| ingress.0),
-        assurance: caller.assurance,
-        ..Facts::least(home, day)
-    }
-}
-
-/// The policies in force, taken once for all that this request asks of them; known to the log from here on.
-fn policies(parts: &Parts, here: &Here) -> Result<Arc<InForce>, Problem> {
-    let policies = here.policies.current()?;
-    if let Some(recognised) = parts.extensions.get::<Recognised>() {
-        let _ = recognised.0.policies.set(policies.version.unwrap_or(0));
-    }
-    Ok(policies)
-}
-
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
 async fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
     let recognised = parts.extensions.get::<Recognised>();
@@ -397,7 +363,7 @@ async fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpose, Problem>
     let mut values = parts.headers.get_all(wire::PURPOSE_OF_USE).iter();
     let Some(value) = values.next() else {
         let facts = facts(parts, here, &caller);
-        let policies = policies(parts, here)?;
+        let policies = taken(parts, here)?;
         let allowed = purposes(&policies.loaded, caller.role, A::ACTION, A::ENTITY, facts);
         let problem = Problem::new(ProblemKind::MissingHeader).field(
             wire::PURPOSE_OF_USE,

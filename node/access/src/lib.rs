@@ -18,6 +18,7 @@ pub mod change;
 pub mod cookies;
 pub mod doc;
 pub mod etag;
+mod facts;
 pub mod finish;
 mod headers;
 pub mod here;

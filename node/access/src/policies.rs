@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use http::request::Parts;
 use node_policy::Loaded;
 use residency_policy::{Problem, ProblemKind};
+
+use crate::Here;
+use crate::finish::Recognised;
 
 /// A set of policies that decides, and what the control plane calls it.
 pub struct InForce {
@@ -81,4 +85,13 @@ impl From<NotInForce> for Problem {
     fn from(_: NotInForce) -> Self {
         Self::new(ProblemKind::PoliciesUnproven).retry_after(1)
     }
+}
+
+/// The policies in force, taken once for all that this request asks of them; known to the log from here on.
+pub(crate) fn taken(parts: &Parts, here: &Here) -> Result<Arc<InForce>, Problem> {
+    let policies = here.policies.current()?;
+    if let Some(recognised) = parts.extensions.get::<Recognised>() {
+        let _ = recognised.0.policies.set(policies.version.unwrap_or(0));
+    }
+    Ok(policies)
 }

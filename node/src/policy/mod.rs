@@ -109,7 +109,7 @@ pub fn run(act: &Act) -> Result<ExitCode, Stop> {
     }
 }
 
-/// A set in a few words. Version 0 is the one that comes with a program.
+/// A version in a few words.
 fn shortly(version: u64, digest: Digest) -> String {
     format!("version {version} ({})", hex(digest))
 }

@@ -8,6 +8,7 @@ use super::{files, shortly};
 use crate::exit::{Cause, Stop};
 use crate::operate::Deciding;
 use crate::operate::client::Operator;
+use crate::wiring::policies::hex;
 use crate::{lifecycle, tell};
 
 const WITHIN: Duration = Duration::from_secs(10);
@@ -17,7 +18,7 @@ pub(super) fn run(config: Option<&Path>) -> Result<ExitCode, Stop> {
     let Some(config) = config else {
         let shipped = files::shipped()?;
         let rules = shipped.rules().count();
-        tell::line(&format!("this program comes with {}, {rules} policies", shortly(0, shipped.digest())));
+        tell::line(&format!("this program comes with {}, {rules} policies", hex(shipped.digest())));
         return Ok(ExitCode::SUCCESS);
     };
     let config = lifecycle::load(config)?;
@@ -44,7 +45,7 @@ fn in_words(deciding: &Deciding) -> String {
         (Some(wrong), _) => format!("in force: {said}\ndecides:  nothing: {wrong}"),
         (None, Some(digest)) => {
             let rules = deciding.rules;
-            let version = shortly(deciding.version.unwrap_or(0), digest);
+            let version = deciding.version.map_or_else(|| hex(digest), |version| shortly(version, digest));
             format!("in force: {said}\ndecides:  {version}, {rules} policies")
         }
         (None, None) => format!("in force: {said}\ndecides:  nothing"),
