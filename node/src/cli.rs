@@ -86,7 +86,7 @@ enum RoleCommand {
         #[command(subcommand)]
         act: cluster::Act,
     },
-    /// Try policies of access out, without a cluster.
+    /// Policies of access: try them out, sign them, put them in force.
     Policy {
         #[command(subcommand)]
         act: policy::Act,

@@ -14,6 +14,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::service::TowerToHyperService;
 use node_access::Via;
+use node_access::policies::Policies;
 use residency_control::peer::{NotAPeer, PeerId, PeerKind, peer_of};
 use residency_control::{Control, Reader};
 use residency_policy::{Entropy, Problem, ProblemKind, wire};
@@ -87,6 +88,7 @@ impl Doors {
         );
         let door = Arc::new(PeerDoor {
             control: node.control.clone(),
+            policies: Arc::clone(&node.here.policies),
             app,
             opened: opened.clone(),
             own: node.peer_tls.own_id(),
@@ -135,6 +137,7 @@ fn identify(connection: &rustls::ServerConnection) -> Result<PeerId, NotAPeer> {
 
 struct PeerDoor {
     control: Control,
+    policies: Arc<Policies>,
     app: axum::Router,
     /// Whether callers are served.
     opened: watch::Receiver<bool>,
@@ -173,7 +176,7 @@ impl PeerDoor {
         match errand(&peer, &self.own, request.uri().path()) {
             // In boxes: every forwarded request would carry the room that these two need.
             Errand::Control => Box::pin(self.control.serve_peer(&peer, request)).await.map(Body::new),
-            Errand::Operate => Box::pin(operate::answer(&self.control, request)).await,
+            Errand::Operate => Box::pin(operate::answer(&self.control, &self.policies, request)).await,
             Errand::Forwarded(via) => {
                 if !*self.opened.borrow() {
                     // Who forwards has chosen how long it waits for an answer.

@@ -13,6 +13,7 @@ pub mod class;
 mod clinic;
 mod control;
 pub mod cpu;
+mod decide;
 pub mod directory;
 pub mod drive;
 mod failover;
@@ -59,6 +60,7 @@ pub const ALL: &[Bench] = &[
     write::BENCH,
     search::BENCH,
     directory::BENCH,
+    decide::BENCH,
     snapshots::BENCH,
     control::BENCH,
     booking::BENCH,

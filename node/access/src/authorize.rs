@@ -62,12 +62,23 @@ fn shown(policies: &Loaded, request: &Request) -> Result<Shape, RefusalReason> {
     let decision = decide(policies, request);
     match decision.verdict {
         Verdict::Refuse(reason) => Err(reason),
-        // What is left out, the type of the answer leaves out. A condition that nothing here meets is not passed over.
         Verdict::Allow(shape) => {
-            let met =
-                |obligation: &Obligation| matches!(obligation, Obligation::LeaveOut(_)) && shape != Shape::Full;
-            if decision.obligations.iter().all(met) { Ok(shape) } else { Err(RefusalReason::ObligationUnmet) }
+            let unmet = |obligation| unmet(obligation, shape, request.facts.assurance);
+            let step_up = |reason: &RefusalReason| *reason == RefusalReason::StepUpRequired;
+            // One that nobody can meet comes first: to sign in again would not help.
+            decision.obligations.iter().filter_map(unmet).min_by_key(step_up).map_or(Ok(shape), Err)
         }
+    }
+}
+
+/// Why a condition of an answer is not met, if it is not. One that nothing here meets is not passed over.
+fn unmet(obligation: &Obligation, shape: Shape, assurance: u16) -> Option<RefusalReason> {
+    match obligation {
+        // What is left out, the type of the answer leaves out.
+        Obligation::LeaveOut(_) if shape != Shape::Full => None,
+        Obligation::StepUp(level) if assurance >= u16::from(*level) => None,
+        Obligation::StepUp(_) => Some(RefusalReason::StepUpRequired),
+        _ => Some(RefusalReason::ObligationUnmet),
     }
 }
 
@@ -220,9 +231,30 @@ mod tests {
             authorize(&policies, Role::Auditor, Action::List, Entity::Region, facts(None))
         };
         assert_eq!(asked(""), Ok(Shape::Full), "the control");
-        for unmet in ["watermark", "step-up:2", "leave-out:names"] {
+        for unmet in ["watermark", "watermark step-up:2", "leave-out:names"] {
             let refused = asked(&format!("@obligation(\"{unmet}\")")).expect_err(unmet);
             assert_eq!(refused, Problem::new(ProblemKind::Forbidden).reason("obligation-unmet"), "{unmet}");
+        }
+    }
+
+    #[test]
+    fn a_step_up_is_met_by_whoever_signed_in_so_and_by_nobody_else() {
+        let asked = |level: u8, assurance: u16| {
+            let text = format!(
+                "@id(\"a\") @citation(\"none\") @shape(\"full\") @obligation(\"step-up:{level}\") \
+                 permit (principal, action, resource);"
+            );
+            let policies =
+                Loaded::parse(SCHEMA, &[PolicyFile { name: "a.cedar", text: &text }]).expect("it loads");
+            let facts = Facts { assurance, ..facts(None) };
+            authorize(&policies, Role::Auditor, Action::List, Entity::Region, facts)
+        };
+        let refused = || Err(Problem::new(ProblemKind::Forbidden).reason("step-up-required"));
+        for (level, assurance, met) in
+            [(2, 1, false), (2, 2, true), (2, 3, true), (3, 1, false), (3, 2, false), (3, 3, true)]
+        {
+            let expected = if met { Ok(Shape::Full) } else { refused() };
+            assert_eq!(asked(level, assurance), expected, "level {level} asked of {assurance}");
         }
     }
 }

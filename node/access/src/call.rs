@@ -5,13 +5,13 @@
 //! patient that exists and for one that does not.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::Uri;
 use http::request::Parts;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use node_policy::{Action, Entity, Facts, Relationship};
+use node_policy::{Action, Entity, Facts};
 use rates::too_many;
 use residency_policy::decide::RegionDecision;
 use residency_policy::{
@@ -23,9 +23,11 @@ use storage::{Access, RegionRead, RegionTx, Scope, Seen};
 use crate::admit::Class;
 use crate::authorize::{authorize, purposes};
 use crate::caller::recognise;
+use crate::facts::{facts, today, via};
 use crate::finish::Known;
 use crate::page::PageRequest;
 use crate::parameters::{Parameters, bad};
+use crate::policies::{InForce, taken};
 use crate::problem::not_found;
 use crate::{Act, Credential, Here, Refused, Shape};
 
@@ -51,6 +53,7 @@ pub struct OpenCall<A> {
     path: Vec<(String, String)>,
     via: Option<Ingress>,
     facts: Facts,
+    policies: Arc<InForce>,
     act: PhantomData<A>,
 }
 
@@ -59,7 +62,8 @@ impl<A: Act> OpenCall<A> {
         let caller = recognised(parts, here).await?;
         admitted(parts, here, Class::of(A::ACTION), &caller)?;
         let facts = Facts { purpose, ..facts(parts, here, &caller) };
-        let shape = authorize(&here.policies, caller.role, A::ACTION, A::ENTITY, facts)?;
+        let policies = taken(parts, here)?;
+        let shape = authorize(&policies.loaded, caller.role, A::ACTION, A::ENTITY, facts)?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
         // A path that is not UTF-8 after decoding names nothing.
         let path = RawPathParams::from_request_parts(parts, here).await.map_err(|_| not_found())?;
@@ -78,13 +82,19 @@ impl<A: Act> OpenCall<A> {
             path,
             via: via(parts),
             facts,
+            policies,
             act: PhantomData,
         })
     }
 
     /// Whether the caller may do this too, in the same situation.
     pub fn may(&self, action: Action, entity: Entity) -> Result<(), Problem> {
-        authorize(&self.here.policies, self.caller.role, action, entity, self.facts).map(|_| ())
+        authorize(&self.policies.loaded, self.caller.role, action, entity, self.facts).map(|_| ())
+    }
+
+    /// The policies by which this call is decided, all of it.
+    pub fn policies(&self) -> &InForce {
+        &self.policies
     }
 
     /// An id in the path. What is no id names nothing.
@@ -336,31 +346,6 @@ fn behind(refused: Refused) -> Refused {
     }
 }
 
-fn today(here: &Here) -> Date {
-    here.clock.now().to_zoned(TimeZone::UTC).date()
-}
-
-fn via(parts: &Parts) -> Option<Ingress> {
-    parts.extensions.get::<Via>().map(|via| via.0)
-}
-
-/// What is known before anything of what is asked for was looked at. That it is of the caller's own organisation is
-/// what row-level security sees to below: nothing of another's is found.
-fn facts(parts: &Parts, here: &Here, caller: &Credential) -> Facts {
-    let (home, today) = (here.region.0, today(here));
-    let day =
-        [today.year().unsigned_abs(), today.month().unsigned_abs().into(), today.day().unsigned_abs().into()]
-            .into_iter()
-            .fold(0, |day, part| day * 100 + u32::from(part));
-    Facts {
-        organisation: Some(caller.org_type),
-        relationship: Relationship::Organisation,
-        ingress: via(parts).map_or(home, |ingress| ingress.0),
-        assurance: caller.assurance,
-        ..Facts::least(home, day)
-    }
-}
-
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
 async fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
     let known = parts.extensions.get::<Known>();
@@ -406,7 +391,8 @@ async fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpose, Problem>
     let mut values = parts.headers.get_all(wire::PURPOSE_OF_USE).iter();
     let Some(value) = values.next() else {
         let facts = facts(parts, here, &caller);
-        let allowed = purposes(&here.policies, caller.role, A::ACTION, A::ENTITY, facts);
+        let policies = taken(parts, here)?;
+        let allowed = purposes(&policies.loaded, caller.role, A::ACTION, A::ENTITY, facts);
         let problem = Problem::new(ProblemKind::MissingHeader).field(
             wire::PURPOSE_OF_USE,
             "required",

@@ -30,6 +30,8 @@ pub(crate) struct Known(Arc<Left>);
 pub(crate) struct Left {
     /// Who asked, for the log.
     pub(crate) caller: OnceLock<Credential>,
+    /// The version of the policies that decided; 0 for the set that comes with the program.
+    pub(crate) policies: OnceLock<u64>,
     /// What is left of the caller's quota, to be said.
     pub(crate) standing: OnceLock<Standing>,
     /// The room that the request takes until it is answered.
@@ -138,6 +140,7 @@ where
         micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX),
         org_id = caller.map(|c| tracing::field::display(c.org)),
         key_id = caller.map(|c| tracing::field::display(c.key)),
+        policies = known.policies.get(),
         "answered"
     );
     response

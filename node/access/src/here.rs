@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use node_policy::Loaded;
 use rates::Rates;
 use residency_control::calendar::Ledger;
 use residency_control::signin::SignIns;
@@ -16,6 +15,7 @@ use residency_policy::{
 };
 use storage::RegionPool;
 
+use crate::policies::Policies;
 use crate::{Admission, Credential, Jurisdictions, Metrics, NotRecognised, Secret};
 
 /// The control plane's view as the API reads it: at memory speed, never over the network.
@@ -96,6 +96,8 @@ pub struct Checks {
     pub control: Check,
     /// The rules in force.
     pub rules: Check,
+    /// The access policies in force.
+    pub policies: Check,
     /// The certificates. Callers are served whatever is said of them.
     pub certificates: Check,
 }
@@ -220,7 +222,7 @@ pub struct Parts {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Who may do what.
-    pub policies: Arc<Loaded>,
+    pub policies: Arc<Policies>,
     /// How many a caller may ask for, of those that no router counted.
     pub rates: Arc<Rates>,
     /// How much is worked on at once.

@@ -19,6 +19,7 @@ pub mod change;
 pub mod cookies;
 pub mod doc;
 pub mod etag;
+mod facts;
 pub mod finish;
 mod headers;
 pub mod here;
@@ -26,6 +27,7 @@ pub mod idempotency;
 pub mod metrics;
 pub mod page;
 pub mod parameters;
+pub mod policies;
 pub mod problem;
 mod secret;
 
@@ -39,6 +41,6 @@ pub use here::{
     Readiness, RegionView,
 };
 pub use metrics::Metrics;
-pub use node_policy::{Action, Entity, Loaded, Shape};
+pub use node_policy::{Action, Entity, Loaded, Shape, Sources};
 pub use problem::{Disclosable, Refused};
 pub use secret::Secret;

@@ -47,6 +47,8 @@ pub struct Ready {
     pub control: Part,
     /// The rules in force.
     pub rules: Part,
+    /// The access policies in force.
+    pub policies: Part,
     /// The certificates of both listeners. What is wrong with them does not make the node unready: callers are served
     /// with those that are in use.
     pub certificates: Part,
@@ -95,7 +97,7 @@ async fn alive(State(here): State<Here>) -> Json<Alive> {
 )]
 async fn ready(State(here): State<Here>) -> (StatusCode, Json<Ready>) {
     let checks = here.readiness.check().await;
-    let parts = [checks.database, checks.keys, checks.control, checks.rules];
+    let parts = [checks.database, checks.keys, checks.control, checks.rules, checks.policies];
     let right = parts.iter().all(|part| *part == Check::Right);
     let status = if right { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = Ready {
@@ -105,6 +107,7 @@ async fn ready(State(here): State<Here>) -> (StatusCode, Json<Ready>) {
         keys: checks.keys.into(),
         control: checks.control.into(),
         rules: checks.rules.into(),
+        policies: checks.policies.into(),
         certificates: checks.certificates.into(),
     };
     (status, Json(body))

@@ -175,6 +175,9 @@ const fn advice(kind: ProblemKind) -> &'static str {
         ProblemKind::ViewUnproven => {
             "This node cannot show that its view of the directory or of the rules is fresh enough for this, so it refuses. Try again in a moment."
         }
+        ProblemKind::PoliciesUnproven => {
+            "This node does not have the access policies that are in force, or cannot show who signed them, so it decides nothing. Nothing was looked at or changed; other regions may answer."
+        }
         ProblemKind::Overloaded => {
             "More work is under way than is accepted. Wait as long as <code>Retry-After</code> says."
         }

@@ -21,6 +21,7 @@ mod request;
 mod rule;
 mod shipped;
 mod slice;
+mod sources;
 mod terms;
 
 pub use decide::{Decision, Verdict, decide};
@@ -31,6 +32,7 @@ pub use refused::PolicyError;
 pub use request::{Facts, Request};
 pub use rule::{Effects, Obligation, Rule};
 pub use shipped::{POLICIES, SCHEMA};
+pub use sources::{Source, Sources};
 pub use terms::{
     Action, ConsentState, Device, Entity, LicenceState, NotAPrincipal, NotAnAction, NotAnEntity, Principal,
     RefusalReason, Relationship, Shape,

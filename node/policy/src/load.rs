@@ -7,10 +7,13 @@ use cedar_policy::{
     Authorizer, Policy, PolicyId, PolicySet, Schema, SchemaFragment, ValidationMode, Validator,
 };
 
+use residency_policy::ruleset::Digest;
+
 use crate::names::Names;
 use crate::refused::PolicyError;
 use crate::rule::Rule;
 use crate::slice::{Key, slices};
+use crate::sources::digest;
 
 /// The most bytes of one file.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -33,6 +36,7 @@ pub struct Loaded {
     pub(crate) names: Names,
     pub(crate) slices: HashMap<Key, Arc<PolicySet>>,
     pub(crate) rules: HashMap<PolicyId, Arc<Rule>>,
+    digest: Digest,
 }
 
 impl Loaded {
@@ -67,7 +71,12 @@ impl Loaded {
         }
         let slices =
             slices(&policies, &names).map_err(|error| PolicyError::at(schema, 0, error.to_string()))?;
-        Ok(Self { authorizer: Authorizer::new(), names, slices, rules })
+        Ok(Self { authorizer: Authorizer::new(), names, slices, rules, digest: digest(schema, files) })
+    }
+
+    /// What identifies the texts that were read.
+    pub fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// Every rule, in no order.

@@ -138,6 +138,7 @@ impl Config {
         paths.extend(self.migrate.as_mut().map(|migrate| &mut migrate.password_file.0));
         paths.extend(self.keys.paths_mut());
         paths.extend(self.signin.totp_keys.iter_mut().map(|key| &mut key.file.0));
+        paths.extend(&mut self.rules.policies);
         paths.extend(&mut self.traces.ca);
         paths
     }

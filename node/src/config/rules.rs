@@ -12,4 +12,6 @@ pub struct RulesSection {
     pub file: PathBuf,
     /// The Ed25519 public key of whoever puts rules in force: a file with 64 hexadecimal digits.
     pub verify_key: PathBuf,
+    /// The folder of signed sets of access policies. Without one only those that come with the program can be in force.
+    pub policies: Option<PathBuf>,
 }

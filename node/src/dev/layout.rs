@@ -80,6 +80,11 @@ impl Home {
         self.root.join("rules")
     }
 
+    /// The signed sets of access policies.
+    pub fn policies(&self) -> PathBuf {
+        self.rules().join("policies")
+    }
+
     /// One region's folder.
     pub fn region(&self, region: Region) -> RegionHome {
         RegionHome { root: self.root.join("regions").join(region.name().as_str()) }

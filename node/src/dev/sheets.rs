@@ -87,11 +87,12 @@ fn node_toml(home: &Home, plan: &Plan, side: usize, rules: &Rulebook, reach: Rea
          [migrate]\nuser = \"domicile_owner\"\npassword_file = \"keys/owner.password\"\n\n\
          [keys.kms]\nkind = \"local\"\nfile = \"keys/master.key\"\n\n\
          [keys.keyring]\nkind = \"embedded\"\nfile = \"keys/keyring.redb\"\n\n\
-         [rules]\nfile = {}\nverify_key = {}\n\n\
+         [rules]\nfile = {}\nverify_key = {}\npolicies = {}\n\n\
          [control]\ndir = \"control\"\nfound = {founds}\n",
         plan.cluster,
         quoted(&rules.file)?,
         quoted(&rules.verify_key)?,
+        quoted(&home.policies())?,
     );
     let mut member = |id: String, side: usize, port: u16, votes: bool| {
         let (_, at) = reach.peer(side);

@@ -1,12 +1,13 @@
-//! Are the rules here the ones in force?
+//! Are the rules here the ones in force, and do policies decide?
 
 use std::time::Duration;
 
-use residency_policy::ruleset;
+use residency_policy::{Ruleset, ruleset};
 
 use super::Report;
 use crate::config::Config;
 use crate::operate::client::Operator;
+use crate::wiring::policies::hex;
 use crate::wiring::rules as files;
 
 const WITHIN: Duration = Duration::from_secs(2);
@@ -28,6 +29,37 @@ pub(super) async fn look(config: &Config, report: &mut Report) -> bool {
     let at = config.listen.advertise_peer.clone();
     let operator = Operator::of_node(peer.ca.clone(), peer.certificate.clone(), peer.key.clone(), at);
     let Ok(operator) = operator else { return false };
+    let runs = in_force(&operator, &rules, &key, report).await;
+    if runs {
+        policies(&operator, report).await;
+    }
+    runs
+}
+
+/// Whether the running node decides who may do what, and by which set.
+async fn policies(operator: &Operator, report: &mut Report) {
+    let check = "access policies";
+    let Ok(deciding) = operator.access_policies(WITHIN).await else {
+        report.fail(check, "the running node does not say which decide", "see the node's log");
+        return;
+    };
+    match (deciding.wrong, deciding.digest) {
+        (None, Some(digest)) => {
+            let version = deciding.version.map_or_else(
+                || "those that come with the program".to_owned(),
+                |version| format!("version {version}"),
+            );
+            report.ok(check, format!("{version} ({}) decide, {} policies", hex(digest), deciding.rules));
+        }
+        (wrong, _) => {
+            let wrong = wrong.unwrap_or_else(|| "none decide".to_owned());
+            report.fail(check, wrong, "until then this node answers 503 to whoever asks for anything");
+        }
+    }
+}
+
+/// Compares the rules that are in force with those here. Says whether the node runs.
+async fn in_force(operator: &Operator, rules: &Ruleset, key: &[u8; 32], report: &mut Report) -> bool {
     match operator.policy(WITHIN).await {
         Err(_) => {
             report.ok("node", "does not run, or not at advertise_peer: what is in force was not compared");
@@ -42,7 +74,7 @@ pub(super) async fn look(config: &Config, report: &mut Report) -> bool {
             true
         }
         Ok(Some(policy)) => {
-            let signed = ruleset::verify(policy.version, policy.digest, policy.signature.as_bytes(), &key);
+            let signed = ruleset::verify(policy.version, policy.digest, policy.signature.as_bytes(), key);
             if policy.digest != rules.digest() {
                 report.fail(
                     "rules in force",

@@ -14,7 +14,7 @@ use residency_control::{
 use residency_policy::OrgId;
 use serde::Deserialize;
 
-use super::{COMMANDS, Came, ORGANISATIONS, POLICY, ROSTER, STATUS};
+use super::{ACCESS_POLICIES, COMMANDS, Came, Deciding, ORGANISATIONS, POLICY, ROSTER, STATUS};
 
 /// What a node says of its member of the control plane, as far as it is shown.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,6 +48,12 @@ impl Operator {
     /// Which rules the control plane says are in force.
     pub async fn policy(&self, within: Duration) -> Result<Option<PolicyVersion>> {
         let body = self.ask(Method::GET, POLICY, Bytes::new(), within).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Which access policies are in force, and what decides at the node.
+    pub async fn access_policies(&self, within: Duration) -> Result<Deciding> {
+        let body = self.ask(Method::GET, ACCESS_POLICIES, Bytes::new(), within).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 

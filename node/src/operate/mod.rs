@@ -9,12 +9,16 @@ pub mod found;
 pub mod resume;
 pub mod revoke;
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use residency_control::{Command, Control, ProposeError, Proposed};
+use node_access::policies::{InForce, NotInForce, Policies};
+use residency_control::{Command, Control, PolicyVersion, ProposeError, Proposed};
+use residency_policy::ruleset::Digest;
 use serde::{Deserialize, Serialize};
 
 /// `POST`: a JSON array of commands, done in order. Answers with what came of each.
@@ -24,6 +28,9 @@ pub const STATUS: &str = "/operate/status";
 
 /// `GET`: which rules the control plane says are in force, or `null`.
 pub const POLICY: &str = "/operate/policy";
+
+/// `GET`: which access policies the control plane says are in force, and what decides at this node.
+pub const ACCESS_POLICIES: &str = "/operate/access-policies";
 
 /// `GET`, with an organisation's id after it: the organisation and its version, or `null`.
 pub const ORGANISATIONS: &str = "/operate/organisations/";
@@ -45,14 +52,47 @@ pub enum Came {
     Impossible,
 }
 
+/// Which access policies are in force, and which decide at a node: the same, or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deciding {
+    /// What the control plane says. `None` where the set that comes with the program is in force.
+    pub said: Option<PolicyVersion>,
+    /// The version that decides. `None` is the set that comes with the program.
+    pub version: Option<u64>,
+    /// The set that decides.
+    pub digest: Option<Digest>,
+    /// How many policies are in it.
+    pub rules: usize,
+    /// Why nothing decides, if nothing does.
+    pub wrong: Option<String>,
+}
+
+impl Deciding {
+    fn of(said: Option<PolicyVersion>, current: Result<Arc<InForce>, NotInForce>) -> Self {
+        let wrong = current.as_ref().err().map(|refused| refused.says().to_owned());
+        let deciding = current.ok();
+        let deciding = deciding.as_ref();
+        Self {
+            said,
+            version: deciding.and_then(|in_force| in_force.version),
+            digest: deciding.map(|in_force| in_force.loaded.digest()),
+            rules: deciding.map_or(0, |in_force| in_force.loaded.rules().count()),
+            wrong,
+        }
+    }
+}
+
 /// Answers a request of the node's own operator.
-pub async fn answer(control: &Control, request: Request<Incoming>) -> Response<Body> {
+pub async fn answer(control: &Control, policies: &Policies, request: Request<Incoming>) -> Response<Body> {
     match (request.method(), request.uri().path()) {
         (&Method::POST, COMMANDS) => commands(control, request.into_body()).await,
         (&Method::GET, STATUS) => json(&control.reader().status()),
         (&Method::GET, ROSTER) => json(&control.roster().await),
         (&Method::POST, ROSTER) => change_roster(control, request.into_body()).await,
         (&Method::GET, POLICY) => json(&control.reader().policy()),
+        (&Method::GET, ACCESS_POLICIES) => {
+            json(&Deciding::of(control.reader().access_policies(), policies.current()))
+        }
         (&Method::GET, path) if path.starts_with(ORGANISATIONS) => {
             let org = path[ORGANISATIONS.len()..].parse().ok();
             json(&org.and_then(|org| control.reader().marked_organisation(org)))

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use node_policy::{Loaded, PolicyFile, Request, SCHEMA};
+use node_policy::{Loaded, Request, SCHEMA, Source, Sources};
 
 use crate::exit::{Cause, Stop};
 
@@ -18,8 +18,21 @@ pub(super) fn shipped() -> Result<Loaded, Stop> {
 
 /// The policies of a folder.
 pub(super) fn folder(folder: &Path) -> Result<Loaded, Stop> {
+    load(folder, &sources(folder)?)
+}
+
+/// Reads and checks texts that came from here.
+pub(super) fn load(from: &Path, sources: &Sources) -> Result<Loaded, Stop> {
+    sources.load().map_err(|e| {
+        let what = format!("{}/{e}", from.display());
+        Stop::new(Cause::Rules, what, "nothing was changed; mend the file at that place")
+    })
+}
+
+/// The texts of a folder. Without a schema there, with that of this program.
+pub(super) fn sources(folder: &Path) -> Result<Sources, Stop> {
     let entries = fs::read_dir(folder).map_err(|e| unreadable(folder, &e))?;
-    let (mut schema, mut files) = (None, Vec::new());
+    let (mut schema, mut policies) = (None, Vec::new());
     for entry in entries {
         let path = entry.map_err(|e| unreadable(folder, &e))?.path();
         let kind = path.extension().and_then(|kind| kind.to_str());
@@ -27,23 +40,21 @@ pub(super) fn folder(folder: &Path) -> Result<Loaded, Stop> {
             continue;
         }
         let text = fs::read_to_string(&path).map_err(|e| unreadable(&path, &e))?;
-        let name = path.display().to_string();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let source = Source { name, text };
         if kind == Some("cedar") {
-            files.push((name, text));
-        } else if schema.replace((name, text)).is_some() {
+            policies.push(source);
+        } else if schema.replace(source).is_some() {
             let what = format!("{} holds two schemas", folder.display());
             return Err(Stop::new(Cause::Rules, what, "leave one *.cedarschema there, or none"));
         }
     }
-    if files.is_empty() {
+    if policies.is_empty() {
         let what = format!("{} holds no policies", folder.display());
         return Err(Stop::new(Cause::Rules, what, "name a folder of *.cedar files"));
     }
-    files.sort();
-    let given: Vec<PolicyFile<'_>> = files.iter().map(|(name, text)| PolicyFile { name, text }).collect();
-    let schema = schema.as_ref().map_or(SCHEMA, |(name, text)| PolicyFile { name, text });
-    Loaded::parse(schema, &given)
-        .map_err(|e| Stop::new(Cause::Rules, e.to_string(), "nothing was changed; mend the file at that place"))
+    policies.sort();
+    Ok(Sources { schema: schema.unwrap_or_else(|| SCHEMA.into()), policies })
 }
 
 /// One question, or many: one JSON object a line.

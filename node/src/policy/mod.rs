@@ -1,7 +1,10 @@
-//! Trying policies out on this machine: nothing is asked of a cluster, and no question holds a value of PHI.
+//! The policies of access: trying them out, on this machine and without any value of PHI, and putting them in force.
 
 mod files;
 mod plan;
+mod put;
+mod show;
+mod signed;
 mod test;
 
 use std::path::PathBuf;
@@ -9,8 +12,11 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use node_policy::{Decision, Request, Verdict};
+use residency_policy::ruleset::Digest;
 
+use crate::cli::ConfigFile;
 use crate::exit::Stop;
+use crate::wiring::policies::hex;
 
 /// What to do with policies.
 #[derive(Debug, Subcommand)]
@@ -39,14 +45,73 @@ pub enum Act {
         #[arg(long, value_name = "NEW")]
         policies: Option<PathBuf>,
     },
+    /// Show which policies are in force and which decide at a node; the exit code is 1 when none does.
+    #[command(after_help = "Examples:\n  domicile policy show\n  \
+                            domicile policy show --config /etc/domicile/node.toml")]
+    Show {
+        /// Ask the running node of this configuration. Without it, shows the set of this program.
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Check a folder of policies and sign it as a version. What does not fit is refused with file, line and column.
+    #[command(after_help = SIGN_HELP)]
+    Sign {
+        /// A folder of `*.cedar` files, and a `schema.cedarschema` if it is not that of this program.
+        #[arg(value_name = "NEW")]
+        new: PathBuf,
+        /// One more than the version in force; the first is 1.
+        #[arg(long = "as", value_name = "VERSION", value_parser = clap::value_parser!(u64).range(1..))]
+        version: u64,
+        /// The Ed25519 key whose public half is [rules] verify_key on every node: PKCS#8, in PEM or DER.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Where to write the signed set.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Put a signed set beside the others of a node. What is in force does not change.
+    Install {
+        /// A file that `policy sign` has written.
+        #[arg(value_name = "SIGNED")]
+        signed: PathBuf,
+        /// Which node.
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Put a signed set in force, on every node, through the running node of a configuration.
+    #[command(
+        after_help = "Install it on every node first: a node that has not got it decides nothing until it has."
+    )]
+    Propose {
+        /// A file that `policy sign` has written.
+        #[arg(value_name = "SIGNED")]
+        signed: PathBuf,
+        /// Which node.
+        #[command(flatten)]
+        file: ConfigFile,
+    },
 }
+
+const SIGN_HELP: &str = "Examples:\n  openssl genpkey -algorithm ed25519 -out policy.key\n  \
+                         domicile policy sign new-policies --as 1 --key policy.key --out policies-1.json\n  \
+                         domicile policy install policies-1.json --config node.toml   on every node\n  \
+                         domicile policy propose policies-1.json --config node.toml   on one of them";
 
 /// Does it.
 pub fn run(act: &Act) -> Result<ExitCode, Stop> {
     match act {
         Act::Plan { new, requests } => plan::run(new, requests.as_deref()),
         Act::Test { request, policies } => test::run(request, policies.as_deref()),
+        Act::Show { config } => show::run(config.as_deref()),
+        Act::Sign { new, version, key, out } => put::sign(new, *version, key, out),
+        Act::Install { signed, file } => put::install(signed, &file.config),
+        Act::Propose { signed, file } => put::propose(signed, &file.config),
     }
+}
+
+/// A version in a few words.
+fn shortly(version: u64, digest: Digest) -> String {
+    format!("version {version} ({})", hex(digest))
 }
 
 /// A decision on one line: the verdict, the obligations and the rules.

@@ -8,6 +8,7 @@ pub mod database;
 pub mod directory;
 pub mod keys;
 pub mod migrate;
+pub mod policies;
 pub mod readiness;
 pub mod rules;
 pub mod signin;
@@ -15,8 +16,8 @@ pub mod signin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use node_access::policies::Policies;
 use node_access::{Admission, Here, Limits, Metrics, Parts};
-use node_policy::Loaded;
 use node_signin::Desk;
 use rates::Rates;
 use residency_control::Control;
@@ -47,6 +48,8 @@ pub struct Node {
     pub control: Control,
     /// The rules.
     pub rules: Arc<RulesInForce>,
+    /// The sets of access policies that lie here.
+    pub installed: Arc<policies::Installed>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The certificates between members.
@@ -72,8 +75,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
     let certificates =
         Arc::new(Certificates::new(Arc::clone(&public_tls), peer_tls.clone(), Arc::clone(&clock)));
     let rules = Arc::new(rules::load(&config.rules)?);
-    let policies = Loaded::shipped()
-        .map_err(|e| Stop::new(Cause::Rules, e.to_string(), "the policies of this program are damaged"))?;
+    let installed = Arc::new(policies::Installed::of(&config.rules)?);
     let envelope = Arc::new(keys::envelope(&config, Arc::clone(&entropy)).await?);
     let pool = database::open(&config, &envelope, &clock, &entropy).await?;
     let control = control::start(&config, &peer_tls, Arc::clone(&clock)).await?;
@@ -90,6 +92,12 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
     let LimitsSection { work_max, in_time_ms, .. } = config.limits;
     let admission = Arc::new(Admission::new(work_max, Duration::from_millis(in_time_ms)));
     metrics.register(|registry| admission.register(registry));
+    // What this node has of the log already says which; `tasks::policies` follows from there on.
+    let in_force = installed.open(control.reader().access_policies().as_ref()).map_err(|e| {
+        tracing::error!(error = %e, "no access is decided: the policies cannot be used");
+        e.refused
+    });
+    let policies = Arc::new(Policies::new(in_force));
     let here = Here::new(Parts {
         region: config.region.region(),
         pool: pool.clone(),
@@ -100,6 +108,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
             Arc::clone(&envelope),
             control.reader(),
             Arc::clone(&rules),
+            Arc::clone(&policies),
             view_age_max,
             Arc::clone(&certificates),
         )),
@@ -107,7 +116,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         entropy: Arc::clone(&entropy),
         limits: limits(&config.limits),
         metrics: Arc::clone(&metrics),
-        policies: Arc::new(policies),
+        policies,
         rates: Arc::new(Rates::new(&config.rates)),
         admission,
     });
@@ -120,6 +129,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         pool,
         control,
         rules,
+        installed,
         metrics,
         peer_tls,
         public_tls,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use node_access::policies::{NotInForce, Policies};
 use node_access::{Check, Checks, Readiness};
 use residency_control::Reader;
 use residency_control::rules::RulesInForce;
@@ -12,6 +13,8 @@ use storage::RegionPool;
 use storage_keys::Envelope;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
+
+use super::policies::decides;
 
 /// No part may keep a prober waiting for longer.
 const WITHIN: Duration = Duration::from_secs(2);
@@ -27,6 +30,7 @@ pub struct NodeReadiness {
     envelope: Arc<Envelope>,
     reader: Reader,
     rules: Arc<RulesInForce>,
+    policies: Arc<Policies>,
     view_age_max: Duration,
     certificates: Arc<Certificates>,
     keys: Mutex<Option<(Instant, Check)>>,
@@ -39,10 +43,11 @@ impl NodeReadiness {
         envelope: Arc<Envelope>,
         reader: Reader,
         rules: Arc<RulesInForce>,
+        policies: Arc<Policies>,
         view_age_max: Duration,
         certificates: Arc<Certificates>,
     ) -> Self {
-        Self { pool, envelope, reader, rules, view_age_max, certificates, keys: Mutex::new(None) }
+        Self { pool, envelope, reader, rules, policies, view_age_max, certificates, keys: Mutex::new(None) }
     }
 
     async fn database(&self) -> Check {
@@ -95,6 +100,14 @@ impl NodeReadiness {
             )
         }
     }
+
+    fn policies(&self) -> Check {
+        match self.policies.current() {
+            Err(refused) => Check::Wrong(refused.says()),
+            Ok(_) if decides(&self.policies, self.reader.access_policies().as_ref()) => Check::Right,
+            Ok(_) => Check::Wrong(NotInForce::Unread.says()),
+        }
+    }
 }
 
 impl Readiness for NodeReadiness {
@@ -102,7 +115,14 @@ impl Readiness for NodeReadiness {
         Box::pin(async {
             let (database, keys) = tokio::join!(self.database(), self.keys());
             let certificates = self.certificates.wrong().map_or(Check::Right, Check::Wrong);
-            Checks { database, keys, control: self.control(), rules: self.rules(), certificates }
+            Checks {
+                database,
+                keys,
+                control: self.control(),
+                rules: self.rules(),
+                policies: self.policies(),
+                certificates,
+            }
         })
     }
 }

@@ -180,14 +180,14 @@ record! {
 }
 
 record! {
-    /// Which rules are in force, signed by whoever may say so.
+    /// Which rules, or which access policies, are in force, signed by whoever may say so.
     #[derive(Debug)]
     pub struct PolicyVersion {
         /// One more than the version before it.
         pub version: u64,
-        /// The rules' file.
+        /// The rules' file, or the set of policies.
         pub digest: Digest,
-        /// Ed25519 over `residency_policy::ruleset::signed_bytes`.
+        /// Ed25519 over `residency_policy::ruleset::signed_bytes`, or over those of `access_policies`.
         pub signature: Signature64,
     }
 }
@@ -273,6 +273,8 @@ commands! {
         Calendar(CalendarChange),
         /// Changes who can sign in, or who is signed in.
         SignIn(SignInChange),
+        /// Puts access policies in force. Refused unless the version is the one after the present one; the first is 1.
+        PutAccessPolicies(PolicyVersion),
     }
 }
 

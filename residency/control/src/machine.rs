@@ -25,6 +25,7 @@ pub struct State {
     pub(crate) organisations: Arc<Sheets<OrgId, Organisation>>,
     pub(crate) keys: Arc<Sheets<KeyId, KeyVerifier>>,
     pub(crate) policy: Option<PolicyVersion>,
+    pub(crate) access_policies: Option<PolicyVersion>,
     pub(crate) directory: Directory,
     pub(crate) marks: Arc<Sheets<OrgId, OrganisationMark>>,
     pub(crate) users: Arc<Sheets<UserId, Arc<User>>>,
@@ -96,6 +97,11 @@ impl State {
     pub fn policy(&self) -> Option<&PolicyVersion> {
         self.policy.as_ref()
     }
+
+    /// The access policies in force. `None` where those that come with the program are.
+    pub fn access_policies(&self) -> Option<&PolicyVersion> {
+        self.access_policies.as_ref()
+    }
 }
 
 /// Applies one command. A command that is refused changes nothing at all.
@@ -124,6 +130,7 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         Command::PutKey(verifier) => put_key(state, verifier),
         Command::RevokeKey(key) => revoke_key(state, key),
         Command::PutPolicy(policy) => put_policy(state, policy),
+        Command::PutAccessPolicies(policy) => put_access_policies(state, policy),
         Command::Retire { patient, expected } => retire(state, patient, expected),
     };
     done.map_or_else(Outcome::Refused, |()| Outcome::Done)
@@ -166,16 +173,25 @@ fn revoke_key(state: &mut State, key: KeyId) -> Result<(), Refusal> {
 }
 
 fn put_policy(state: &mut State, policy: PolicyVersion) -> Result<(), Refusal> {
-    let present = state.policy.as_ref().map(|present| present.version);
-    if policy.version <= present.unwrap_or(0) {
-        return Err(Refusal::OldVersion);
-    }
-    // Whoever may propose could otherwise put the last version of all in force, and nothing could come after it.
-    if present.is_some_and(|present| policy.version - 1 > present) {
-        return Err(Refusal::SkippedVersion);
-    }
-    state.policy = Some(policy);
+    // The first file of rules says itself which version it is.
+    let present = state.policy.as_ref().map_or(policy.version.saturating_sub(1), |present| present.version);
+    state.policy = Some(next_version(present, policy)?);
     Ok(())
+}
+
+fn put_access_policies(state: &mut State, policy: PolicyVersion) -> Result<(), Refusal> {
+    let present = state.access_policies.as_ref().map_or(0, |present| present.version);
+    state.access_policies = Some(next_version(present, policy)?);
+    Ok(())
+}
+
+/// Whoever may propose could otherwise put the last version of all in force, and nothing could come after it.
+fn next_version(present: u64, policy: PolicyVersion) -> Result<PolicyVersion, Refusal> {
+    match policy.version.checked_sub(present) {
+        None | Some(0) => Err(Refusal::OldVersion),
+        Some(1) => Ok(policy),
+        Some(_) => Err(Refusal::SkippedVersion),
+    }
 }
 
 /// That the id is the one that was claimed, and not another with the same key, is what the proposer has proved.

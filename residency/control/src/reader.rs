@@ -141,6 +141,11 @@ impl Reader {
         self.core.view.read(|a| a.state.policy().cloned())
     }
 
+    /// Which access policies the control plane says are in force. `None` where those that come with the program are.
+    pub fn access_policies(&self) -> Option<PolicyVersion> {
+        self.core.view.read(|a| a.state.access_policies().cloned())
+    }
+
     /// How long ago this view was shown to be what a quorum holds: everything that was acknowledged to anybody
     /// before that is in it. A member that starts without a quorum goes by what its earlier run wrote down;
     /// [`Duration::MAX`] where that cannot be known.

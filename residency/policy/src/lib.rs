@@ -8,6 +8,7 @@
 //! - There is no default region. What is unknown, stale or not covered by a rule is refused.
 //! - Adding a restriction never allows more (property-tested in `tests/properties`).
 
+pub mod access_policies;
 mod category;
 mod clock;
 pub mod decide;

@@ -118,6 +118,8 @@ problems! {
     ControlUnavailable = 503, "control-unavailable", "The control plane cannot take changes now";
     /// The view of the directory or of the rules is too old, or not proven.
     ViewUnproven = 503, "view-unproven", "The placement or its rules cannot be proven now";
+    /// The access policies in force are not here, or not proven.
+    PoliciesUnproven = 503, "policies-unproven", "The access policies in force cannot be proven here now";
     /// More work is under way than is accepted.
     Overloaded = 503, "overloaded", "Too much work is under way";
 }

@@ -17,6 +17,7 @@ use crate::{Category, Home, Ingress, Jurisdiction};
 use written::{File, Written};
 pub(crate) use written::{toml_date, toml_date_perhaps};
 
+pub(crate) use signature::signed_by;
 pub use signature::{Digest, NotSigned, signed_bytes, verify};
 
 /// The rules that come with the product, as the text that is digested and signed.

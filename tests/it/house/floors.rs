@@ -47,7 +47,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("links", &[]),
     ("loadtest-people", &["residency-policy"]),
     // Its scenarios speak HTTPS; its benchmarks of a library link that library.
-    ("loadtest", &["residency-policy", "residency-control", "router", "loadtest-people"]),
+    ("loadtest", &["residency-policy", "residency-control", "node-policy", "router", "loadtest-people"]),
     ("unaudited", &["node", "storage"]),
     ("disks", &[]),
     (

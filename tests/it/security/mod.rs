@@ -3,6 +3,7 @@
 mod access_matrix;
 mod logs;
 mod malformed;
+mod policy_versions;
 mod raw_http;
 mod recorded;
 mod route_coverage;

@@ -188,8 +188,8 @@ impl Readiness for Book {
             Check::Wrong("the control plane has no quorum: start another of its members")
         };
         let right = Check::Right;
-        Box::pin(
-            async move { Checks { database: right, keys: right, control, rules: right, certificates: right } },
-        )
+        Box::pin(async move {
+            Checks { database: right, keys: right, control, rules: right, policies: right, certificates: right }
+        })
     }
 }

@@ -16,6 +16,7 @@ mod limits;
 mod organisations;
 mod patients;
 mod plans;
+mod policies;
 mod refusals;
 mod removed;
 mod sessions;

@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
+use node_access::policies::{InForce, Policies};
 use node_access::{
     Admission, Changes, Credential, Directory, Here, Jurisdictions, Limits, Loaded, Metrics, Parts, Readiness,
 };
@@ -41,9 +42,10 @@ pub(crate) fn random<T: From<[u8; 16]>>() -> T {
 }
 
 /// The policies that come with the product, loaded once for all worlds.
-fn policies() -> Arc<Loaded> {
-    static SHIPPED: OnceLock<Arc<Loaded>> = OnceLock::new();
-    Arc::clone(SHIPPED.get_or_init(|| Arc::new(Loaded::shipped().expect("the shipped policies load"))))
+fn policies() -> Arc<InForce> {
+    static SHIPPED: OnceLock<Arc<InForce>> = OnceLock::new();
+    let loaded = || Loaded::shipped().expect("the shipped policies load");
+    Arc::clone(SHIPPED.get_or_init(|| Arc::new(InForce { version: None, loaded: loaded() })))
 }
 
 /// The cluster that tokens are good for.
@@ -210,7 +212,7 @@ impl World {
             entropy: Arc::new(TestEntropy::default()),
             limits,
             metrics: Arc::new(Metrics::default()),
-            policies: policies(),
+            policies: Arc::new(Policies::new(Ok(policies()))),
             rates: Arc::new(Rates::new(quotas)),
             admission: Arc::new(admission),
         });

@@ -168,7 +168,7 @@ pub struct ChangeBody {
 pub async fn test(call: OpenCall<Test>, body: PublicJson) -> Result<Response, Refused> {
     let here = &call.here;
     let question = read(&body.0, Facts::least(here.region.0, call.day()))?;
-    Ok(Json(shown(&explain(&here.policies, &question))).into_response())
+    Ok(Json(shown(&explain(&call.policies().loaded, &question))).into_response())
 }
 
 fn shown(explanation: &Explanation) -> DecisionBody {

@@ -80,6 +80,7 @@ fn weight(command: &Command) -> usize {
         | Command::CloseOrganisation { .. }
         | Command::RevokeKey(_)
         | Command::PutPolicy(_)
+        | Command::PutAccessPolicies(_)
         | Command::Retire { .. } => 128,
     }
 }
@@ -123,6 +124,7 @@ impl Core {
             | Command::PutKey(_)
             | Command::RevokeKey(_)
             | Command::PutPolicy(_)
+            | Command::PutAccessPolicies(_)
             | Command::ChangeOrganisation { .. }
             | Command::CloseOrganisation { .. }
             | Command::AddUser(_)

@@ -47,6 +47,8 @@ pub(super) enum Part {
     Sessions(Vec<Session>),
     /// The public halves of the keys that sign access tokens.
     SigningKeys(Vec<SigningKey>),
+    /// The access policies in force.
+    AccessPolicies(PolicyVersion),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -65,6 +67,7 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(state.signin.accounts().values().map(|one| Account::clone(one)), Part::Accounts))
         .chain(in_parts(state.signin.sessions().values().map(|one| Session::clone(one)), Part::Sessions))
         .chain(in_parts(state.signin.signing_keys().cloned(), Part::SigningKeys))
+        .chain(state.access_policies.iter().cloned().map(Part::AccessPolicies))
 }
 
 fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
@@ -104,5 +107,6 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Accounts(some) => some.into_iter().for_each(|account| state.signin.put_account(account)),
         Part::Sessions(some) => some.into_iter().for_each(|session| state.signin.put_session(session)),
         Part::SigningKeys(some) => some.into_iter().for_each(|key| state.signin.put_key(key)),
+        Part::AccessPolicies(policy) => state.access_policies = Some(policy),
     }
 }

@@ -17,6 +17,12 @@ fn policy(version: u64) -> Command {
     Command::PutPolicy(PolicyVersion { version, digest, signature: Signature64::from_bytes(&[9; 64]) })
 }
 
+fn access_policies(version: u64) -> Command {
+    let digest = Digest([8; 32]);
+    let signature = Signature64::from_bytes(&[6; 64]);
+    Command::PutAccessPolicies(PolicyVersion { version, digest, signature })
+}
+
 /// Commands that often collide: few ids, few keys, few epochs.
 fn commands() -> impl Strategy<Value = Command> {
     let code = prop::sample::select(REGIONS.to_vec());
@@ -29,6 +35,7 @@ fn commands() -> impl Strategy<Value = Command> {
         (0..6_u8, 0..5_u8).prop_map(|(n, of)| Command::PutKey(verifier(n, of))),
         (0..6_u8).prop_map(|n| Command::RevokeKey(KeyId::from_bytes([n; 16]))),
         (0..9_u64).prop_map(policy),
+        (0..5_u64).prop_map(access_policies),
         (0..4_u8, 1..5_u64, any::<bool>()).prop_map(|(n, expected, active)| {
             let organisation = Organisation { active, ..organisation(n) };
             Command::ChangeOrganisation { organisation, expected }
@@ -179,6 +186,22 @@ fn rules_only_go_forward() {
     assert_eq!(apply(&mut last, policy(0)), Outcome::Refused(Refusal::OldVersion), "0 is no version");
     assert_eq!(apply(&mut last, policy(u64::MAX)), Outcome::Done);
     assert_eq!(apply(&mut last, policy(1)), Outcome::Refused(Refusal::OldVersion));
+}
+
+#[test]
+fn access_policies_only_go_forward_by_one_and_beside_the_rules() {
+    let mut state = State::default();
+    let (old, skipped) = (Outcome::Refused(Refusal::OldVersion), Outcome::Refused(Refusal::SkippedVersion));
+    // The first version of all cannot be the last one.
+    let proposed = [0, 2, u64::MAX, 1, 1, 3, 2].map(access_policies);
+    let expected = [old, skipped, skipped, Outcome::Done, old, skipped, Outcome::Done];
+    assert_eq!(run(&mut state, &proposed), expected);
+    assert!(state.policy().is_none(), "rules have a place of their own");
+    assert_eq!(apply(&mut state, policy(7)), Outcome::Done);
+    assert_eq!(state.access_policies().map(|in_force| in_force.version), Some(2));
+    let restored = restore(&encode(&state).expect("encodes")).expect("restores");
+    assert_eq!(restored.access_policies(), state.access_policies(), "a snapshot keeps both");
+    assert_eq!(restored, state);
 }
 
 #[test]

@@ -25,16 +25,19 @@ pub fn signed_bytes(version: u64, digest: Digest) -> Vec<u8> {
     bytes
 }
 
-/// The Ed25519 signature over [`signed_bytes`] is not by this key (RFC 8032).
+/// An Ed25519 signature is not by this key (RFC 8032).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the ruleset is not signed by the configured policy key")]
+#[error("it is not signed by the configured policy key")]
 pub struct NotSigned;
 
 /// Checks who put a ruleset in force.
 pub fn verify(version: u64, digest: Digest, signature: &[u8], public_key: &[u8]) -> Result<(), NotSigned> {
-    UnparsedPublicKey::new(&signature::ED25519, public_key)
-        .verify(&signed_bytes(version, digest), signature)
-        .map_err(|_| NotSigned)
+    signed_by(&signed_bytes(version, digest), signature, public_key)
+}
+
+/// Whether bytes are signed by this key.
+pub(crate) fn signed_by(signed: &[u8], signature: &[u8], public_key: &[u8]) -> Result<(), NotSigned> {
+    UnparsedPublicKey::new(&signature::ED25519, public_key).verify(signed, signature).map_err(|_| NotSigned)
 }
 
 #[cfg(test)]

@@ -1,0 +1,71 @@
+//! Which policies decide.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::{files, shortly};
+use crate::exit::{Cause, Stop};
+use crate::operate::Deciding;
+use crate::operate::client::Operator;
+use crate::wiring::policies::hex;
+use crate::{lifecycle, tell};
+
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// Shows what decides at the running node of a configuration, or else the set of this program.
+pub(super) fn run(config: Option<&Path>) -> Result<ExitCode, Stop> {
+    let Some(config) = config else {
+        let shipped = files::shipped()?;
+        let rules = shipped.rules().count();
+        tell::line(&format!("this program comes with {}, {rules} policies", hex(shipped.digest())));
+        return Ok(ExitCode::SUCCESS);
+    };
+    let config = lifecycle::load(config)?;
+    let peer = &config.peer;
+    let at = config.listen.advertise_peer.clone();
+    let asked = lifecycle::runtime(1)?.block_on(async {
+        let operator = Operator::of_node(peer.ca.clone(), peer.certificate.clone(), peer.key.clone(), at)?;
+        operator.access_policies(WITHIN).await
+    });
+    let deciding = asked.map_err(|e| {
+        let what = format!("what decides is not known: {e:#}");
+        Stop::new(Cause::Other, what, "the node of this configuration must run")
+    })?;
+    tell::line(&in_words(&deciding));
+    Ok(if deciding.wrong.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn in_words(deciding: &Deciding) -> String {
+    let said = deciding.said.as_ref().map_or_else(
+        || "the set that comes with the program".to_owned(),
+        |said| shortly(said.version, said.digest),
+    );
+    match (&deciding.wrong, deciding.digest) {
+        (Some(wrong), _) => format!("in force: {said}\ndecides:  nothing: {wrong}"),
+        (None, Some(digest)) => {
+            let rules = deciding.rules;
+            let version = deciding.version.map_or_else(|| hex(digest), |version| shortly(version, digest));
+            format!("in force: {said}\ndecides:  {version}, {rules} policies")
+        }
+        (None, None) => format!("in force: {said}\ndecides:  nothing"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use residency_policy::ruleset::Digest;
+
+    use super::*;
+
+    #[test]
+    fn what_is_in_force_and_what_decides_are_told_apart() {
+        let digest = Digest([0xab; 32]);
+        let shipped = Deciding { said: None, version: None, digest: Some(digest), rules: 190, wrong: None };
+        let told = in_words(&shipped);
+        assert!(told.contains("the set that comes with the program"), "{told}");
+        assert!(told.contains("abababababab") && told.contains("190 policies"), "{told}");
+        let none = Deciding { digest: None, rules: 0, wrong: Some("not signed".to_owned()), ..shipped };
+        assert!(in_words(&none).contains("decides:  nothing: not signed"));
+    }
+}
