@@ -172,6 +172,9 @@ fn beneath(below: &str) -> (&'static str, Sensitivity) {
         (Some("encounters"), Some(_), Some("addenda"), None) => {
             "/v1/patients/{patient}/encounters/{encounter}/addenda"
         }
+        (Some("consents"), None, ..) => "/v1/patients/{patient}/consents",
+        (Some("consents"), Some(_), None, _) => "/v1/patients/{patient}/consents/{consent}",
+        (Some("consents"), Some(_), Some("revoke"), None) => "/v1/patients/{patient}/consents/{consent}/revoke",
         (Some("appointments"), None, ..) => "/v1/patients/{patient}/appointments",
         (Some("appointments"), Some(_), None, _) => "/v1/patients/{patient}/appointments/{appointment}",
         (Some("appointments"), Some(_), Some("reschedule"), None) => {

@@ -5,21 +5,22 @@
 //! patient that exists and for one that does not.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::Uri;
 use http::request::Parts;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use node_policy::{Action, Entity, Facts, Relationship};
+use node_policy::{Action, ConsentState, Entity, Facts, Relationship};
 use residency_policy::decide::RegionDecision;
 use residency_policy::{
     Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind, Purpose,
     Reason, Region, RegionPermit, RequestId, Ruleset, Standing, View, decide, decide_region, wire,
 };
-use storage::{Access, RegionRead, RegionTx, Scope, Seen};
+use storage::{Access, Judge, RegionRead, RegionTx, Scope, Seen};
 
-use crate::authorize::{authorize, purposes};
+use crate::authorize::{SecondLook, authorize, is_emergency, purposes};
 use crate::caller::recognise;
 use crate::finish::Recognised;
 use crate::page::PageRequest;
@@ -49,18 +50,25 @@ pub struct OpenCall<A> {
     path: Vec<(String, String)>,
     via: Option<Ingress>,
     facts: Facts,
+    category: Category,
     act: PhantomData<A>,
 }
 
 impl<A: Act> OpenCall<A> {
     async fn read(parts: &mut Parts, here: &Here, purpose: Option<Purpose>) -> Result<Self, Refused> {
         let caller = recognised(parts, here).await?;
-        let facts = Facts { purpose, ..facts(parts, here, &caller) };
+        let path = RawPathParams::from_request_parts(parts, here).await;
+        let category = match &path {
+            Ok(path) if A::SEGREGATED => segregated(path),
+            _ => Some(Category::General),
+        };
+        let facts = assumed::<A>(Facts { purpose, ..facts(parts, here, &caller) }, category);
         let shape = authorize(&here.policies, caller.role, A::ACTION, A::ENTITY, facts)?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
         // A path that is not UTF-8 after decoding names nothing.
-        let path = RawPathParams::from_request_parts(parts, here).await.map_err(|_| not_found())?;
+        let path = path.map_err(|_| not_found())?;
         let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let category = category.ok_or_else(not_found)?;
         Ok(Self {
             here: here.clone(),
             caller,
@@ -75,6 +83,7 @@ impl<A: Act> OpenCall<A> {
             path,
             via: via(parts),
             facts,
+            category,
             act: PhantomData,
         })
     }
@@ -144,6 +153,8 @@ impl<A: Act> OpenCall<A> {
             request: self.request,
             accessor: None,
             via: self.via,
+            category: self.category,
+            judge: None,
         }
     }
 
@@ -158,8 +169,7 @@ impl<A: Act> OpenCall<A> {
         let placement = placement.filter(|placement| serves(placement.home));
         let rules = self.here.directory.rules();
         let view = self.view(rules.as_deref());
-        let category = Category::General;
-        match decide(self.standing(), &view, patient, placement, category, act, self.today()) {
+        match decide(self.standing(), &view, patient, placement, self.category, act, self.today()) {
             Decision::Serve(permit) => Ok(permit),
             Decision::Refuse(reason) => Err(reason.into()),
             // A node never forwards and never redirects.
@@ -204,9 +214,22 @@ impl<A: Act> PatientCall<A> {
         Home(self.call.here.region)
     }
 
-    /// What the transaction is told of the caller.
+    /// The category of PHI that it is about.
+    pub fn category(&self) -> Category {
+        self.call.category
+    }
+
+    /// What the transaction is told of the caller, and who decides when the home has said what it knows.
     pub fn scope(&self) -> Scope {
-        self.call.scope(self.purpose)
+        let second = SecondLook {
+            policies: Arc::clone(&self.call.here.policies),
+            role: self.call.caller.role,
+            action: A::ACTION,
+            entity: A::ENTITY,
+            assumed: self.call.facts,
+            shape: self.call.shape,
+        };
+        Scope { judge: Some(Judge(Arc::new(second))), ..self.call.scope(self.purpose) }
     }
 
     /// Begins to look. This is where placement and rules are asked; the fence is, with the first question.
@@ -356,6 +379,25 @@ fn facts(parts: &Parts, here: &Here, caller: &Credential) -> Facts {
         assurance: caller.assurance,
         ..Facts::least(home, day)
     }
+}
+
+/// The facts with which the first question is asked: the best for what only the home knows. It says no to what no consent
+/// and no grant would make allowed, before anything is looked up.
+fn assumed<A: Act>(facts: Facts, category: Option<Category>) -> Facts {
+    let category = category.unwrap_or(Category::General);
+    let emergency = facts.purpose.is_some_and(is_emergency) && A::ENTITY != Entity::BreakGlass;
+    Facts {
+        relationship: if emergency { Relationship::BreakGlass } else { facts.relationship },
+        consent: if A::SEGREGATED { ConsentState::Specific } else { facts.consent },
+        category,
+        ..facts
+    }
+}
+
+/// The category that the path names.
+fn segregated(path: &RawPathParams) -> Option<Category> {
+    let (_, named) = path.iter().find(|(name, _)| *name == "category")?;
+    named.parse().ok().filter(|category| *category != Category::General)
 }
 
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.

@@ -233,6 +233,8 @@ pub struct HoldPath;
 pub struct WindowParameters;
 /// The encounter in the path.
 pub struct EncounterPath;
+/// The consent in the path.
+pub struct ConsentPath;
 
 macro_rules! parameters {
     ($($name:ident: $($parameter:expr),+;)+) => {$(
@@ -298,6 +300,7 @@ parameters! {
         );
     PatientPath: id("id", "The patient.");
     EncounterPath: id("id", "The patient."), id("encounter", "The encounter.");
+    ConsentPath: id("id", "The patient."), id("consent", "The consent.");
     AppointmentPath: id("id", "The patient."), id("appointment", "The appointment.");
     WaitlistPath: id("id", "The patient."), id("wish", "The wish.");
     ProviderPath: id("id", "The provider.");

@@ -5,6 +5,7 @@ mod appointments;
 mod authenticators;
 mod book;
 mod calendars;
+mod consents;
 mod crashes;
 mod document;
 mod encounters;
