@@ -56,3 +56,19 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION enter_home IS 'Sets who acts, takes or reads the fence of a patient, and says what the home knows that a decision depends on.';
+
+-- Of a list: whether the caller's organisation may not be shown this patient for the purpose of the transaction, because
+-- the last word of the general category was a revocation.
+CREATE FUNCTION consent_withheld(org uuid, patient uuid, at timestamptz) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM public.consents c
+        WHERE c.org_id = org AND c.patient_id = patient AND c.grantee_org_id = org AND c.category = 'general'
+            AND c.purpose = current_setting('app.purpose', true)
+        HAVING max(c.revoked_word) > coalesce(max(c.granted_word) FILTER (
+            WHERE c.revoked_word IS NULL AND c.granted_at <= consent_withheld.at
+                AND (c.expires_at IS NULL OR c.expires_at > consent_withheld.at)), 0));
+END
+$$;
+COMMENT ON FUNCTION consent_withheld IS 'Whether a patient took back the general consent to the purpose of the transaction.';

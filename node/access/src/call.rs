@@ -11,8 +11,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use http::Uri;
 use http::request::Parts;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use node_policy::{Action, ConsentState, Entity, Facts, Relationship};
+use node_policy::{Action, Entity, Facts};
 use residency_policy::decide::RegionDecision;
 use residency_policy::{
     Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind, Purpose,
@@ -20,8 +19,9 @@ use residency_policy::{
 };
 use storage::{Access, Judge, RegionRead, RegionTx, Scope, Seen};
 
-use crate::authorize::{SecondLook, authorize, is_emergency, purposes};
+use crate::authorize::{SecondLook, authorize, purposes};
 use crate::caller::recognise;
+use crate::facts::{assumed, facts, segregated, today};
 use crate::finish::Recognised;
 use crate::page::PageRequest;
 use crate::parameters::{Parameters, bad};
@@ -62,7 +62,7 @@ impl<A: Act> OpenCall<A> {
             Ok(path) if A::SEGREGATED => segregated(path),
             _ => Some(Category::General),
         };
-        let facts = assumed::<A>(Facts { purpose, ..facts(parts, here, &caller) }, category);
+        let facts = assumed::<A>(Facts { purpose, ..facts(via(parts), here, &caller) }, category);
         let shape = authorize(&here.policies, caller.role, A::ACTION, A::ENTITY, facts)?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
         // A path that is not UTF-8 after decoding names nothing.
@@ -356,48 +356,8 @@ fn behind(refused: Refused) -> Refused {
     }
 }
 
-fn today(here: &Here) -> Date {
-    here.clock.now().to_zoned(TimeZone::UTC).date()
-}
-
 fn via(parts: &Parts) -> Option<Ingress> {
     parts.extensions.get::<Via>().map(|via| via.0)
-}
-
-/// What is known before anything of what is asked for was looked at. That it is of the caller's own organisation is
-/// what row-level security sees to below: nothing of another's is found.
-fn facts(parts: &Parts, here: &Here, caller: &Credential) -> Facts {
-    let (home, today) = (here.region.0, today(here));
-    let day =
-        [today.year().unsigned_abs(), today.month().unsigned_abs().into(), today.day().unsigned_abs().into()]
-            .into_iter()
-            .fold(0, |day, part| day * 100 + u32::from(part));
-    Facts {
-        organisation: Some(caller.org_type),
-        relationship: Relationship::Organisation,
-        ingress: via(parts).map_or(home, |ingress| ingress.0),
-        assurance: caller.assurance,
-        ..Facts::least(home, day)
-    }
-}
-
-/// The facts with which the first question is asked: the best for what only the home knows. It says no to what no consent
-/// and no grant would make allowed, before anything is looked up.
-fn assumed<A: Act>(facts: Facts, category: Option<Category>) -> Facts {
-    let category = category.unwrap_or(Category::General);
-    let emergency = facts.purpose.is_some_and(is_emergency) && A::ENTITY != Entity::BreakGlass;
-    Facts {
-        relationship: if emergency { Relationship::BreakGlass } else { facts.relationship },
-        consent: if A::SEGREGATED { ConsentState::Specific } else { facts.consent },
-        category,
-        ..facts
-    }
-}
-
-/// The category that the path names.
-fn segregated(path: &RawPathParams) -> Option<Category> {
-    let (_, named) = path.iter().find(|(name, _)| *name == "category")?;
-    named.parse().ok().filter(|category| *category != Category::General)
 }
 
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
@@ -419,7 +379,7 @@ async fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpose, Problem>
     let caller = recognised(parts, here).await?;
     let mut values = parts.headers.get_all(wire::PURPOSE_OF_USE).iter();
     let Some(value) = values.next() else {
-        let facts = facts(parts, here, &caller);
+        let facts = facts(via(parts), here, &caller);
         let allowed = purposes(&here.policies, caller.role, A::ACTION, A::ENTITY, facts);
         let problem = Problem::new(ProblemKind::MissingHeader).field(
             wire::PURPOSE_OF_USE,

@@ -17,7 +17,13 @@ const NOW: i32 = 1_000;
 /// One word in a ledger.
 #[derive(Debug, Clone, Copy)]
 enum Word {
-    Grant { purpose: usize, category: usize, own: bool, from: i32, until: Option<i32> },
+    Grant {
+        purpose: usize,
+        category: usize,
+        own: bool,
+        from: i32,
+        until: Option<i32>,
+    },
     /// Of which grant, in their order.
     Revoke(usize),
 }
@@ -41,12 +47,14 @@ fn ledger(seed: u64) -> Vec<Word> {
         if !open.is_empty() && numbers.below(3) == 0 {
             words.push(Word::Revoke(open[numbers.below(open.len())]));
         } else {
+            let from = if numbers.below(6) == 0 { NOW + 1 } else { 1 };
+            let until = [None, None, Some(NOW), Some(NOW + 1)][numbers.below(4)];
             words.push(Word::Grant {
                 purpose: numbers.below(PURPOSES.len()),
                 category: numbers.below(CATEGORIES.len()),
                 own: numbers.below(5) > 0,
-                from: if numbers.below(6) == 0 { NOW + 1 } else { 1 },
-                until: [None, None, Some(NOW), Some(NOW + 1)][numbers.below(4)],
+                from,
+                until: until.map(|until| until.max(from + 1)),
             });
         }
     }
@@ -122,7 +130,8 @@ async fn write(client: &Client, org: OrgId, patient: PatientId, words: &[Word]) 
 }
 
 async fn revoke(client: &Client, id: Uuid) {
-    let sql = "UPDATE consents SET revoked_at = now(), revoked_by = id, revoked_word = nextval('consent_words'),
+    let sql =
+        "UPDATE consents SET revoked_at = now(), revoked_by = id, revoked_word = nextval('consent_words'),
             revoked_evidence = 'verbal'
         WHERE id = $1";
     assert_eq!(client.execute(sql, &[&id]).await.expect("it is revoked"), 1);
@@ -130,8 +139,9 @@ async fn revoke(client: &Client, id: Uuid) {
 
 async fn said(app: &Client, org: OrgId, patient: PatientId, purpose: &str, category: &str) -> String {
     let sql = "SELECT consent FROM enter_home($1, 'provider', $2, $3, NULL, $4, $3, to_timestamp($5))";
-    let row = app.query_one(sql, &[&org.uuid(), &purpose, &patient.uuid(), &category, &f64::from(NOW)]);
-    row.await.expect("the home speaks").get(0)
+    let (org, patient, now) = (org.uuid(), patient.uuid(), f64::from(NOW));
+    let row = app.query_one(sql, &[&org, &purpose, &patient, &category, &now]).await;
+    row.expect("the home speaks").get(0)
 }
 
 /// From the least to the most.
@@ -188,7 +198,9 @@ async fn the_ledger_is_only_added_to() {
     let (patient, _) = register(&region, org).await;
     let grant = Word::Grant { purpose: 0, category: 0, own: true, from: 1, until: None };
     let ids = write(&superuser, org, patient, &[grant]).await;
-    for change in ["expires_at = now()", "category = 'reproductive'", "grantee_org_id = id", "revoked_at = NULL"] {
+    for change in
+        ["expires_at = now()", "category = 'reproductive'", "grantee_org_id = id", "revoked_at = NULL"]
+    {
         let sql = format!("UPDATE consents SET {change}");
         let refused = superuser.batch_execute(&sql).await.expect_err(change);
         assert!(format!("{refused:?}").contains("consents_append_only"), "{change}: {refused:?}");

@@ -20,6 +20,7 @@ const VIEWS: &[(&str, &str, &[Role])] = &[
     ("Appointment", "appointments", &[Role::Provider, Role::ProviderStaff]),
     ("AppointmentListItem", "appointments", &[Role::Provider, Role::ProviderStaff]),
     ("AppointmentToken", "appointments", &[Role::Auditor]),
+    ("BreakGlass", "break_glass_grants", &[Role::Provider, Role::OrgAdmin, Role::Auditor]),
     ("Consent", "consents", &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Auditor]),
     ("WaitlistEntry", "waitlist", &[Role::Provider, Role::ProviderStaff]),
 ];

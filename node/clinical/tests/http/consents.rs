@@ -9,7 +9,7 @@ use storage::testing::TestEntropy;
 use crate::support::{World, ana, id, jurisdiction, visit};
 
 /// A consent to treatment by the caller's own organisation.
-fn treatment(category: &str) -> Value {
+pub(crate) fn treatment(category: &str) -> Value {
     json!({
         "purpose": "TREAT", "category": category, "evidence": "signature", "reference": "zzconsent7q, drawer 4",
         "text_version": "treat-2026-02", "locale": "en-us"
@@ -34,14 +34,14 @@ async fn somebody(world: &World) -> String {
     id(&world.register(&ana()).await)
 }
 
-async fn grant(world: &World, patient: &str, body: &Value) -> Value {
+pub(crate) async fn grant(world: &World, patient: &str, body: &Value) -> Value {
     let path = format!("/v1/patients/{patient}/consents");
     let answer = world.ask("provider_staff", "POST", &path).json(body).send().await.is(201);
     assert_eq!(answer.header("location"), format!("{path}/{}", id(&answer.json())));
     answer.json()
 }
 
-async fn revoke(world: &World, patient: &str, consent: &Value) -> Value {
+pub(crate) async fn revoke(world: &World, patient: &str, consent: &Value) -> Value {
     let path = format!("/v1/patients/{patient}/consents/{}/revoke", id(consent));
     let body = json!({"evidence": "verbal", "reference": "by telephone"});
     world.ask("provider_staff", "POST", &path).json(&body).send().await.is(200).json()
@@ -165,6 +165,37 @@ async fn what_rested_on_a_consent_is_refused_at_once_when_it_is_revoked() {
     again.send().await.is(409).problem("illegal-transition");
     grant(&world, &patient, &treatment("general")).await;
     world.ask("provider", "GET", &chart).send().await.is(200);
+}
+
+#[tokio::test]
+async fn who_took_a_consent_back_is_on_no_list_for_that_purpose() {
+    let world = world().await;
+    let (patient, other) = (somebody(&world).await, somebody(&world).await);
+    let listed = async |role: &str, purpose: &str| {
+        let ask = world.ask(role, "GET", "/v1/patients?home=US-TX").header("purpose-of-use", purpose);
+        let mut ids: Vec<_> =
+            ask.send().await.is(200).json()["data"].as_array().expect("a list").iter().map(id).collect();
+        ids.sort();
+        ids
+    };
+    let found = async || {
+        let search = json!({"family_name": "O'Brien-Núñez"});
+        let ask = world.ask("provider", "POST", "/v1/patients/search?home=US-TX").json(&search);
+        ask.send().await.is(200).json()["data"].as_array().map(Vec::len)
+    };
+    let mut both = vec![patient.clone(), other.clone()];
+    both.sort();
+    let consent = grant(&world, &patient, &treatment("general")).await;
+    assert_eq!((listed("provider", "TREAT").await, found().await), (both.clone(), Some(2)), "the control");
+    revoke(&world, &patient, &consent).await;
+    assert_eq!((listed("provider", "TREAT").await, found().await), (vec![other.clone()], Some(1)));
+    assert_eq!(listed("auditor", "HOPERAT").await, both, "another purpose is another consent");
+    let mut brief = treatment("general");
+    brief["expires_at"] = json!((world.region.clock.now() + 60.seconds()).to_string());
+    grant(&world, &patient, &brief).await;
+    assert_eq!(listed("provider", "TREAT").await, both);
+    later(&world, 60);
+    assert_eq!(listed("provider", "TREAT").await, [other]);
 }
 
 #[tokio::test]
