@@ -121,6 +121,7 @@ fn versioned(path: &str, query: &str) -> Identified {
                 Err(_) => is(route, Target::NoPatient(sensitivity)),
             }
         }
+        (Some("break-glass"), Some("reviews"), None) => is("/v1/break-glass/reviews", region(query)),
         (Some("policies"), Some("test"), None) => is("/v1/policies/test", Target::Anywhere),
         (Some("auth"), Some(act), None) => match act {
             "login" => is("/v1/auth/login", Target::Anywhere),
@@ -162,6 +163,9 @@ fn versioned(path: &str, query: &str) -> Identified {
 /// Others are routed just the same: the home knows what it has, and the strictest rule holds on the way there.
 /// Beneath those a home takes and gives only the general category; segregated ones get paths of their own.
 fn beneath(below: &str) -> (&'static str, Sensitivity) {
+    if let Some(found) = below.strip_prefix("segregated/").and_then(segregated) {
+        return found;
+    }
     let mut parts = below.split('/');
     let known = match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some("encounters"), None, ..) => "/v1/patients/{patient}/encounters",
@@ -172,6 +176,13 @@ fn beneath(below: &str) -> (&'static str, Sensitivity) {
         (Some("encounters"), Some(_), Some("addenda"), None) => {
             "/v1/patients/{patient}/encounters/{encounter}/addenda"
         }
+        (Some("break-glass"), None, ..) => "/v1/patients/{patient}/break-glass",
+        (Some("break-glass"), Some(_), Some("review"), None) => {
+            "/v1/patients/{patient}/break-glass/{grant}/review"
+        }
+        (Some("consents"), None, ..) => "/v1/patients/{patient}/consents",
+        (Some("consents"), Some(_), None, _) => "/v1/patients/{patient}/consents/{consent}",
+        (Some("consents"), Some(_), Some("revoke"), None) => "/v1/patients/{patient}/consents/{consent}/revoke",
         (Some("appointments"), None, ..) => "/v1/patients/{patient}/appointments",
         (Some("appointments"), Some(_), None, _) => "/v1/patients/{patient}/appointments/{appointment}",
         (Some("appointments"), Some(_), Some("reschedule"), None) => {
@@ -185,6 +196,26 @@ fn beneath(below: &str) -> (&'static str, Sensitivity) {
         _ => return ("/v1/patients/{patient}/...", Sensitivity::Any),
     };
     (known, Sensitivity::Of(Category::General))
+}
+
+/// The paths that name a category themselves.
+fn segregated(below: &str) -> Option<(&'static str, Sensitivity)> {
+    let mut parts = below.split('/');
+    let category: Category = parts.next()?.parse().ok().filter(|category| *category != Category::General)?;
+    let route = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some("encounters"), None, ..) => "/v1/patients/{patient}/segregated/{category}/encounters",
+        (Some("encounters"), Some(_), None, _) => {
+            "/v1/patients/{patient}/segregated/{category}/encounters/{encounter}"
+        }
+        (Some("encounters"), Some(_), Some("sign"), None) => {
+            "/v1/patients/{patient}/segregated/{category}/encounters/{encounter}/sign"
+        }
+        (Some("encounters"), Some(_), Some("addenda"), None) => {
+            "/v1/patients/{patient}/segregated/{category}/encounters/{encounter}/addenda"
+        }
+        _ => return None,
+    };
+    Some((route, Sensitivity::Of(category)))
 }
 
 fn region(query: &str) -> Target {

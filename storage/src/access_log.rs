@@ -2,7 +2,7 @@
 //! at, before it is disclosed.
 
 use jiff::Timestamp;
-use residency_policy::{Epoch, PatientId, RecordId, UserId};
+use residency_policy::{Epoch, GrantId, PatientId, RecordId, UserId};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -100,8 +100,7 @@ impl Access {
 }
 
 /// Inserts records of several requests, which may be of several organisations.
-pub(crate) const RECORD: &str =
-    "SELECT record_accesses($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+pub(crate) const RECORD: &str = "SELECT record_accesses_under($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
 /// The statements of this file.
 pub(crate) const STATEMENTS: &[(&str, &str)] = &[("access_log.record", RECORD)];
@@ -121,18 +120,22 @@ pub(crate) struct Record {
     accessor: Option<&'static str>,
     ingress: Option<&'static str>,
     epoch: Option<i64>,
+    glass: Option<Uuid>,
     access: Access,
 }
 
+/// What the records of one read have in common, beside who asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Under {
+    pub(crate) act: &'static str,
+    pub(crate) at: Timestamp,
+    pub(crate) home: Option<(PatientId, Epoch)>,
+    pub(crate) glass: Option<GrantId>,
+}
+
 /// The rows of one read.
-pub(crate) fn records(
-    pool: &RegionPool,
-    scope: &Scope,
-    act: &'static str,
-    at: Timestamp,
-    home: Option<(PatientId, Epoch)>,
-    accesses: &[Access],
-) -> Vec<Record> {
+pub(crate) fn records(pool: &RegionPool, scope: &Scope, under: Under, accesses: &[Access]) -> Vec<Record> {
+    let Under { act, at, home, glass } = under;
     let record = |access: &Access| Record {
         id: RecordId::random(pool.0.entropy.as_ref()).uuid(),
         at,
@@ -146,6 +149,7 @@ pub(crate) fn records(
         accessor: scope.accessor.map(|accessor| accessor.0.code()),
         ingress: scope.via.map(|ingress| ingress.0.code()),
         epoch: home.map(|(_, epoch)| i64::from(epoch.0)),
+        glass: glass.map(GrantId::uuid),
         access: *access,
     };
     accesses.iter().map(record).collect()
@@ -171,6 +175,7 @@ pub(crate) struct Columns {
     entity_ids: Vec<Option<Uuid>>,
     patients: Vec<Option<Uuid>>,
     outcomes: Vec<&'static str>,
+    grants: Vec<Option<Uuid>>,
 }
 
 impl Columns {
@@ -194,11 +199,12 @@ impl Columns {
             all.entity_ids.push(record.access.entity_id.map(RecordId::uuid));
             all.patients.push(record.access.patient.map(PatientId::uuid));
             all.outcomes.push(record.access.outcome.as_str());
+            all.grants.push(record.glass);
         }
         all
     }
 
-    pub(crate) fn params(&self) -> [&(dyn ToSql + Sync); 17] {
+    pub(crate) fn params(&self) -> [&(dyn ToSql + Sync); 18] {
         [
             &self.ids,
             &self.ats,
@@ -217,6 +223,7 @@ impl Columns {
             &self.entity_ids,
             &self.patients,
             &self.outcomes,
+            &self.grants,
         ]
     }
 }

@@ -33,6 +33,12 @@ pub enum Error {
         /// The epoch in the home row, if there is one and it is active.
         home: Option<Epoch>,
     },
+    /// What the home knows of the patient's consent does not let it be done. It is recorded.
+    #[error("the policies refuse it: {reason}")]
+    NotAllowed {
+        /// Why, as a stable word for programs.
+        reason: &'static str,
+    },
     /// The permit is for another region than this pool's.
     #[error("the permit is for {permit}, this pool is {pool}")]
     OtherRegion {

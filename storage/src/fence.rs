@@ -6,14 +6,20 @@
 //! Row locks alone let new sharers pass a waiting change, so a busy patient could never move. A shared advisory lock is
 //! taken before the row: its queue is fair, and whoever raises the fence takes it alone.
 
-use residency_policy::{Epoch, PatientId, PlacementState};
+use jiff::Timestamp;
+use residency_policy::{Epoch, GrantId, PatientId, PlacementState};
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
-use crate::{Error, RegionPool, Row};
+use crate::error::Unavailable;
+use crate::scope::Consent;
+use crate::{Access, AccessAction, AccessOutcome, Error, Known, RegionPool, Row, Scope, access_log};
 
-/// What follows BEGIN: the settings, which end with the transaction, then the gate, then the row, in the function of
-/// `V2026112311__fewer_statements.sql`. The patient and the gate are null when it is about nobody.
-pub(crate) const ENTER: &str = "SELECT enter_transaction($1, $2, $3, $4, $5) AS epoch";
+/// What goes before all else: the settings, which end with the transaction, then the gate, then the row, then what a
+/// decision depends on, in the function of `V2026112322__enter_home.sql`. The patient and the gate are null when it is
+/// about nobody, and the gate when it is a read.
+pub(crate) const ENTER: &str =
+    "SELECT epoch, own, consent, glass FROM enter_home($1, $2, $3, $4, $5, $6, $7, $8)";
 const RAISE: &str = "WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock($4) AS passed)
     UPDATE patient_home SET epoch = $2, state = $3 FROM gate WHERE patient_id = $1 AND epoch < $2";
 
@@ -26,10 +32,72 @@ pub(crate) fn gate(patient: PatientId) -> i64 {
     (high ^ low.rotate_left(32)).cast_signed()
 }
 
-/// The epoch of an active home.
-pub(crate) fn epoch_of(row: &Row) -> Result<Option<Epoch>, Error> {
-    let epoch = row.get::<Option<i64>>("epoch")?.map(u32::try_from).transpose();
-    Ok(epoch.map_err(|_| Error::Row { column: "epoch" })?.map(Epoch))
+/// What the home said.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entered {
+    /// The epoch of an active home.
+    pub(crate) epoch: Option<Epoch>,
+    /// Whether the caller's organisation has this patient; `false` also where nothing made the home look.
+    own: bool,
+    /// `None` where it is about nobody.
+    known: Option<Known>,
+}
+
+impl Entered {
+    pub(crate) fn read(row: &Row) -> Result<Self, Error> {
+        let epoch = row.get::<Option<i64>>("epoch")?.map(u32::try_from).transpose();
+        let epoch = epoch.map_err(|_| Error::Row { column: "epoch" })?.map(Epoch);
+        let consent = row.get::<Option<&str>>("consent")?;
+        let consent = consent.map(|word| Consent::read(word).ok_or(Error::Row { column: "consent" }));
+        let glass = row.get::<Option<Uuid>>("glass")?.map(GrantId::from);
+        let known = consent.transpose()?.map(|consent| Known { consent, glass });
+        Ok(Self { epoch, own: row.get::<Option<bool>>("own")?.unwrap_or(false), known })
+    }
+}
+
+/// One question to the home: who asks, and under which permit.
+pub(crate) struct Asking<'a> {
+    pub(crate) pool: &'a RegionPool,
+    pub(crate) scope: &'a Scope,
+    pub(crate) act: &'static str,
+    pub(crate) home: (PatientId, Epoch),
+    pub(crate) may_write: bool,
+    pub(crate) now: Timestamp,
+}
+
+impl Asking<'_> {
+    /// The fence, and then the decision. Returns the grant under which what follows is done.
+    pub(crate) async fn check(&self, entered: Option<Entered>) -> Result<Option<GrantId>, Error> {
+        let (patient, permit) = self.home;
+        let home = entered.and_then(|entered| entered.epoch);
+        let known = match entered {
+            Some(Entered { known: Some(known), .. }) if home == Some(permit) => known,
+            _ => return Err(Error::Fenced { patient, permit, home }),
+        };
+        let judged = self.scope.judge.as_ref().map_or(Ok(()), |judge| judge.0.judge(&known));
+        match judged {
+            Ok(()) => Ok(known.glass),
+            Err(reason) => Err(self.refuse(reason, entered.is_some_and(|entered| entered.own)).await),
+        }
+    }
+
+    /// The refusal is recorded before it is said. Whoever's organisation has no such patient learns no more than that
+    /// nothing is found.
+    async fn refuse(&self, reason: &'static str, own: bool) -> Error {
+        let (patient, permit) = self.home;
+        let action = if self.may_write { AccessAction::Update } else { AccessAction::Read };
+        let outcome = if own { AccessOutcome::Refused } else { AccessOutcome::NotFound };
+        let access = Access::to(action, "patient", patient.uuid(), patient).ended(outcome);
+        let under = access_log::Under { act: self.act, at: self.now, home: Some(self.home), glass: None };
+        let records = access_log::records(self.pool, self.scope, under, &[access]);
+        let recorded =
+            tokio::time::timeout(self.pool.0.config.timeouts.read, self.pool.0.recorder.record(records));
+        match recorded.await.unwrap_or(Err(Error::Unavailable(Unavailable::Slow))) {
+            Ok(()) if own => Error::NotAllowed { reason },
+            Ok(()) => Error::Fenced { patient, permit, home: None },
+            Err(error) => error,
+        }
+    }
 }
 
 impl RegionPool {

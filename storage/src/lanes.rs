@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use residency_policy::{Epoch, PatientId};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -25,15 +26,13 @@ use tokio_postgres::types::ToSql;
 
 use crate::ask::{Answered, Encoded, Question, Sent, send};
 use crate::error::Unavailable;
-use crate::fence::epoch_of;
+use crate::fence::{ENTER, Entered};
 use crate::lend::{Connections, Lease};
 use crate::tx::{Ask, COMMIT};
 use crate::{Error, RegionPool, Row, Scope};
 
-/// Who asks, and what the fence says of the patient.
-pub(crate) const SETTINGS: &str = "SELECT set_config('app.org_id', $1, true), set_config('app.role', $2, true),
-    set_config('app.purpose', $3, true), set_config('app.patient_id', $4, true),
-    (SELECT epoch FROM patient_home WHERE patient_id = $5 AND state = 'active') AS epoch";
+/// Who asks, what the fence says of the patient, and what a decision depends on.
+pub(crate) const SETTINGS: &str = ENTER;
 
 /// The statements of this file.
 pub(crate) const STATEMENTS: &[(&str, &str)] = &[("lanes.settings", SETTINGS)];
@@ -143,19 +142,26 @@ impl Lanes {
 }
 
 impl RegionPool {
-    /// Asks on a lane. Returns the fence's word on the patient, and the rows.
+    /// Asks on a lane, as of an instant. Returns the home's word on the patient, and the rows.
     pub(crate) async fn look(
         &self,
         scope: &Scope,
         act: &'static str,
         home: Option<(PatientId, Epoch)>,
-        until: Instant,
+        (now, until): (Timestamp, Instant),
         asks: &[Ask<'_>],
-    ) -> Result<(Option<Epoch>, Vec<Vec<Row>>), Error> {
-        let (org, role, purpose) = (scope.org.to_string(), scope.role.as_str(), scope.purpose.as_str());
-        let patient = home.map_or_else(|| String::from("any"), |(patient, _)| patient.to_string());
-        let id = home.map(|(patient, _)| patient.uuid());
-        let settings: [&(dyn ToSql + Sync); 5] = [&org, &role, &purpose, &patient, &id];
+    ) -> Result<(Option<Entered>, Vec<Vec<Row>>), Error> {
+        let patient = home.map(|(patient, _)| patient.uuid());
+        let settings: [&(dyn ToSql + Sync); 8] = [
+            &scope.org.uuid(),
+            &scope.role.as_str(),
+            &scope.purpose.as_str(),
+            &patient,
+            &None::<i64>,
+            &scope.category.name(),
+            &scope.key.uuid(),
+            &now,
+        ];
         let mut encoded = Vec::with_capacity(1 + asks.len());
         for (sql, params) in [(SETTINGS, &settings[..])].iter().chain(asks) {
             let types = self.types(act, sql).await?;
@@ -170,8 +176,8 @@ impl RegionPool {
         // A lane that lets go of a read without a word has waited too long itself.
         let mut answers = answered.unwrap_or(Err(Error::Unavailable(Unavailable::Slow)))?.into_iter();
         let fence = answers.next().and_then(|settings| settings.rows.into_iter().next());
-        let epoch = fence.as_ref().map(epoch_of).transpose()?.flatten();
-        Ok((epoch, answers.map(|answered| answered.rows).collect()))
+        let entered = fence.as_ref().map(Entered::read).transpose()?;
+        Ok((entered, answers.map(|answered| answered.rows).collect()))
     }
 }
 

@@ -26,6 +26,14 @@ pub enum EventName {
     AppointmentMoved,
     /// An appointment was cancelled.
     AppointmentCancelled,
+    /// A patient's consent was entered.
+    ConsentGranted,
+    /// A patient's consent was taken back.
+    ConsentRevoked,
+    /// The glass was broken for a patient's record.
+    GlassBroken,
+    /// What was done when the glass was broken was reviewed.
+    GlassReviewed,
     /// A patient began to wait for an appointment.
     WaitlistJoined,
     /// A slot is held for a patient who waits.
@@ -52,7 +60,7 @@ impl Event {
 
 impl EventName {
     /// Every event.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::PatientCreated,
         Self::PatientUpdated,
         Self::PatientDeleted,
@@ -63,6 +71,10 @@ impl EventName {
         Self::AppointmentBooked,
         Self::AppointmentMoved,
         Self::AppointmentCancelled,
+        Self::ConsentGranted,
+        Self::ConsentRevoked,
+        Self::GlassBroken,
+        Self::GlassReviewed,
         Self::WaitlistJoined,
         Self::WaitlistOffered,
         Self::WaitlistEnded,
@@ -81,6 +93,10 @@ impl EventName {
             Self::AppointmentBooked => "appointment.booked",
             Self::AppointmentMoved => "appointment.moved",
             Self::AppointmentCancelled => "appointment.cancelled",
+            Self::ConsentGranted => "consent.granted",
+            Self::ConsentRevoked => "consent.revoked",
+            Self::GlassBroken => "break-glass.granted",
+            Self::GlassReviewed => "break-glass.reviewed",
             Self::WaitlistJoined => "waitlist.joined",
             Self::WaitlistOffered => "waitlist.offered",
             Self::WaitlistEnded => "waitlist.ended",

@@ -8,6 +8,7 @@
 //! - What one question finds was so at one instant after it was asked, at which the patient's home row was active at
 //!   the permit's epoch: the fence is read in the same snapshot. It is not held: a read waits for no move of the home,
 //!   and no move waits for a read.
+//! - In the same snapshot the patient's consent is read, and the scope's judge is asked, before any row is handed out.
 //! - [`Seen`] is handed out when the access records are durable, and not later than [`crate::Timeouts::read`] after
 //!   the beginning. Whoever raises a fence and then waits for so long knows that nothing of before it is disclosed any
 //!   more.
@@ -15,15 +16,17 @@
 //! The alternative refused is the lock that a [`RegionTx`] takes: it writes to the row, and so makes every read a
 //! transaction that must be flushed; and it ends with the transaction all the same, before the answer has arrived.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
-use residency_policy::{Epoch, PatientId, Permit, Region, RegionPermit};
+use residency_policy::{Epoch, GrantId, PatientId, Permit, Region, RegionPermit};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tokio_postgres::types::ToSql;
 
 use crate::error::Unavailable;
+use crate::fence::Asking;
 use crate::seal::{LastKeys, unseal_of};
 use crate::tx::{Ask, only_reads, to_microseconds};
 use crate::{
@@ -110,6 +113,8 @@ pub struct RegionRead {
     until: Instant,
     /// Whether the fence has spoken for it.
     fenced: AtomicBool,
+    /// The grant under which the caller broke the glass, if they did.
+    glass: OnceLock<GrantId>,
     last_keys: LastKeys,
     /// Ends with the read.
     _span: tracing::Span,
@@ -149,6 +154,7 @@ impl RegionRead {
             now: to_microseconds(pool.0.clock.now()),
             until: Instant::now() + pool.0.config.timeouts.read,
             fenced: AtomicBool::new(home.is_none()),
+            glass: OnceLock::new(),
             last_keys: LastKeys::default(),
             _span: crate::pool::span_of(act),
         })
@@ -170,7 +176,9 @@ impl RegionRead {
         if !crate::AUDITED {
             return Ok(Seen::recorded());
         }
-        let records = access_log::records(&self.pool, &self.scope, self.act, self.now, self.home, accesses);
+        let glass = self.glass.get().copied();
+        let under = access_log::Under { act: self.act, at: self.now, home: self.home, glass };
+        let records = access_log::records(&self.pool, &self.scope, under, accesses);
         let recorded = tokio::time::timeout_at(self.until, self.pool.0.recorder.record(records)).await;
         recorded.unwrap_or(Err(Error::Unavailable(Unavailable::Slow)))?;
         Ok(Seen::recorded())
@@ -180,10 +188,14 @@ impl RegionRead {
         if asks.iter().any(|(sql, _)| !only_reads(sql)) {
             return Err(Error::NotPermitted("a change in what only reads"));
         }
-        let (home, rows) = self.pool.look(&self.scope, self.act, self.home, self.until, asks).await?;
-        if let Some((patient, permit)) = self.home {
-            if home != Some(permit) {
-                return Err(Error::Fenced { patient, permit, home });
+        let when = (self.now, self.until);
+        let (entered, rows) = self.pool.look(&self.scope, self.act, self.home, when, asks).await?;
+        if let Some(home) = self.home {
+            let (pool, scope, act, now) = (&self.pool, &self.scope, self.act, self.now);
+            let asking = Asking { pool, scope, act, home, may_write: false, now };
+            if let Some(glass) = asking.check(entered).await? {
+                // The first one stays: the records of one read name one grant.
+                self.glass.get_or_init(|| glass);
             }
             self.fenced.store(true, Ordering::Relaxed);
         }

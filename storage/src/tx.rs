@@ -9,15 +9,15 @@ mod end;
 mod leave;
 mod line;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
-use residency_policy::{Act, Epoch, PatientId, Permit, RegionPermit};
+use residency_policy::{Act, Epoch, GrantId, PatientId, Permit, RegionPermit};
 use tokio_postgres::types::ToSql;
 
 use crate::ask::{Answered, Question};
 use crate::error::Unavailable;
-use crate::fence::{ENTER, epoch_of, gate};
+use crate::fence::{Asking, ENTER, Entered, gate};
 use crate::idempotency::Answer;
 use crate::seal::LastKeys;
 use crate::{Error, Event, RegionPool, Row, Scope, row};
@@ -43,6 +43,8 @@ pub struct RegionTx {
     home: Option<(PatientId, Epoch)>,
     may_write: bool,
     now: Timestamp,
+    /// The grant under which the caller broke the glass, if they did.
+    glass: OnceLock<GrantId>,
     with_commit: Mutex<WithCommit>,
     pub(crate) last_keys: LastKeys,
     /// Ends with the transaction.
@@ -125,6 +127,7 @@ impl RegionTx {
             home,
             may_write,
             now: to_microseconds(pool.0.clock.now()),
+            glass: OnceLock::new(),
             with_commit: Mutex::default(),
             last_keys: LastKeys::default(),
             _span: crate::pool::span_of(act),
@@ -136,8 +139,17 @@ impl RegionTx {
     async fn put_begin(&self) -> Result<(), Error> {
         let patient = self.home.map(|(patient, _)| patient.uuid());
         let gate = self.home.map(|(patient, _)| gate(patient));
-        let Scope { org, role, purpose, .. } = &self.scope;
-        let enter: [&(dyn ToSql + Sync); 5] = [&org.uuid(), &role.as_str(), &purpose.as_str(), &patient, &gate];
+        let Scope { org, role, purpose, category, key, .. } = &self.scope;
+        let enter: [&(dyn ToSql + Sync); 8] = [
+            &org.uuid(),
+            &role.as_str(),
+            &purpose.as_str(),
+            &patient,
+            &gate,
+            &category.name(),
+            &key.uuid(),
+            &self.now,
+        ];
         let mut line = self.line.lock().await;
         line.put(self.act, BEGIN, &[]).await?;
         line.put(self.act, ENTER, &enter).await
@@ -213,19 +225,24 @@ impl RegionTx {
             return Err(Error::from_driver(&error, self.act));
         }
         if first {
-            let passed = self.check_fence(&answers);
+            let passed = self.check_fence(&answers).await;
             line.is_now(if passed.is_ok() { Stage::Begun } else { Stage::Failed });
             passed?;
         }
         Ok(answers)
     }
 
-    fn check_fence(&self, answers: &[Answered]) -> Result<(), Error> {
-        let Some((patient, permit)) = self.home else { return Ok(()) };
+    async fn check_fence(&self, answers: &[Answered]) -> Result<(), Error> {
+        let Some(home) = self.home else { return Ok(()) };
         // BEGIN, then the fence.
         let row = answers.get(1).and_then(|answered| answered.rows.first());
-        let home = row.map(epoch_of).transpose()?.flatten();
-        if home == Some(permit) { Ok(()) } else { Err(Error::Fenced { patient, permit, home }) }
+        let entered = row.map(Entered::read).transpose()?;
+        let (pool, scope, act, now) = (&self.pool, &self.scope, self.act, self.now);
+        let asking = Asking { pool, scope, act, home, may_write: self.may_write, now };
+        if let Some(glass) = asking.check(entered).await? {
+            self.glass.get_or_init(|| glass);
+        }
+        Ok(())
     }
 
     fn check_may(&self, sql: &str) -> Result<(), Error> {
@@ -258,6 +275,11 @@ impl RegionTx {
     /// The permit's epoch; `None` in a transaction on the region.
     pub fn epoch(&self) -> Option<Epoch> {
         self.home.map(|(_, epoch)| epoch)
+    }
+
+    /// The grant under which the caller broke the glass, once the home has spoken.
+    pub(crate) fn glass(&self) -> Option<GrantId> {
+        self.glass.get().copied()
     }
 
     /// Who acts.

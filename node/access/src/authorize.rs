@@ -1,7 +1,15 @@
 //! Asks the policies whether an act may be done, and answers a refusal.
 
-use node_policy::{Action, Entity, Facts, Loaded, Obligation, RefusalReason, Request, Shape, Verdict, decide};
+use std::sync::Arc;
+
+use node_policy::{
+    Action, ConsentState, Entity, Facts, Loaded, Obligation, RefusalReason, Relationship, Request, Shape,
+    Verdict, decide,
+};
 use residency_policy::{FieldError, Problem, ProblemKind, Purpose, Role, wire};
+use storage::{Consent, Judging, Known};
+
+use crate::policies::InForce;
 
 /// An act that a route performs: its name in the log, and its place in the policies.
 pub trait Act: Send + Sync + 'static {
@@ -13,6 +21,61 @@ pub trait Act: Send + Sync + 'static {
     const NAME: &'static str;
     /// The query parameters that the route takes. Any other is refused.
     const PARAMETERS: &'static [&'static str] = &[];
+    /// Whether the path names the category of PHI that it is about, which is then never the general one.
+    const SEGREGATED: bool = false;
+}
+
+/// Purposes for which a grant is asked for: break-glass.
+pub(crate) const fn is_emergency(purpose: Purpose) -> bool {
+    matches!(purpose, Purpose::EmergencyTreat | Purpose::BreakTheGlass)
+}
+
+/// The second question, asked by the home with what only it knows. The first one was asked before anything was looked
+/// up, and took the best for granted; what is as it was taken for needs no second decision.
+pub(crate) struct SecondLook {
+    pub(crate) policies: Arc<InForce>,
+    pub(crate) role: Role,
+    pub(crate) action: Action,
+    pub(crate) entity: Entity,
+    /// What the first question took for granted.
+    pub(crate) assumed: Facts,
+    /// What the caller was promised.
+    pub(crate) shape: Shape,
+}
+
+impl SecondLook {
+    fn facts(&self, known: &Known) -> Facts {
+        let relationship = match self.assumed.relationship {
+            Relationship::BreakGlass if known.glass.is_none() => Relationship::Organisation,
+            as_assumed => as_assumed,
+        };
+        let consent = match known.consent {
+            Consent::Revoked => ConsentState::Revoked,
+            Consent::None => ConsentState::None,
+            Consent::General => ConsentState::General,
+            Consent::Specific => ConsentState::Specific,
+        };
+        Facts { relationship, consent, ..self.assumed }
+    }
+}
+
+impl Judging for SecondLook {
+    fn judge(&self, known: &Known) -> Result<(), &'static str> {
+        let facts = self.facts(known);
+        if facts == self.assumed {
+            return Ok(());
+        }
+        let reason =
+            match shown(&self.policies.loaded, &Request::of(self.role, self.action, self.entity, facts)) {
+                Ok(shape) if shape >= self.shape => return Ok(()),
+                Ok(_) => RefusalReason::ObligationUnmet,
+                Err(RefusalReason::NotPermitted) if facts.relationship != self.assumed.relationship => {
+                    RefusalReason::BreakGlassRequired
+                }
+                Err(reason) => reason,
+            };
+        Err(reason.as_str())
+    }
 }
 
 /// Asks the policies. Nothing of what is asked for was looked at before, so that a refusal may name its reason.
@@ -63,7 +126,7 @@ fn shown(policies: &Loaded, request: &Request) -> Result<Shape, RefusalReason> {
     match decision.verdict {
         Verdict::Refuse(reason) => Err(reason),
         Verdict::Allow(shape) => {
-            let unmet = |obligation| unmet(obligation, shape, request.facts.assurance);
+            let unmet = |obligation| unmet(obligation, shape, &request.facts);
             let step_up = |reason: &RefusalReason| *reason == RefusalReason::StepUpRequired;
             // One that nobody can meet comes first: to sign in again would not help.
             decision.obligations.iter().filter_map(unmet).min_by_key(step_up).map_or(Ok(shape), Err)
@@ -72,11 +135,17 @@ fn shown(policies: &Loaded, request: &Request) -> Result<Shape, RefusalReason> {
 }
 
 /// Why a condition of an answer is not met, if it is not. One that nothing here meets is not passed over.
-fn unmet(obligation: &Obligation, shape: Shape, assurance: u16) -> Option<RefusalReason> {
+fn unmet(obligation: &Obligation, shape: Shape, facts: &Facts) -> Option<RefusalReason> {
     match obligation {
         // What is left out, the type of the answer leaves out.
         Obligation::LeaveOut(_) if shape != Shape::Full => None,
-        Obligation::StepUp(level) if assurance >= u16::from(*level) => None,
+        Obligation::StepUp(level) if facts.assurance >= u16::from(*level) => None,
+        // Breaking the glass put it in the privacy officer's queue, and what is done under the grant is recorded with it.
+        Obligation::Notify(whom)
+            if whom == "privacy-officer" && facts.relationship == Relationship::BreakGlass =>
+        {
+            None
+        }
         Obligation::StepUp(_) => Some(RefusalReason::StepUpRequired),
         _ => Some(RefusalReason::ObligationUnmet),
     }

@@ -18,12 +18,12 @@ use residency_policy::{
     Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind, Purpose,
     Reason, Region, RegionPermit, RequestId, Ruleset, Standing, View, decide, decide_region, wire,
 };
-use storage::{Access, RegionRead, RegionTx, Scope, Seen};
+use storage::{Access, Judge, RegionRead, RegionTx, Scope, Seen};
 
 use crate::admit::Class;
-use crate::authorize::{authorize, purposes};
+use crate::authorize::{SecondLook, authorize, purposes};
 use crate::caller::recognise;
-use crate::facts::{facts, today, via};
+use crate::facts::{assumed, facts, segregated, today};
 use crate::finish::Known;
 use crate::page::PageRequest;
 use crate::parameters::{Parameters, bad};
@@ -54,6 +54,7 @@ pub struct OpenCall<A> {
     via: Option<Ingress>,
     facts: Facts,
     policies: Arc<InForce>,
+    category: Category,
     act: PhantomData<A>,
 }
 
@@ -61,13 +62,19 @@ impl<A: Act> OpenCall<A> {
     async fn read(parts: &mut Parts, here: &Here, purpose: Option<Purpose>) -> Result<Self, Refused> {
         let caller = recognised(parts, here).await?;
         admitted(parts, here, Class::of(A::ACTION), &caller)?;
-        let facts = Facts { purpose, ..facts(parts, here, &caller) };
+        let path = RawPathParams::from_request_parts(parts, here).await;
+        let category = match &path {
+            Ok(path) if A::SEGREGATED => segregated(path),
+            _ => Some(Category::General),
+        };
+        let facts = assumed::<A>(Facts { purpose, ..facts(via(parts), here, &caller) }, category);
         let policies = taken(parts, here)?;
         let shape = authorize(&policies.loaded, caller.role, A::ACTION, A::ENTITY, facts)?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
         // A path that is not UTF-8 after decoding names nothing.
-        let path = RawPathParams::from_request_parts(parts, here).await.map_err(|_| not_found())?;
+        let path = path.map_err(|_| not_found())?;
         let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let category = category.ok_or_else(not_found)?;
         Ok(Self {
             here: here.clone(),
             caller,
@@ -83,6 +90,7 @@ impl<A: Act> OpenCall<A> {
             via: via(parts),
             facts,
             policies,
+            category,
             act: PhantomData,
         })
     }
@@ -157,6 +165,8 @@ impl<A: Act> OpenCall<A> {
             request: self.request,
             accessor: None,
             via: self.via,
+            category: self.category,
+            judge: None,
         }
     }
 
@@ -171,8 +181,7 @@ impl<A: Act> OpenCall<A> {
         let placement = placement.filter(|placement| serves(placement.home));
         let rules = self.here.directory.rules();
         let view = self.view(rules.as_deref());
-        let category = Category::General;
-        match decide(self.standing(), &view, patient, placement, category, act, self.today()) {
+        match decide(self.standing(), &view, patient, placement, self.category, act, self.today()) {
             Decision::Serve(permit) => Ok(permit),
             Decision::Refuse(reason) => Err(reason.into()),
             // A node never forwards and never redirects.
@@ -217,9 +226,22 @@ impl<A: Act> PatientCall<A> {
         Home(self.call.here.region)
     }
 
-    /// What the transaction is told of the caller.
+    /// The category of PHI that it is about.
+    pub fn category(&self) -> Category {
+        self.call.category
+    }
+
+    /// What the transaction is told of the caller, and who decides when the home has said what it knows.
     pub fn scope(&self) -> Scope {
-        self.call.scope(self.purpose)
+        let second = SecondLook {
+            policies: Arc::clone(&self.call.policies),
+            role: self.call.caller.role,
+            action: A::ACTION,
+            entity: A::ENTITY,
+            assumed: self.call.facts,
+            shape: self.call.shape,
+        };
+        Scope { judge: Some(Judge(Arc::new(second))), ..self.call.scope(self.purpose) }
     }
 
     /// Begins to look. This is where placement and rules are asked; the fence is, with the first question.
@@ -346,6 +368,10 @@ fn behind(refused: Refused) -> Refused {
     }
 }
 
+fn via(parts: &Parts) -> Option<Ingress> {
+    parts.extensions.get::<Via>().map(|via| via.0)
+}
+
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
 async fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
     let known = parts.extensions.get::<Known>();
@@ -390,7 +416,7 @@ async fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpose, Problem>
     let caller = recognised(parts, here).await?;
     let mut values = parts.headers.get_all(wire::PURPOSE_OF_USE).iter();
     let Some(value) = values.next() else {
-        let facts = facts(parts, here, &caller);
+        let facts = facts(via(parts), here, &caller);
         let policies = taken(parts, here)?;
         let allowed = purposes(&policies.loaded, caller.role, A::ACTION, A::ENTITY, facts);
         let problem = Problem::new(ProblemKind::MissingHeader).field(

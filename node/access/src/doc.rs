@@ -233,6 +233,14 @@ pub struct HoldPath;
 pub struct WindowParameters;
 /// The encounter in the path.
 pub struct EncounterPath;
+/// The patient and the segregated category in the path.
+pub struct SegregatedPath;
+/// The encounter of a segregated category in the path.
+pub struct SegregatedEncounterPath;
+/// The break-glass grant in the path.
+pub struct GrantPath;
+/// The consent in the path.
+pub struct ConsentPath;
 
 macro_rules! parameters {
     ($($name:ident: $($parameter:expr),+;)+) => {$(
@@ -247,6 +255,11 @@ macro_rules! parameters {
 const IDEMPOTENCY: &str = "A random key. A request that is repeated with the same key has one effect and gets the \
                            same answer; with another content it gets 422.";
 const IF_MATCH: &str = "The `ETag` of the version that was read. A stale one gets 412.";
+
+fn category() -> Parameter {
+    let named = text(Some("^(psychotherapy-notes|substance-use|reproductive|minor-sensitive)$"));
+    parameter("category", ParameterIn::Path, Required::True, "The legal category.", named)
+}
 
 fn id(name: &'static str, description: &'static str) -> Parameter {
     let schema = text(None).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
@@ -298,6 +311,10 @@ parameters! {
         );
     PatientPath: id("id", "The patient.");
     EncounterPath: id("id", "The patient."), id("encounter", "The encounter.");
+    SegregatedPath: id("id", "The patient."), category();
+    SegregatedEncounterPath: id("id", "The patient."), category(), id("encounter", "The encounter.");
+    GrantPath: id("id", "The patient."), id("grant", "The grant.");
+    ConsentPath: id("id", "The patient."), id("consent", "The consent.");
     AppointmentPath: id("id", "The patient."), id("appointment", "The appointment.");
     WaitlistPath: id("id", "The patient."), id("wish", "The wish.");
     ProviderPath: id("id", "The provider.");

@@ -1,26 +1,23 @@
-//! What the policies are told of a request before anything of what it asks for was looked at.
+//! What is known of a situation before anything of what is asked for was looked at, and what is taken for granted of the
+//! rest until the home has spoken.
 
-use http::request::Parts;
+use axum::extract::RawPathParams;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use node_policy::{Facts, Relationship};
-use residency_policy::Ingress;
+use node_policy::{ConsentState, Entity, Facts, Relationship};
+use residency_policy::{Category, Ingress};
 
-use crate::{Credential, Here, Via};
+use crate::authorize::is_emergency;
+use crate::{Act, Credential, Here};
 
-/// The day in UTC on which rules are looked up.
+/// The day on which rules are looked up.
 pub(crate) fn today(here: &Here) -> Date {
     here.clock.now().to_zoned(TimeZone::UTC).date()
 }
 
-/// Where the bytes entered, if not here.
-pub(crate) fn via(parts: &Parts) -> Option<Ingress> {
-    parts.extensions.get::<Via>().map(|via| via.0)
-}
-
 /// What is known before anything of what is asked for was looked at. That it is of the caller's own organisation is
 /// what row-level security sees to below: nothing of another's is found.
-pub(crate) fn facts(parts: &Parts, here: &Here, caller: &Credential) -> Facts {
+pub(crate) fn facts(via: Option<Ingress>, here: &Here, caller: &Credential) -> Facts {
     let (home, today) = (here.region.0, today(here));
     let day =
         [today.year().unsigned_abs(), today.month().unsigned_abs().into(), today.day().unsigned_abs().into()]
@@ -29,8 +26,27 @@ pub(crate) fn facts(parts: &Parts, here: &Here, caller: &Credential) -> Facts {
     Facts {
         organisation: Some(caller.org_type),
         relationship: Relationship::Organisation,
-        ingress: via(parts).map_or(home, |ingress| ingress.0),
+        ingress: via.map_or(home, |ingress| ingress.0),
         assurance: caller.assurance,
         ..Facts::least(home, day)
     }
+}
+
+/// The facts with which the first question is asked: the best for what only the home knows. It says no to what no consent
+/// and no grant would make allowed, before anything is looked up.
+pub(crate) fn assumed<A: Act>(facts: Facts, category: Option<Category>) -> Facts {
+    let category = category.unwrap_or(Category::General);
+    let emergency = facts.purpose.is_some_and(is_emergency) && A::ENTITY != Entity::BreakGlass;
+    Facts {
+        relationship: if emergency { Relationship::BreakGlass } else { facts.relationship },
+        consent: if A::SEGREGATED { ConsentState::Specific } else { facts.consent },
+        category,
+        ..facts
+    }
+}
+
+/// The category that the path names.
+pub(crate) fn segregated(path: &RawPathParams) -> Option<Category> {
+    let (_, named) = path.iter().find(|(name, _)| *name == "category")?;
+    named.parse().ok().filter(|category| *category != Category::General)
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use residency_policy::{Category, Problem, ProblemKind, wire};
+use residency_policy::{Problem, ProblemKind, wire};
 use serde::Serialize;
 use storage::idempotency::{Attempt, Before, Begun, Fresh};
 use storage::{Access, AccessAction, Phi, Reading, RegionRead, RegionTx, Seen};
@@ -237,7 +237,8 @@ impl Doing {
             None => Phi::new(String::new()),
         };
         if let Some(fresh) = self.0 {
-            fresh.finish(&tx, status.as_u16(), headers, Category::General, &text).await?;
+            let category = tx.scope().category;
+            fresh.finish(&tx, status.as_u16(), headers, category, &text).await?;
         }
         let seen = tx.commit(accesses).await.map_err(refuse)?;
         let mut map = HeaderMap::new();

@@ -6,6 +6,8 @@
 //! 3. The shape of the request: parameters, headers, body. None of it depends on whether the patient exists.
 //! 4. [`call::PatientCall::permit`]: placement and rules. Unknown, or a home that the key does not serve: 404.
 //! 5. The home's own database: its fence, and row-level security. Another organisation's patient: 404.
+//! 6. The policies again, with what only the home knows: the patient's consent, and whether the caller broke the glass. Not
+//!    permitted: 403 to the patient's own organisation.
 //!
 //! Because 1 to 3 never look at the directory or the database, and 4 and 5 say the same 404, a patient that
 //! does not exist and one that the caller may not see get the same bytes.

@@ -35,6 +35,7 @@ pub struct Metrics {
     requests: Family<Request, Counter>,
     durations: Family<Route, Histogram>,
     in_flight: Gauge,
+    break_glass_grants: Counter,
 }
 
 impl Default for Metrics {
@@ -43,10 +44,13 @@ impl Default for Metrics {
         let requests = Family::<Request, Counter>::default();
         let durations = Family::<Route, Histogram>::new_with_constructor(|| Histogram::new(SECONDS));
         let in_flight = Gauge::default();
+        let break_glass_grants = Counter::default();
         registry.register("http_requests", "Requests answered", requests.clone());
         registry.register("http_request_seconds", "Time to answer a request", durations.clone());
         registry.register("http_requests_in_flight", "Requests under way", in_flight.clone());
-        Self { registry: Mutex::new(registry), requests, durations, in_flight }
+        let glass = break_glass_grants.clone();
+        registry.register("break_glass_grants", "How often the glass was broken here", glass);
+        Self { registry: Mutex::new(registry), requests, durations, in_flight, break_glass_grants }
     }
 }
 
@@ -69,6 +73,11 @@ impl Metrics {
     pub(crate) fn started(&self) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())
+    }
+
+    /// Counts that the glass was broken: whoever watches is told by it.
+    pub fn glass_broken(&self) {
+        self.break_glass_grants.inc();
     }
 
     pub(crate) fn answered(&self, method: &http::Method, route: &str, status: u16, seconds: f64) {

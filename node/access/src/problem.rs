@@ -148,6 +148,8 @@ impl Disclosable for storage::Error {
             // The id was given to this region, and nobody is served here under it: no patient was registered yet, or
             // one was and no longer is. Another answer than an unknown id gets would tell the two apart.
             Self::Fenced { home: None, .. } => not_found(),
+            // The caller's own organisation has the patient, so that the reason tells nothing new.
+            Self::NotAllowed { reason } => Problem::new(ProblemKind::Forbidden).reason(reason),
             // The directory and the home name different epochs: one of them is behind, and which is not known.
             Self::Fenced { .. } => Problem::new(ProblemKind::ViewUnproven).retry_after(1),
             _ => Problem::new(ProblemKind::Internal),
@@ -155,7 +157,8 @@ impl Disclosable for storage::Error {
     }
 
     fn cause(&self) -> Option<String> {
-        (!matches!(self, Self::GaveWay | Self::Fenced { home: None, .. })).then(|| self.to_string())
+        (!matches!(self, Self::GaveWay | Self::NotAllowed { .. } | Self::Fenced { home: None, .. }))
+            .then(|| self.to_string())
     }
 
     fn gave_way(&self) -> bool {

@@ -2,6 +2,8 @@
 //! public.
 
 pub mod appointments;
+pub mod break_glass;
+pub mod consents;
 pub mod encounters;
 mod merge_patch;
 pub mod patients;
@@ -32,7 +34,13 @@ pub struct Feature {
 
 /// Every feature, in the order in which they may import one another.
 pub fn features() -> Vec<Feature> {
-    vec![patients::feature(), encounters::feature(), appointments::feature()]
+    vec![
+        patients::feature(),
+        encounters::feature(),
+        consents::feature(),
+        break_glass::feature(),
+        appointments::feature(),
+    ]
 }
 
 /// What the document says of the whole.
@@ -49,6 +57,8 @@ pub fn features() -> Vec<Feature> {
     tags(
         (name = "patients", description = "Who somebody is, at their home"),
         (name = "encounters", description = "Visits, and what was found"),
+        (name = "consents", description = "What patients allowed, and took back"),
+        (name = "break-glass", description = "Access in an emergency, and its review"),
         (name = "appointments", description = "Who comes when, and why: at the patient's home"),
         (name = "calendars", description = "When providers can be seen, what is free, and what is held"),
         (name = "signing in", description = "Who signs in, and their sessions"),

@@ -41,6 +41,8 @@ words! {
         PriorAuthorization = "prior_authorization",
         /// A patient's consent.
         Consent = "consent",
+        /// A grant to see a record in an emergency, and what was found of it afterwards.
+        BreakGlass = "break_glass",
         /// A record of the access log.
         AuditEvent = "audit_event",
         /// A copy of many records that leaves.
@@ -246,6 +248,8 @@ words! {
         CategoryWithoutConsent = "category-without-consent",
         /// The clinician may not practise where the patient is.
         LicenceLacking = "licence-lacking",
+        /// It is permitted in an emergency, to whoever broke the glass, and no grant lives.
+        BreakGlassRequired = "break-glass-required",
         /// It needs a second factor that is fresh.
         StepUpRequired = "step-up-required",
         /// It is permitted for another purpose, and not for this one.

@@ -80,6 +80,10 @@ random_id! {
     PatientId;
     /// One encounter, addressed beneath its patient.
     EncounterId;
+    /// One consent, addressed beneath its patient.
+    ConsentId;
+    /// One break-glass grant.
+    GrantId;
     /// Any one row that belongs to a patient: an addendum, a sealed cell, an access record.
     RecordId;
     /// One organisation: the tenant that row-level security isolates.

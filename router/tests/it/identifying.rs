@@ -21,6 +21,7 @@ fn a_path_names_what_it_says() {
     let (ana, texas) = (patient(1), Home(Region(at("US-TX"))));
     let general = Target::Patient(ana, Sensitivity::Of(Category::General));
     let any = Target::Patient(ana, Sensitivity::Any);
+    let substance_use = Target::Patient(ana, Sensitivity::Of(Category::SubstanceUse));
     let nobody = Target::NoPatient(Sensitivity::Of(Category::General));
     let home = |why| Target::HomeMissing(why);
     let (missing, once, code) = (home(Missing::REQUIRED), home(Missing::REPEATED), home(Missing::FORMAT));
@@ -32,6 +33,12 @@ fn a_path_names_what_it_says() {
         ("POST", format!("/v1/patients/{id}/encounters/{id}/sign"), general),
         ("GET", format!("/v1/patients/{id}/encounters/{id}/sign/more"), any),
         ("GET", format!("/v1/patients/{id}/psychotherapy-notes"), any),
+        ("GET", format!("/v1/patients/{id}/segregated/substance-use/encounters"), substance_use),
+        ("POST", format!("/v1/patients/{id}/segregated/substance-use/encounters/{id}/sign"), substance_use),
+        ("GET", format!("/v1/patients/{id}/segregated/substance-use/labs"), any),
+        ("GET", format!("/v1/patients/{id}/segregated/general/encounters"), any),
+        ("GET", format!("/v1/patients/{id}/segregated/anything/encounters"), any),
+        ("POST", format!("/v1/patients/{id}/consents/{id}/revoke"), general),
         ("GET", format!("/v1/patients/{id}/what/comes/later"), any),
         ("GET", format!("https://elsewhere.example/v1/patients/{id}"), general),
         ("GET", "/v1/patients/not-an-id".into(), nobody),
@@ -39,6 +46,10 @@ fn a_path_names_what_it_says() {
         ("GET", "/v1/patients?home=US-TX".into(), Target::Region(texas)),
         ("POST", "/v1/patients?limit=5&home=US%2dTX".into(), Target::Region(texas)),
         ("POST", "/v1/patients/search?home=US-TX".into(), Target::Region(texas)),
+        ("GET", "/v1/break-glass/reviews?home=US-TX".into(), Target::Region(texas)),
+        ("GET", "/v1/break-glass/reviews".into(), missing),
+        ("POST", format!("/v1/patients/{id}/break-glass"), general),
+        ("POST", format!("/v1/patients/{id}/break-glass/{id}/review"), general),
         ("GET", "/v1/patients".into(), missing),
         ("GET", "/v1/patients?Home=US-TX".into(), missing),
         ("GET", "/v1/patients?home=US-TX&home=US-TX".into(), once),

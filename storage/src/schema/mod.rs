@@ -45,6 +45,9 @@ migrations! {
     2026112305 "records_together",
     2026112310 "appointments",
     2026112311 "fewer_statements",
+    2026112320 "consents",
+    2026112321 "break_glass",
+    2026112322 "enter_home",
 }
 
 /// Every statement that this crate sends, by name, so that a test can prepare each against the migrated schema.

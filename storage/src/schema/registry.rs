@@ -58,6 +58,10 @@ const NOBODY: &[Role] = &[];
 const CARE: &[Role] = &[Role::Provider, Role::ProviderStaff];
 /// What says that a visit was, and not what was said: an auditor checks by it.
 const VISIT: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::Auditor];
+/// Who reads the ledger of consents.
+const LEDGER: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Auditor];
+/// Who breaks the glass, and who reviews that.
+const GLASS: &[Role] = &[Role::Provider, Role::OrgAdmin, Role::Auditor];
 const CLINICIAN: &[Role] = &[Role::Provider];
 const DEMOGRAPHICS: &[Role] =
     &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Pharmacist, Role::LabTech];
@@ -78,6 +82,8 @@ pub const TABLES: &[Table] = &[
     Table { name: "appointments", tenant: true },
     Table { name: "booking_handles", tenant: true },
     Table { name: "booking_work", tenant: true },
+    Table { name: "break_glass_grants", tenant: true },
+    Table { name: "consents", tenant: true },
     Table { name: "encounter_addenda", tenant: true },
     Table { name: "encounters", tenant: true },
     Table { name: "id_pool", tenant: false },
@@ -282,6 +288,47 @@ registry! {
         "accessor" Operational Clear NOBODY None;
         "ingress" Operational Clear NOBODY None;
         "home_epoch" Operational Clear NOBODY None;
+        "grant_id" Pseudonym Clear NOBODY OTHER_CODE;
+    }
+    "consents" {
+        "id" Pseudonym Clear LEDGER OTHER_CODE;
+        "patient_id" Pseudonym Clear LEDGER OTHER_CODE;
+        "org_id" Operational Clear NOBODY None;
+        "grantee_org_id" Operational Clear LEDGER None;
+        "purpose" Operational Clear LEDGER None;
+        "category" Phi Clear LEDGER None;
+        "evidence" Operational Clear LEDGER None;
+        "reference_sealed" Phi Sealed LEDGER None;
+        "text_version" Operational Clear LEDGER None;
+        "locale" Operational Clear LEDGER None;
+        "granted_at" Phi Clear LEDGER DATES;
+        "expires_at" Phi Clear LEDGER DATES;
+        "recorded_at" Phi Clear LEDGER DATES;
+        "recorded_by" Operational Clear LEDGER None;
+        "granted_word" Operational Clear NOBODY None;
+        "revoked_at" Phi Clear LEDGER DATES;
+        "revoked_by" Operational Clear LEDGER None;
+        "revoked_word" Operational Clear NOBODY None;
+        "revoked_evidence" Operational Clear LEDGER None;
+        "revoked_reference_sealed" Phi Sealed LEDGER None;
+    }
+    "break_glass_grants" {
+        "id" Pseudonym Clear GLASS OTHER_CODE;
+        "patient_id" Pseudonym Clear GLASS OTHER_CODE;
+        "org_id" Operational Clear NOBODY None;
+        "key_id" Operational Clear GLASS None;
+        "user_id" Operational Clear GLASS None;
+        "role" Operational Clear GLASS None;
+        "purpose" Operational Clear GLASS None;
+        "categories" Operational Clear GLASS None;
+        "reason_code" Operational Clear GLASS None;
+        "reason_sealed" Phi Sealed GLASS None;
+        "granted_at" Phi Clear GLASS DATES;
+        "expires_at" Phi Clear GLASS DATES;
+        "reviewed_at" Phi Clear GLASS DATES;
+        "reviewed_by" Operational Clear GLASS None;
+        "verdict" Operational Clear GLASS None;
+        "review_sealed" Phi Sealed GLASS None;
     }
     "idempotency_records" {
         "org_id" Operational Clear NOBODY None;

@@ -219,5 +219,7 @@ pub fn scope(org: OrgId) -> Scope {
         request: RequestId::random(&entropy),
         accessor: None,
         via: None,
+        category: residency_policy::Category::General,
+        judge: None,
     }
 }

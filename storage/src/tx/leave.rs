@@ -1,7 +1,7 @@
 //! What a transaction leaves behind beside its change: events, the stored answer, access records. One statement, which
 //! travels with COMMIT.
 
-use residency_policy::{PatientId, RecordId, UserId};
+use residency_policy::{GrantId, PatientId, RecordId, UserId};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -19,9 +19,9 @@ pub(crate) const LEAVE: &str = "WITH
             status, header_names, header_values, body_sealed)
         SELECT $1, $2, $3, $8, $9, $10, $11, $12, $13, $14, $15 WHERE $8::uuid IS NOT NULL)
     INSERT INTO access_log (org_id, at, key_id, user_id, role, purpose, act, request_id, accessor, ingress, home_epoch,
-        id, action, entity, entity_id, patient_id, outcome)
+        id, action, entity, entity_id, patient_id, outcome, grant_id)
     SELECT $1, $2, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-        a.id, a.action, a.entity, a.entity_id, a.patient_id, a.outcome
+        a.id, a.action, a.entity, a.entity_id, a.patient_id, a.outcome, $31
     FROM unnest($25::uuid[], $26::text[], $27::text[], $28::uuid[], $29::uuid[], $30::text[])
         AS a (id, action, entity, entity_id, patient_id, outcome)";
 
@@ -30,7 +30,7 @@ pub(super) async fn put(tx: &RegionTx, line: &mut Line, accesses: &[Access]) -> 
     let with = tx.with_commit(std::mem::take);
     let (events, answer, scope) = (&with.events, with.answer.as_ref(), tx.scope());
     let patient = tx.patient().map(PatientId::uuid);
-    let params: [&(dyn ToSql + Sync); 30] = [
+    let params: [&(dyn ToSql + Sync); 31] = [
         &scope.org.uuid(),
         &tx.now(),
         &patient,
@@ -64,6 +64,7 @@ pub(super) async fn put(tx: &RegionTx, line: &mut Line, accesses: &[Access]) -> 
         &column(accesses, |access| access.entity_id.map(RecordId::uuid)),
         &column(accesses, |access| access.patient.map(PatientId::uuid)),
         &column(accesses, |access| access.outcome.as_str()),
+        &tx.glass().map(GrantId::uuid),
     ];
     line.put(tx.act(), LEAVE, &params).await
 }

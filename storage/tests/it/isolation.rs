@@ -1,6 +1,6 @@
 //! Row-level security, below everything else.
 
-use residency_policy::{Act, Role};
+use residency_policy::{Act, Clock as _, Role};
 use storage::testing::{region_permit, scope};
 use storage::{Access, AccessAction, RegionTx};
 use tokio_postgres::Client;
@@ -177,14 +177,14 @@ async fn settings_without_a_begin_before_them_show_nothing_and_change_nothing() 
     let org = an_org();
     let (patient, _) = register(&region, org).await;
     let app = region.as_app().await;
-    let (of_org, id, gate) = (org.to_string(), patient.to_string(), 1_i64);
+    let (gate, now) = (1_i64, storage::testing::SetClock::default().now());
     let update = "UPDATE patients SET version = version + 1 WHERE id = $1";
     let insert = "INSERT INTO outbox (id, org_id, name, version, patient_id, entity_id, at)
         VALUES (gen_random_uuid(), $1, 'x', 1, $2, $2, now())";
-    let of_change: [&(dyn storage::ToSql + Sync); 5] =
-        [&org.uuid(), &"provider", &"TREAT", &patient.uuid(), &gate];
-    let of_read: [&(dyn storage::ToSql + Sync); 5] = [&of_org, &"provider", &"TREAT", &id, &patient.uuid()];
-    for (name, params) in [("fence.enter", of_change), ("lanes.settings", of_read)] {
+    let (of_org, id) = (org.uuid(), patient.uuid());
+    for (name, gate) in [("fence.enter", Some(gate)), ("lanes.settings", None)] {
+        let params: [&(dyn storage::ToSql + Sync); 8] =
+            [&of_org, &"provider", &"TREAT", &id, &gate, &"general", &of_org, &now];
         let (_, settings) =
             storage::schema::statements().find(|(known, _)| *known == name).expect("a statement");
         let set = async || {

@@ -2,6 +2,7 @@
 
 mod access_log;
 mod catalog;
+mod consents;
 mod events;
 mod faults;
 mod fence;

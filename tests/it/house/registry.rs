@@ -20,6 +20,8 @@ const VIEWS: &[(&str, &str, &[Role])] = &[
     ("Appointment", "appointments", &[Role::Provider, Role::ProviderStaff]),
     ("AppointmentListItem", "appointments", &[Role::Provider, Role::ProviderStaff]),
     ("AppointmentToken", "appointments", &[Role::Auditor]),
+    ("BreakGlass", "break_glass_grants", &[Role::Provider, Role::OrgAdmin, Role::Auditor]),
+    ("Consent", "consents", &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Auditor]),
     ("WaitlistEntry", "waitlist", &[Role::Provider, Role::ProviderStaff]),
 ];
 
@@ -28,6 +30,7 @@ const MADE: &[(&str, &str)] = &[
     ("home", "the region's own name"),
     ("possible_duplicates", "ids of other patients"),
     ("addenda", "records of their own, with a view of their own"),
+    ("state", "from the columns of a consent and the time"),
     ("offer", "the columns of the offer, which its schema shows"),
 ];
 

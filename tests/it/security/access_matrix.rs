@@ -19,6 +19,19 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("amend_encounter", "encounter", "update"),
     ("sign_encounter", "encounter", "sign"),
     ("add_addendum", "encounter", "annotate"),
+    ("open_segregated_encounter", "encounter", "create"),
+    ("list_segregated_encounters", "encounter", "list"),
+    ("read_segregated_encounter", "encounter", "read"),
+    ("amend_segregated_encounter", "encounter", "update"),
+    ("sign_segregated_encounter", "encounter", "sign"),
+    ("add_segregated_addendum", "encounter", "annotate"),
+    ("break_glass", "break_glass", "create"),
+    ("list_break_glass_reviews", "break_glass", "list"),
+    ("review_break_glass", "break_glass", "update"),
+    ("grant_consent", "consent", "create"),
+    ("list_consents", "consent", "list"),
+    ("read_consent", "consent", "read"),
+    ("revoke_consent", "consent", "revoke"),
     ("book_appointment", "appointment", "create"),
     ("list_appointments", "appointment", "list"),
     ("read_appointment", "appointment", "read"),
@@ -56,16 +69,20 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("test_policies", "policy", "search"),
 ];
 
-/// Whether the file allows it to somebody of the same organisation. The empty purpose is that of what is no PHI.
+/// Whether the file allows it to somebody of the same organisation, who shows one factor. The empty purpose is that of
+/// what is no PHI.
 fn file_allows(file: &str, role: &str, (entity, action): (&str, &str), purpose: &str) -> bool {
     file.lines().filter(|line| !line.starts_with('#')).any(|line| {
         let cells: Vec<&str> = line.split('\t').collect();
-        let [who, on, actions, purposes, relationship, ..] = cells[..] else { panic!("a short line: {line}") };
+        let [who, on, actions, purposes, relationship, _, _, needs] = cells[..] else {
+            panic!("a short line: {line}")
+        };
         let named = |list: &str, word: &str| list.split(',').any(|one| one == word);
         who == role
             && on == entity
             && named(actions, action)
             && matches!(relationship, "any" | "organisation")
+            && !named(needs, "assurance")
             && (named(purposes, purpose) || (purposes == "-" && purpose.is_empty()))
     })
 }

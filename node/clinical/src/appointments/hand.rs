@@ -43,6 +43,9 @@ impl Hand {
             request: RequestId::random(&*here.entropy),
             accessor: None,
             via: None,
+            category: Category::General,
+            // Nothing is disclosed to anybody by it, and a time that nobody comes for must be freed.
+            judge: None,
         };
         Self { here: here.clone(), patient: work.patient, scope: Arc::new(scope), act }
     }

@@ -1,8 +1,8 @@
 //! An encounter: one visit, and what was found and decided.
 //!
 //! It is open until it is signed or cancelled. A signed one never changes; what is said later is an addendum.
-//! Every encounter is of the general category for now: the stricter ones need a consent to be shown, and there is
-//! no consent ledger yet, so they cannot be entered.
+//! Its category chooses its data key and the consent that it takes, and is part of its path: what is asked for under
+//! `/encounters` is of the general category, and what is under `/segregated` never appears there.
 
 pub mod api;
 pub mod model;
@@ -25,4 +25,8 @@ fn routes() -> OpenApiRouter<Here> {
         .routes(routes!(api::read::read, api::amend::amend))
         .routes(routes!(api::sign::sign))
         .routes(routes!(api::add_addendum::add_addendum))
+        .routes(routes!(api::segregated::list_all, api::segregated::open_one))
+        .routes(routes!(api::segregated::read_one, api::segregated::amend_one))
+        .routes(routes!(api::segregated::sign_one))
+        .routes(routes!(api::segregated::add_one))
 }

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use node_access::body::Object;
-use residency_policy::{EncounterId, Jurisdiction, KeyId, Npi, PatientId, Problem, ProblemKind, RecordId};
+use residency_policy::{
+    Category, EncounterId, Jurisdiction, KeyId, Npi, PatientId, Problem, ProblemKind, RecordId,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use storage::Phi;
@@ -102,6 +104,8 @@ pub struct Encounter {
     pub id: EncounterId,
     /// Whose visit.
     pub patient: PatientId,
+    /// The legal category, which chooses the data key.
+    pub category: Category,
     /// Where it is in its life.
     pub state: State,
     /// Where, and with whom.

@@ -1,4 +1,5 @@
-//! Encounters in Postgres. Every statement asks for the patient too: who is removed from view has no encounters.
+//! Encounters in Postgres. Every statement asks for the patient too: who is removed from view has no encounters. And each
+//! asks for the category of the transaction: no mistake of a handler shows one of another.
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
@@ -6,7 +7,7 @@ use node_access::page::{PageRequest, Position};
 use residency_policy::{EncounterId, KeyId, PatientId, RecordId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use storage::{Cell, Error, Phi, Reading, RegionTx, Row, Sealed};
+use storage::{Cell, Error, Phi, Reading, RegionTx, Row, Sealed, ToSql};
 use uuid::Uuid;
 
 use super::model::{Addendum, ClinicalText, Content, Encounter, Heading, Setting, Signature, State};
@@ -35,7 +36,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
 pub const INSERT: &str = "\
 INSERT INTO encounters (id, patient_id, org_id, status, category, service_jurisdiction, reason_sealed, note_sealed,
     diagnoses_sealed, provider_npi, opened_at, version)
-SELECT $1, p.id, p.org_id, 'open', 'general', $4, $5, $6, $7, $8, $9, 1
+SELECT $1, p.id, p.org_id, 'open', $10, $4, $5, $6, $7, $8, $9, 1
 FROM patients p
 WHERE p.id = $2 AND p.org_id = $3 AND p.deleted_at IS NULL";
 
@@ -45,7 +46,7 @@ SELECT e.id, e.patient_id, e.status, e.service_jurisdiction, e.reason_sealed, e.
     e.provider_npi, e.opened_at, e.signed_at, e.signed_by, e.content_sha256, e.version
 FROM encounters e
 JOIN patients p ON p.id = e.patient_id AND p.org_id = $1 AND p.deleted_at IS NULL
-WHERE e.org_id = $1 AND e.patient_id = $2 AND e.category = 'general' AND e.id = $3";
+WHERE e.org_id = $1 AND e.patient_id = $2 AND e.category = $4 AND e.id = $3";
 
 /// One encounter, whole, and nobody else changes it until the transaction ends.
 pub const LOCK: &str = "\
@@ -53,7 +54,7 @@ SELECT e.id, e.patient_id, e.status, e.service_jurisdiction, e.reason_sealed, e.
     e.provider_npi, e.opened_at, e.signed_at, e.signed_by, e.content_sha256, e.version
 FROM encounters e
 JOIN patients p ON p.id = e.patient_id AND p.org_id = $1 AND p.deleted_at IS NULL
-WHERE e.org_id = $1 AND e.patient_id = $2 AND e.category = 'general' AND e.id = $3
+WHERE e.org_id = $1 AND e.patient_id = $2 AND e.category = $4 AND e.id = $3
 FOR UPDATE OF e";
 
 /// One encounter without what is clinical.
@@ -61,13 +62,13 @@ pub const HEADING: &str = "\
 SELECT e.id, e.patient_id, e.status, e.service_jurisdiction, e.provider_npi, e.opened_at, e.signed_at, e.version
 FROM encounters e
 JOIN patients p ON p.id = e.patient_id AND p.org_id = $1 AND p.deleted_at IS NULL
-WHERE e.org_id = $1 AND e.patient_id = $2 AND e.category = 'general' AND e.id = $3";
+WHERE e.org_id = $1 AND e.patient_id = $2 AND e.category = $4 AND e.id = $3";
 
 /// A page of encounters without what is clinical.
 pub const LIST: &str = "\
 SELECT e.id, e.patient_id, e.status, e.service_jurisdiction, e.provider_npi, e.opened_at, e.signed_at, e.version
 FROM encounters e
-WHERE e.org_id = $1 AND e.patient_id = $2 AND e.category = 'general' AND (e.opened_at, e.id) < ($3, $4)
+WHERE e.org_id = $1 AND e.patient_id = $2 AND e.category = $6 AND (e.opened_at, e.id) < ($3, $4)
 ORDER BY e.opened_at DESC, e.id DESC
 LIMIT $5";
 
@@ -113,6 +114,7 @@ pub async fn insert(tx: &RegionTx, encounter: &Encounter) -> Result<bool, Error>
                 &cells.diagnoses,
                 &encounter.setting.provider.as_str(),
                 &encounter.opened_at,
+                &tx.scope().category.name(),
             ],
         )
         .await?;
@@ -151,7 +153,7 @@ pub async fn update(tx: &RegionTx, encounter: &Encounter) -> Result<(), Error> {
 
 /// One encounter.
 pub async fn by_id(tx: &impl Reading, patient: PatientId, id: EncounterId) -> Result<Option<Encounter>, Error> {
-    match tx.query_opt(BY_ID, &[&tx.scope().org.uuid(), &patient.uuid(), &id.uuid()]).await? {
+    match tx.query_opt(BY_ID, &one(tx, patient, id).params()).await? {
         Some(row) => encounter(tx, &row).await.map(Some),
         None => Ok(None),
     }
@@ -159,7 +161,7 @@ pub async fn by_id(tx: &impl Reading, patient: PatientId, id: EncounterId) -> Re
 
 /// One encounter, which nobody else changes until the transaction ends.
 pub async fn lock(tx: &RegionTx, patient: PatientId, id: EncounterId) -> Result<Option<Encounter>, Error> {
-    match tx.query_opt(LOCK, &[&tx.scope().org.uuid(), &patient.uuid(), &id.uuid()]).await? {
+    match tx.query_opt(LOCK, &one(tx, patient, id).params()).await? {
         Some(row) => encounter(tx, &row).await.map(Some),
         None => Ok(None),
     }
@@ -167,20 +169,25 @@ pub async fn lock(tx: &RegionTx, patient: PatientId, id: EncounterId) -> Result<
 
 /// One encounter without what is clinical.
 pub async fn heading(tx: &impl Reading, patient: PatientId, id: EncounterId) -> Result<Option<Heading>, Error> {
-    let row = tx.query_opt(HEADING, &[&tx.scope().org.uuid(), &patient.uuid(), &id.uuid()]).await?;
+    let row = tx.query_opt(HEADING, &one(tx, patient, id).params()).await?;
     row.map(|row| read_heading(&row)).transpose()
 }
 
 /// A page of encounters without what is clinical. Ask first whether there is such a patient.
 pub async fn list(tx: &impl Reading, patient: PatientId, page: &PageRequest) -> Result<Vec<Heading>, Error> {
     let (at, id) = page.after.map_or((Timestamp::MAX, Uuid::max()), |Position { at, id }| (at, id));
-    let rows = tx.query(LIST, &[&tx.scope().org.uuid(), &patient.uuid(), &at, &id, &page.fetch()]).await?;
+    let scope = tx.scope();
+    let rows = tx
+        .query(LIST, &[&scope.org.uuid(), &patient.uuid(), &at, &id, &page.fetch(), &scope.category.name()])
+        .await?;
     rows.iter().map(read_heading).collect()
 }
 
 /// Adds to a signed encounter.
 pub async fn insert_addendum(tx: &RegionTx, encounter: &Encounter, addendum: &Addendum) -> Result<(), Error> {
-    let body = tx.seal(Cell::general(ADDENDA, addendum.id.uuid(), "body_sealed"), &addendum.body).await?;
+    let body = tx
+        .seal(Cell::of(ADDENDA, addendum.id.uuid(), "body_sealed", tx.scope().category), &addendum.body)
+        .await?;
     tx.execute(
         INSERT_ADDENDUM,
         &[
@@ -207,6 +214,19 @@ pub async fn addenda(tx: &impl Reading, patient: PatientId, id: EncounterId) -> 
 pub async fn has_room(tx: &RegionTx, patient: PatientId, id: EncounterId) -> Result<bool, Error> {
     let row = tx.query_one(COUNT_ADDENDA, &[&tx.scope().org.uuid(), &patient.uuid(), &id.uuid()]).await?;
     Ok(usize::try_from(row.get::<i64>("many")?).is_ok_and(|many| many < ADDENDA_MAX))
+}
+
+/// What finds one encounter: of the category that the transaction is about, and of no other.
+struct One(Uuid, Uuid, Uuid, &'static str);
+
+fn one(tx: &impl Reading, patient: PatientId, id: EncounterId) -> One {
+    One(tx.scope().org.uuid(), patient.uuid(), id.uuid(), tx.scope().category.name())
+}
+
+impl One {
+    fn params(&self) -> [&(dyn ToSql + Sync); 4] {
+        [&self.0, &self.1, &self.2, &self.3]
+    }
 }
 
 /// The sealed cells of one row.
@@ -237,7 +257,7 @@ async fn seal<T: Serialize>(
     value: Option<Phi<T>>,
 ) -> Result<Option<Sealed>, Error> {
     match &value {
-        Some(value) => tx.seal(Cell::general(TABLE, id.uuid(), column), value).await.map(Some),
+        Some(value) => tx.seal(Cell::of(TABLE, id.uuid(), column, tx.scope().category), value).await.map(Some),
         None => Ok(None),
     }
 }
@@ -250,7 +270,8 @@ async fn unseal<T: DeserializeOwned + Send>(
 ) -> Result<Phi<Option<T>>, Error> {
     match row.get::<Option<Sealed>>(column)? {
         Some(sealed) => {
-            let value: Phi<T> = tx.unseal(Cell::general(TABLE, id.uuid(), column), patient, &sealed).await?;
+            let value: Phi<T> =
+                tx.unseal(Cell::of(TABLE, id.uuid(), column, tx.scope().category), patient, &sealed).await?;
             Ok(value.map(Some))
         }
         None => Ok(Phi::new(None)),
@@ -284,6 +305,7 @@ async fn encounter(tx: &impl Reading, row: &Row) -> Result<Encounter, Error> {
     Ok(Encounter {
         id,
         patient,
+        category: tx.scope().category,
         state,
         setting: Setting {
             service: row
@@ -316,7 +338,7 @@ async fn addendum(tx: &impl Reading, patient: PatientId, row: &Row) -> Result<Ad
     let sealed = row.get::<Sealed>("body_sealed")?;
     Ok(Addendum {
         id: RecordId::from(id),
-        body: tx.unseal(Cell::general(ADDENDA, id, "body_sealed"), patient, &sealed).await?,
+        body: tx.unseal(Cell::of(ADDENDA, id, "body_sealed", tx.scope().category), patient, &sealed).await?,
         at: row.get("at")?,
         by: KeyId::from(row.get::<Uuid>("by")?),
     })

@@ -11,7 +11,7 @@ use futures::future::try_join_all;
 use jiff::Timestamp;
 use node_access::page::{PageRequest, Position};
 use residency_policy::PatientId;
-use storage::{BlindIndex, Error, IndexField, Phi, Reading, RegionTx, Row};
+use storage::{BlindIndex, Error, IndexField, Phi, Reading, RegionRead, RegionTx, Row};
 use uuid::Uuid;
 
 use super::cells::{Cells, listed, patient, token};
@@ -78,13 +78,14 @@ SELECT 1 AS removed
 FROM patients
 WHERE org_id = $1 AND id = $2 AND deleted_at IS NOT NULL";
 
-/// A page of patients, whole.
+/// A page of patients, whole. What one asked for by id is refused by the home's decision, a list leaves out.
 pub const LIST_FULL: &str = "\
 SELECT id, mrn_sealed, given_name_sealed, family_name_sealed, birth_date_sealed, sex_sealed, email_sealed,
     phone_sealed, address_sealed, address_jurisdiction_differs, version, created_at, updated_at
 FROM patients p
 JOIN patient_home h ON h.patient_id = p.id AND h.state = 'active'
 WHERE p.org_id = $1 AND p.deleted_at IS NULL AND (p.created_at, p.id) < ($2, $3)
+    AND NOT consent_withheld($1, p.id, $5)
 ORDER BY p.created_at DESC, p.id DESC
 LIMIT $4";
 
@@ -94,6 +95,7 @@ SELECT id, mrn_sealed, given_name_sealed, family_name_sealed, version, created_a
 FROM patients p
 JOIN patient_home h ON h.patient_id = p.id AND h.state = 'active'
 WHERE p.org_id = $1 AND p.deleted_at IS NULL AND (p.created_at, p.id) < ($2, $3)
+    AND NOT consent_withheld($1, p.id, $5)
 ORDER BY p.created_at DESC, p.id DESC
 LIMIT $4";
 
@@ -103,6 +105,7 @@ SELECT id, created_at, updated_at
 FROM patients p
 JOIN patient_home h ON h.patient_id = p.id AND h.state = 'active'
 WHERE p.org_id = $1 AND p.deleted_at IS NULL AND (p.created_at, p.id) < ($2, $3)
+    AND NOT consent_withheld($1, p.id, $5)
 ORDER BY p.created_at DESC, p.id DESC
 LIMIT $4";
 
@@ -128,6 +131,7 @@ CROSS JOIN LATERAL (
     WHERE org_id = $1 AND id = found.patient_id AND deleted_at IS NULL AND (created_at, id) < ($2, $3)
     OFFSET 0) AS p
 JOIN patient_home h ON h.patient_id = p.id AND h.state = 'active'
+WHERE NOT consent_withheld($1, p.id, $7)
 ORDER BY p.created_at DESC, p.id DESC
 LIMIT $4";
 
@@ -291,29 +295,29 @@ pub async fn removed(tx: &impl Reading, id: PatientId) -> Result<bool, Error> {
 }
 
 /// A page of patients, whole.
-pub async fn list_full(tx: &impl Reading, page: &PageRequest) -> Result<Vec<Patient>, Error> {
+pub async fn list_full(tx: &RegionRead, page: &PageRequest) -> Result<Vec<Patient>, Error> {
     let (at, id) = before(page);
-    let rows = tx.query(LIST_FULL, &[&tx.scope().org.uuid(), &at, &id, &page.fetch()]).await?;
+    let rows = tx.query(LIST_FULL, &[&tx.scope().org.uuid(), &at, &id, &page.fetch(), &tx.now()]).await?;
     try_join_all(rows.iter().map(|row| patient(tx, row))).await
 }
 
 /// A page of patients for work on a list.
-pub async fn list_listed(tx: &impl Reading, page: &PageRequest) -> Result<Vec<Listed>, Error> {
+pub async fn list_listed(tx: &RegionRead, page: &PageRequest) -> Result<Vec<Listed>, Error> {
     let (at, id) = before(page);
-    let rows = tx.query(LIST_LISTED, &[&tx.scope().org.uuid(), &at, &id, &page.fetch()]).await?;
+    let rows = tx.query(LIST_LISTED, &[&tx.scope().org.uuid(), &at, &id, &page.fetch(), &tx.now()]).await?;
     try_join_all(rows.iter().map(|row| listed(tx, row))).await
 }
 
 /// A page of patients without PHI.
-pub async fn list_tokens(tx: &impl Reading, page: &PageRequest) -> Result<Vec<Token>, Error> {
+pub async fn list_tokens(tx: &RegionRead, page: &PageRequest) -> Result<Vec<Token>, Error> {
     let (at, id) = before(page);
-    let rows = tx.query(LIST_TOKENS, &[&tx.scope().org.uuid(), &at, &id, &page.fetch()]).await?;
+    let rows = tx.query(LIST_TOKENS, &[&tx.scope().org.uuid(), &at, &id, &page.fetch(), &tx.now()]).await?;
     rows.iter().map(token).collect()
 }
 
 /// A page of the patients who fit. Nothing fits a search that has nothing left to go by after normalisation.
 pub async fn search(
-    tx: &impl Reading,
+    tx: &RegionRead,
     criteria: &Phi<Criteria>,
     page: &PageRequest,
 ) -> Result<Vec<Patient>, Error> {
@@ -328,7 +332,7 @@ pub async fn search(
     }
     let (at, id) = before(page);
     let org = tx.scope().org.uuid();
-    let rows = tx.query(SEARCH, &[&org, &at, &id, &page.fetch(), &fields, &values]).await?;
+    let rows = tx.query(SEARCH, &[&org, &at, &id, &page.fetch(), &fields, &values, &tx.now()]).await?;
     try_join_all(rows.iter().map(|row| patient(tx, row))).await
 }
 

@@ -65,7 +65,7 @@ async fn looking_for_somebody_does_not_read_everybody() {
     let nobody = "'{email,mrn}', ARRAY[sha256('nobody'), sha256('nobody')]";
     let (alike, page) =
         (format!("'{ORG}', {nobody}"), "'infinity', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 20");
-    let search = format!("'{ORG}', {page}, {nobody}");
+    let search = format!("'{ORG}', {page}, {nobody}, now()");
     for (name, values) in [("duplicates", &alike), ("search", &search), ("joined", &alike)] {
         blocks(&app, name, values).await;
     }

@@ -9,6 +9,7 @@ use node_access::{Act, Action, Entity, PatientCall, Refused};
 use residency_policy::{EncounterId, Problem, ProblemKind, RecordId};
 use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
 
+use super::path;
 use super::view::{AddendumView, NewAddendumBody};
 use crate::encounters::model::{Addendum, ClinicalText, State, read_addendum};
 use crate::encounters::store;
@@ -45,6 +46,15 @@ pub async fn add_addendum(
     key: IdempotencyKey,
     body: Json,
 ) -> Result<Response, Refused> {
+    run(call, key, body).await
+}
+
+/// The same of any category.
+pub(super) async fn run<A: Act>(
+    call: PatientCall<A>,
+    key: IdempotencyKey,
+    body: Json,
+) -> Result<Response, Refused> {
     let change = Change::new(&call.call, key, None, Some(&body));
     let body = body.into_phi().try_map(|object| read_addendum(&object))?;
     let encounter = call.call.path("encounter")?;
@@ -52,8 +62,8 @@ pub async fn add_addendum(
     call.transact(|tx| apply(&call, tx, &change, encounter, id, &body)).await
 }
 
-async fn apply(
-    call: &PatientCall<AddAddendum>,
+async fn apply<A: Act>(
+    call: &PatientCall<A>,
     tx: RegionTx,
     change: &Change,
     encounter_id: EncounterId,
@@ -82,7 +92,7 @@ async fn apply(
     let addendum = Addendum { id, body: body.clone(), at: tx.now(), by: call.call.caller.key };
     store::insert_addendum(&tx, &encounter, &addendum).await?;
     tx.emit(&Event::new(EventName::EncounterAddendumAdded, id.uuid())).await?;
-    let location = format!("/v1/patients/{patient}/encounters/{encounter_id}");
+    let location = path(patient, call.category(), encounter_id);
     let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
     let headers = [("location", location.as_str())];
     doing.commit(tx, &[access], StatusCode::CREATED, &headers, Some(AddendumView::of(addendum))).await

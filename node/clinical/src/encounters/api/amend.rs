@@ -57,6 +57,16 @@ pub async fn amend(
     call: PatientCall<Amend>,
     if_match: IfMatch,
     key: MaybeIdempotencyKey,
+    body: MergePatch,
+) -> Result<Response, Refused> {
+    run(call, if_match, key, body).await
+}
+
+/// The same of any category.
+pub(super) async fn run<A: Act>(
+    call: PatientCall<A>,
+    if_match: IfMatch,
+    key: MaybeIdempotencyKey,
     MergePatch(body): MergePatch,
 ) -> Result<Response, Refused> {
     let change = Change::new(&call.call, key, Some(&if_match), Some(&body));
@@ -80,8 +90,8 @@ pub async fn amend(
     call.transact(|tx| apply(&call, tx, &change, &amendment)).await
 }
 
-async fn apply(
-    call: &PatientCall<Amend>,
+async fn apply<A: Act>(
+    call: &PatientCall<A>,
     tx: RegionTx,
     change: &Change,
     amendment: &Amendment,

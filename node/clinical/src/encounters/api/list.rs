@@ -36,9 +36,14 @@ impl Act for List {
     )
 )]
 pub async fn list(call: PatientCall<List>) -> Result<Response, Refused> {
+    run(call).await
+}
+
+/// The same of any category.
+pub(super) async fn run<A: Act>(call: PatientCall<A>) -> Result<Response, Refused> {
     // The patient is part of what a cursor is bound to; a path that names nobody is refused below all the same.
     let named = call.patient().map_or([0; 16], PatientId::to_bytes);
-    let request = call.call.page(&[&named])?;
+    let request = call.call.page(&[&named, call.category().name().as_bytes()])?;
     let patient = call.patient()?;
     let tx = call.look()?;
     if patients::store::token_by_id(&tx, patient).await?.is_none() {

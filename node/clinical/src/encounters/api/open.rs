@@ -9,8 +9,8 @@ use node_access::{Act, Action, Entity, PatientCall, Refused};
 use residency_policy::EncounterId;
 use storage::{Access, AccessAction, Error, Event, EventName, Phi, RegionTx, Unavailable};
 
-use super::ENTITY;
 use super::view::{EncounterView, NewEncounterBody};
+use super::{ENTITY, path};
 use crate::encounters::model::{self, Content, Encounter, Setting, State};
 use crate::encounters::store;
 use crate::{nothing_found, patients};
@@ -39,6 +39,15 @@ impl Act for Open {
     )
 )]
 pub async fn open(call: PatientCall<Open>, key: IdempotencyKey, body: Json) -> Result<Response, Refused> {
+    run(call, key, body).await
+}
+
+/// The same of any category.
+pub(super) async fn run<A: Act>(
+    call: PatientCall<A>,
+    key: IdempotencyKey,
+    body: Json,
+) -> Result<Response, Refused> {
     let change = Change::new(&call.call, key, None, Some(&body));
     let (open, guarded) = body.split(Setting::FIELDS);
     let (setting, content) = model::read(&open, guarded)?;
@@ -46,8 +55,8 @@ pub async fn open(call: PatientCall<Open>, key: IdempotencyKey, body: Json) -> R
     call.transact(|tx| apply(&call, tx, &change, id, &setting, &content)).await
 }
 
-async fn apply(
-    call: &PatientCall<Open>,
+async fn apply<A: Act>(
+    call: &PatientCall<A>,
     tx: RegionTx,
     change: &Change,
     id: EncounterId,
@@ -62,6 +71,7 @@ async fn apply(
     let encounter = Encounter {
         id,
         patient,
+        category: call.category(),
         state: State::Open,
         setting: setting.clone(),
         content: content.clone(),
@@ -83,7 +93,7 @@ async fn apply(
         return Err(nothing_found(tx, AccessAction::Create, ENTITY, id.uuid(), patient).await);
     }
     tx.emit(&Event::new(EventName::EncounterOpened, id.uuid())).await?;
-    let location = format!("/v1/patients/{patient}/encounters/{id}");
+    let location = path(patient, call.category(), id);
     let headers = [("location", location.as_str()), ("etag", "\"1\"")];
     let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
     let view = EncounterView::of(encounter, Vec::new());

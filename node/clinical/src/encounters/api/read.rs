@@ -36,6 +36,11 @@ impl Act for Read {
     )
 )]
 pub async fn read(call: PatientCall<Read>) -> Result<Response, Refused> {
+    run(call).await
+}
+
+/// The same of any category.
+pub(super) async fn run<A: Act>(call: PatientCall<A>) -> Result<Response, Refused> {
     let patient = call.patient()?;
     let id: EncounterId = call.call.path("encounter")?;
     let tx = call.look()?;

@@ -51,6 +51,16 @@ pub async fn sign(
     call: PatientCall<Sign>,
     if_match: IfMatch,
     key: IdempotencyKey,
+    nothing: Nothing,
+) -> Result<Response, Refused> {
+    run(call, if_match, key, nothing).await
+}
+
+/// The same of any category.
+pub(super) async fn run<A: Act>(
+    call: PatientCall<A>,
+    if_match: IfMatch,
+    key: IdempotencyKey,
     _: Nothing,
 ) -> Result<Response, Refused> {
     let change = Change::new(&call.call, key, Some(&if_match), None);
@@ -59,7 +69,7 @@ pub async fn sign(
     call.transact(|tx| apply(&call, tx, &change, &if_match, id, &signed)).await
 }
 
-async fn look(call: &PatientCall<Sign>, id: EncounterId) -> Result<Signed, Refused> {
+async fn look<A: Act>(call: &PatientCall<A>, id: EncounterId) -> Result<Signed, Refused> {
     let patient = call.patient()?;
     let tx = call.look()?;
     let Some(encounter) = store::by_id(&tx, patient, id).await? else {
@@ -70,8 +80,8 @@ async fn look(call: &PatientCall<Sign>, id: EncounterId) -> Result<Signed, Refus
     Ok(Signed { version: encounter.version, digest: call.call.here.pool.fingerprint(&bytes) })
 }
 
-async fn apply(
-    call: &PatientCall<Sign>,
+async fn apply<A: Act>(
+    call: &PatientCall<A>,
     tx: RegionTx,
     change: &Change,
     if_match: &IfMatch,

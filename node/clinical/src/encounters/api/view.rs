@@ -26,7 +26,10 @@ pub struct EncounterView {
     #[schema(pattern = "^(open|signed|cancelled)$", example = "open")]
     pub status: &'static str,
     /// The legal category.
-    #[schema(pattern = "^general$", example = "general")]
+    #[schema(
+        pattern = "^(general|psychotherapy-notes|substance-use|reproductive|minor-sensitive)$",
+        example = "general"
+    )]
     pub category: &'static str,
     /// Where the patient physically was.
     #[schema(pattern = "^US-[A-Z]{2}$", example = "US-TX")]
@@ -169,7 +172,7 @@ pub struct EncounterPage {
 impl EncounterView {
     /// Shows an encounter with its addenda, still under guard.
     pub fn of(encounter: Encounter, addenda: Vec<Addendum>) -> Phi<Self> {
-        let Encounter { id, patient, state, setting, content, opened_at, version } = encounter;
+        let Encounter { id, patient, category, state, setting, content, opened_at, version } = encounter;
         let status = state.as_str();
         let signature = match state {
             State::Signed(signature) => Some(signature),
@@ -180,7 +183,7 @@ impl EncounterView {
             id,
             patient_id: patient,
             status,
-            category: "general",
+            category: category.name(),
             service_jurisdiction: setting.service.code(),
             provider_npi: setting.provider.as_str().to_owned(),
             reason: content.reason,

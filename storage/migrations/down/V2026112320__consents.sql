@@ -1,0 +1,3 @@
+DROP TABLE consents;
+DROP FUNCTION keep_consent();
+DROP SEQUENCE consent_words;

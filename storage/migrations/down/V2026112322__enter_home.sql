@@ -1,0 +1,2 @@
+DROP FUNCTION consent_withheld;
+DROP FUNCTION enter_home;
