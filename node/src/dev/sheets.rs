@@ -10,7 +10,7 @@ use super::keep::{self, Readers};
 use super::layout::Home;
 use super::plan::{Plan, PlannedRegion};
 use super::rulebook::Rulebook;
-use super::totp_key;
+use super::sealing_key;
 
 /// A region's identity among peers.
 pub fn region_identity(planned: &PlannedRegion) -> String {
@@ -103,7 +103,12 @@ fn node_toml(home: &Home, plan: &Plan, side: usize, rules: &Rulebook, reach: Rea
     }
     member(router_identity(plan), plan.regions.len(), plan.router.peer, false);
     let _ = write!(text, "\n[control.timings]\n{}", reach.timings());
-    let _ = write!(text, "\n[[signin.totp_keys]]\nnumber = 1\nfile = \"keys/{}\"\n", totp_key::FILE);
+    let router = plan.router.public;
+    let _ = write!(
+        text,
+        "\n[signin]\norigins = [\"https://localhost:{router}\", \"https://localhost:{public}\"]\n"
+    );
+    let _ = write!(text, "\n[[signin.sealing_keys]]\nnumber = 1\nfile = \"keys/{}\"\n", sealing_key::FILE);
     Ok(text)
 }
 

@@ -78,10 +78,12 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["storage", "storage-keys", "node-clinical", "node", "tests"]),
     ("deadpool-postgres", &["storage", "storage-keys"]),
     ("refinery", &["storage"]),
-    ("hyper-rustls", &["residency-control", "router", "node"]),
+    ("hyper-rustls", &["residency-control", "router", "node", "node-signin"]),
     ("argon2", &["node-signin"]),
     ("jsonwebtoken", &["residency-tokens", "node-signin"]),
     ("totp-rs", &["node-signin"]),
+    ("openidconnect", &["node-signin"]),
+    ("rustls-native-certs", &["node"]),
     ("axum", &["node-access", "node-signin", "node-console", "node-clinical", "node"]),
     // Storage: in its feature `testing`, for servers that live as long as a test.
     ("rcgen", &["node", "storage", "tests", "loadtest"]),

@@ -27,7 +27,15 @@ const PUBLIC: &[&str] = &[
 pub(crate) const PURPOSES: &[&str] = &["TREAT", "HOPERAT", "HMARKT", "ETREAT", "HPAYMT", "HSYSADMIN"];
 
 /// Operations that are told who asks by what they are shown, and ask for no key.
-const AT_THE_DOOR: &[&str] = &["login", "refresh_session", "logout", "accept_invitation"];
+const AT_THE_DOOR: &[&str] = &[
+    "login",
+    "refresh_session",
+    "logout",
+    "accept_invitation",
+    "start_with_provider",
+    "start_invited_with_provider",
+    "finish_with_provider",
+];
 
 /// The access matrix as a person would say it: operation, role, purposes (empty where none is asked for).
 /// What is not here is refused.
@@ -94,6 +102,7 @@ const KNOWN_CALLERS: &[&str] = &[
     "end_session",
     "enrol_authenticator",
     "confirm_authenticator",
+    "link_provider",
 ];
 const ADMINISTRATORS: &[&str] = &[
     "create_organisation",
@@ -107,6 +116,11 @@ const ADMINISTRATORS: &[&str] = &[
     "update_user",
     "deactivate_user",
     "invite_user",
+    "list_identity_providers",
+    "create_identity_provider",
+    "update_identity_provider",
+    "delete_identity_provider",
+    "test_identity_provider",
 ];
 
 /// Who keeps an eye on the policies may try them out.

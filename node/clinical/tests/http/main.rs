@@ -8,6 +8,7 @@ mod calendars;
 mod crashes;
 mod document;
 mod encounters;
+mod federation;
 mod forgotten;
 mod ids;
 mod invitations;
