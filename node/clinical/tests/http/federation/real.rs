@@ -38,7 +38,7 @@ struct Process {
 impl Process {
     async fn start(port: u16) -> Self {
         let tools = tools();
-        let node = tools.join("bin/node");
+        let node = tools.join("issuer/node");
         assert!(node.is_file(), "there is no node: run the tests with `./dev test`, which installs it");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/issuer/issuer.mjs");
         let mut child = Command::new(node)
