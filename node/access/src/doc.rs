@@ -143,7 +143,7 @@ macro_rules! problems {
 problems! {
     PublicProblems: EVERYWHERE, &[404];
     SignInProblems: EVERYWHERE, KNOWN_CALLERS, &[413, 415, 422];
-    FederationProblems: EVERYWHERE, &[401, 404, 409, 413, 415, 422];
+    FederationProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 413, 415, 422];
     OpenProblems: EVERYWHERE, KNOWN_CALLERS, &[404];
     OpenWindowProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 422];
     OpenQuestionProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 413, 415, 422];

@@ -54,7 +54,7 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("enrol_authenticator", "authenticator", "create"),
     ("confirm_authenticator", "authenticator", "update"),
     ("link_provider", "authenticator", "create"),
-    ("list_identity_providers", "identity_provider", "list"),
+    ("read_identity_providers", "identity_provider", "list"),
     ("create_identity_provider", "identity_provider", "create"),
     ("update_identity_provider", "identity_provider", "update"),
     ("delete_identity_provider", "identity_provider", "delete"),

@@ -51,12 +51,11 @@ pub(crate) async fn begin(desk: &Desk, wanted: Wanted, asked: Option<&str>) -> R
         ends: now + SECONDS,
         beside: wanted.beside,
     };
-    let location = match provider.preset {
-        Preset::Github => github::begin(&provider, &flow),
-        _ => {
-            let found = desk.federated.discoveries.of(&desk.federated.out, &provider.issuer, now).await;
-            found.and_then(|found| oidc::begin(&provider, &found, &flow))
-        }
+    let location = if provider.preset == Preset::Github {
+        github::begin(&provider, &flow)
+    } else {
+        let found = desk.federated.discoveries.of(&desk.federated.out, &provider.issuer, now).await;
+        found.and_then(|found| oidc::begin(&provider, &found, &flow))
     };
     let location = location.map_err(|why| not_begun(&provider, why))?;
     let cookie = flow.seal(&desk.keys, &*desk.entropy).ok_or(NotSignedIn::NotOffered)?;

@@ -80,8 +80,7 @@ impl Flow {
         let (head, value) = bytes.split_at_mut_checked(4 + 12 + 16)?;
         let (number, rest) = head.split_first_chunk::<4>()?;
         let (nonce, tag) = rest.split_first_chunk::<12>()?;
-        let seal =
-            Seal { sealed_under: u32::from_be_bytes(*number), nonce: *nonce, tag: (&*tag).try_into().ok()? };
+        let seal = Seal { sealed_under: u32::from_be_bytes(*number), nonce: *nonce, tag: tag.try_into().ok()? };
         keys.open(BOUND_TO, &seal, value)?;
         serde_json::from_slice(value).ok().filter(|flow: &Self| now < flow.ends)
     }

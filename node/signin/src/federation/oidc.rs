@@ -146,7 +146,7 @@ pub(crate) async fn show(
         }
         claims => claims,
     };
-    let claims = claims.map_err(wrong)?;
+    let claims = claims.map_err(|error| wrong(&error))?;
     right(provider, &claims, now)?;
     let mail = mail(federated, provider, &client, &tokens, &claims).await?;
     let second = claims.auth_method_refs().is_some_and(|all| all.iter().any(|one| one.as_str() == "mfa"));
@@ -174,7 +174,7 @@ fn claims(
     token.claims(&verifier, &Nonce::new(flow.nonce.clone())).cloned()
 }
 
-fn wrong(error: ClaimsVerificationError) -> NotShown {
+fn wrong(error: &ClaimsVerificationError) -> NotShown {
     NotShown::Wrong(match error {
         ClaimsVerificationError::Expired(_) => "token-expired",
         ClaimsVerificationError::InvalidAudience(_) => "token-audience",

@@ -118,11 +118,15 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Sessions(some) => some.into_iter().for_each(|session| state.signin.put_session(session)),
         Part::SigningKeys(some) => some.into_iter().for_each(|key| state.signin.put_key(key)),
         Part::IdentityProviders(some) => {
-            some.into_iter().for_each(|one| state.signin.federation_mut().put_provider(one));
+            for one in some {
+                state.signin.federation_mut().put_provider(one);
+            }
         }
         Part::IdentityLinks(some) => some.iter().for_each(|link| state.signin.federation_mut().link(link)),
         Part::SpentFlows(some) => {
-            some.into_iter().for_each(|(ends, flow)| state.signin.federation_mut().spend(ends, flow));
+            for (ends, flow) in some {
+                state.signin.federation_mut().spend(ends, flow);
+            }
         }
     }
 }

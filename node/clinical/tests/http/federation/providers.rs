@@ -66,11 +66,14 @@ async fn a_provider_is_added_changed_and_removed_and_its_secret_never_shown() {
     world.comes_in(&issuer, id).await.is(401);
     let right = patch(&etag(&wrong), json!({ "client_secret": SECRET })).await.is(200);
     world.comes_in(&issuer, id).await.is(200);
-    patch(&etag(&right), json!({ "active": false })).await.is(200);
+    let asleep = patch(&etag(&right), json!({ "active": false })).await.is(200);
     assert_eq!(world.here.directory.signins().sessions().len(), 0);
     world.browse(&format!("/v1/auth/oidc/{id}/start"), None).await.is(404);
-    world.administers("DELETE", &format!("/{id}")).send().await.is(204);
-    world.administers("DELETE", &format!("/{id}")).send().await.is(404);
+    let delete =
+        |version: &str| world.administers("DELETE", &format!("/{id}")).header("if-match", version).send();
+    delete(&version).await.is(412);
+    delete(&etag(&asleep)).await.is(204);
+    delete(&etag(&asleep)).await.is(404);
     assert_eq!(world.administers("GET", "").send().await.is(200).json(), json!({ "data": [] }));
 }
 

@@ -32,7 +32,7 @@ pub struct ProviderList {
 
 /// Lists the identity providers of the caller's own organisation.
 #[utoipa::path(
-    get, path = "/v1/orgs/{id}/identity-providers", operation_id = "list_identity_providers", tag = "signing in",
+    get, path = "/v1/orgs/{id}/identity-providers", operation_id = "read_identity_providers", tag = "signing in",
     security(("bearer" = [])),
     params(("id" = String, Path, description = "The organisation.", format = Uuid), ConsistencyParameter),
     responses((status = 200, description = "The providers", body = ProviderList), OpenProblems)

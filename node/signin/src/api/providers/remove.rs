@@ -3,7 +3,8 @@
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use node_access::body::Nothing;
-use node_access::doc::OpenChangeProblems;
+use node_access::doc::{IfMatchHeader, OpenIfMatchProblems};
+use node_access::etag::IfMatch;
 use node_access::{Act, Action, Entity, OpenCall, Refused};
 use residency_control::Command;
 use residency_control::signin::SignInChange;
@@ -28,17 +29,19 @@ impl Act for Remove {
     security(("bearer" = [])),
     params(
         ("id" = String, Path, description = "The organisation.", format = Uuid),
-        ("provider" = String, Path, description = "The provider.", format = Uuid)
+        ("provider" = String, Path, description = "The provider.", format = Uuid),
+        IfMatchHeader
     ),
     responses(
         (status = 204, description = "It is gone",
          headers(("x-log-index" = u64, description = "The change's place in the replicated log"))),
-        OpenChangeProblems
+        OpenIfMatchProblems
     )
 )]
-pub async fn remove(call: OpenCall<Remove>, _: Nothing) -> Result<Response, Refused> {
+pub async fn remove(call: OpenCall<Remove>, if_match: IfMatch, _: Nothing) -> Result<Response, Refused> {
     call.catch_up().await?;
     let known = own_provider(&call)?;
+    if_match.check(known.version)?;
     let change = SignInChange::RemoveIdentityProvider { org: known.org, provider: known.id };
     let index = call.propose(Command::SignIn(change)).await?;
     Ok(at(StatusCode::NO_CONTENT.into_response(), index.0))
