@@ -13,8 +13,8 @@ use node::dev::keep::{self, Readers};
 use node::dev::layout::Home;
 use node::dev::plan::{self, Plan, Wish};
 use node::dev::rulebook::Rulebook;
+use node::dev::sealing_key;
 use node::dev::sheets;
-use node::dev::totp_key;
 use node::exit::Cause;
 use residency_control::system::{SystemClock, SystemEntropy};
 use residency_policy::Clock as _;
@@ -40,7 +40,7 @@ impl Bench {
         let bench = Self { dir, toml: files.node_toml(), region: files.root().to_owned(), plan };
         bench.certify(&home, SystemClock.now(), &sheets::region_identity(&bench.plan.regions[0]));
         sheets::write(&home, &bench.plan, &rules, None, sheets::Reach::Loopback).expect("writes");
-        totp_key::share(&home, &bench.plan, &SystemEntropy::new()).expect("shares");
+        sealing_key::share(&home, &bench.plan, &SystemEntropy::new()).expect("shares");
         for name in ["app.password", "owner.password"] {
             keep::write(&files.keys().join(name), Readers::Owner, b"secret\n").expect("writes");
         }

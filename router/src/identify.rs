@@ -135,6 +135,12 @@ fn versioned(path: &str, query: &str) -> Identified {
         (Some("auth"), Some("invitations"), Some("accept")) => {
             is("/v1/auth/invitations/accept", Target::Anywhere)
         }
+        (Some("auth"), Some("oidc"), Some(below)) => match below.split_once('/') {
+            None if below == "callback" => is("/v1/auth/oidc/callback", Target::Anywhere),
+            Some((_, "start")) => is("/v1/auth/oidc/{provider}/start", Target::Anywhere),
+            Some((_, "link")) => is("/v1/auth/oidc/{provider}/link", Target::Anywhere),
+            _ => is("-", Target::Nothing),
+        },
         (Some("auth"), Some("sessions"), Some(id)) if !id.contains('/') => {
             is("/v1/auth/sessions/{session}", Target::Anywhere)
         }
@@ -142,6 +148,18 @@ fn versioned(path: &str, query: &str) -> Identified {
         (Some("orgs"), None, None) => is("/v1/orgs", Target::Anywhere),
         (Some("orgs"), Some(_), None) => is("/v1/orgs/{org}", Target::Anywhere),
         (Some("orgs"), Some(_), Some("users")) => is("/v1/orgs/{org}/users", Target::Anywhere),
+        (Some("orgs"), Some(_), Some("identity-providers")) => {
+            is("/v1/orgs/{org}/identity-providers", Target::Anywhere)
+        }
+        (Some("orgs"), Some(_), Some(below)) => match below.strip_prefix("identity-providers/") {
+            Some(one) if !one.contains('/') => {
+                is("/v1/orgs/{org}/identity-providers/{provider}", Target::Anywhere)
+            }
+            Some(one) if one.split_once('/').is_some_and(|(_, act)| act == "test") => {
+                is("/v1/orgs/{org}/identity-providers/{provider}/test", Target::Anywhere)
+            }
+            _ => is("-", Target::Nothing),
+        },
         (Some("users"), Some(_), Some("invitations")) => is("/v1/users/{user}/invitations", Target::Anywhere),
         (Some("users"), Some(_), None) => is("/v1/users/{user}", Target::Anywhere),
         (Some("providers"), None, None) => is("/v1/providers", Target::Anywhere),

@@ -11,6 +11,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use residency_policy::{Problem, ProblemKind, wire};
+use ring::digest;
 use serde::Serialize;
 use storage::idempotency::{Attempt, Before, Begun, Fresh};
 use storage::{Access, AccessAction, Phi, Reading, RegionRead, RegionTx, Seen};
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 use crate::etag::IfMatch;
 use crate::problem::not_found;
-use crate::{Act, Here, OpenCall, Refused};
+use crate::{Act, Credential, Here, OpenCall, Refused};
 
 /// The grammar of the header, for the documentation: an `sf-string` or a bare token. `"a"` and `a` are one key.
 pub const PATTERN: &str = r#"^("[A-Za-z0-9._~:-]{1,128}"|[A-Za-z0-9._~:-]{1,128})$"#;
@@ -30,6 +31,22 @@ pub struct IdempotencyKey(String);
 /// The key of a request that may have one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaybeIdempotencyKey(pub Option<IdempotencyKey>);
+
+/// An id that follows from who asks and their idempotency key, so that a repeated request is the same change on every
+/// node of the cluster, and none of them has to remember it. A patient's id is never made like this.
+pub fn derived(of: &'static str, caller: &Credential, key: &IdempotencyKey) -> [u8; 16] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(of.as_bytes());
+    context.update(&caller.org.to_bytes());
+    context.update(&caller.key.to_bytes());
+    context.update(key.as_str().as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&context.finish().as_ref()[..16]);
+    // The bits of UUID version 4 and variant 1 (RFC 9562), so that the id is one like any other.
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    bytes
+}
 
 impl IdempotencyKey {
     /// The key without its quotes.

@@ -8,7 +8,7 @@ pub struct Parameters(Vec<(&'static str, String)>);
 
 impl Parameters {
     /// Reads a query. A parameter that is unknown, repeated or not readable is refused.
-    pub(crate) fn read(query: Option<&str>, taken: &'static [&'static str]) -> Result<Self, Problem> {
+    pub fn read(query: Option<&str>, taken: &'static [&'static str]) -> Result<Self, Problem> {
         let mut found: Vec<(&'static str, String)> = Vec::new();
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

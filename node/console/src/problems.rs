@@ -80,6 +80,9 @@ const fn advice(kind: ProblemKind) -> &'static str {
         ProblemKind::SecondFactorRequired => {
             "Sign in again, and send <code>code</code> as well: what your authenticator shows, or one of your recovery codes."
         }
+        ProblemKind::IdentityProviderUnavailable => {
+            "The server through which you sign in does not answer, or its answer cannot be used. Try again, or sign in with your password. An administrator of the organisation finds out more with <code>POST /v1/orgs/{id}/identity-providers/{provider}/test</code>."
+        }
         ProblemKind::CrossSite => {
             "A change that relies on cookies is taken from a page of this server only, which browsers say in \
              <code>Sec-Fetch-Site</code>. Programs send <code>Authorization: Bearer</code> instead."

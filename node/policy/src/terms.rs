@@ -59,6 +59,8 @@ words! {
         Authenticator = "authenticator",
         /// An invitation to choose a password. Not PHI.
         Invitation = "invitation",
+        /// A server that an organisation lets say who somebody is. Not PHI.
+        IdentityProvider = "identity_provider",
         /// A clinician, with licences. Not PHI.
         Provider = "provider",
         /// A provider's hours and free slots. Not PHI.
@@ -85,6 +87,7 @@ impl Entity {
                 | Self::Session
                 | Self::Authenticator
                 | Self::Invitation
+                | Self::IdentityProvider
                 | Self::Provider
                 | Self::Calendar
                 | Self::Hold

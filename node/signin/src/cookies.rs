@@ -16,6 +16,20 @@ pub(crate) fn set(headers: &mut HeaderMap, name: &str, value: &str, seconds: i64
     Ok(())
 }
 
+/// Sets a cookie that a browser brings along when another site's page sends it back here.
+pub(crate) fn set_for_the_way_back(
+    headers: &mut HeaderMap,
+    name: &str,
+    value: &str,
+    seconds: i64,
+) -> Result<(), Refused> {
+    let line = format!("{name}={value}; Max-Age={seconds}; Path=/; Secure; HttpOnly; SameSite=Lax");
+    let mut line = HeaderValue::from_str(&line).map_err(|_| Refused::internal("signin: a cookie"))?;
+    line.set_sensitive(true);
+    headers.append(SET_COOKIE, line);
+    Ok(())
+}
+
 /// Takes a cookie away.
 pub(crate) fn clear(headers: &mut HeaderMap, name: &str) -> Result<(), Refused> {
     set(headers, name, "", 0)

@@ -11,7 +11,7 @@ use residency_policy::{Clock, Entropy, OrgId, Role, UserId};
 use residency_tokens::Claims;
 
 use crate::refresh_token::RefreshToken;
-use crate::{Hashing, Issuer, NotSignedIn, TotpKeys};
+use crate::{Federated, Hashing, Issuer, NotSignedIn, SealingKeys};
 
 /// How long an access token is good, in seconds.
 pub const ACCESS_SECONDS: i64 = 15 * 60;
@@ -34,8 +34,10 @@ pub struct Desk {
     pub hashing: Hashing,
     /// What signs access tokens.
     pub issuer: Arc<Issuer>,
-    /// What seals the secrets of authenticators.
-    pub totp: TotpKeys,
+    /// What seals the secrets of authenticators and of identity providers.
+    pub keys: SealingKeys,
+    /// What lets people in through identity providers.
+    pub federated: Federated,
 }
 
 /// A session that began or goes on, and its tokens. Its `Debug` is redacted.

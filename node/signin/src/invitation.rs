@@ -12,6 +12,7 @@ use residency_policy::{Entropy, OrgId, UserId};
 
 use crate::NotSignedIn;
 use crate::desk::Desk;
+use crate::federation::flow::Beside;
 use crate::hashing::{Password, equal};
 use crate::refresh_token::sha256;
 
@@ -63,6 +64,17 @@ impl Token {
         let (user, secret) = rest.split_first_chunk::<16>()?;
         let secret = secret.try_into().ok()?;
         Some(Self { org: OrgId::from_bytes(*org), user: UserId::from_bytes(*user), secret })
+    }
+}
+
+impl Token {
+    /// What a flow through an identity provider remembers of it, if it is open at this organisation.
+    pub(crate) fn open(&self, desk: &Desk, at: OrgId) -> Option<Beside> {
+        let secret_sha256 = sha256(&self.secret);
+        let account = desk.directory.signins().account(self.org, self.user).cloned()?;
+        let open = account.invitation.as_ref()?;
+        let is = self.org == at && equal(&open.secret_sha256, &secret_sha256) && desk.now() < open.expires;
+        is.then_some(Beside::Invitation { org: self.org, user: self.user, secret_sha256 })
     }
 }
 

@@ -20,6 +20,7 @@
 pub mod api;
 mod cookies;
 pub mod desk;
+pub mod federation;
 pub mod hashing;
 pub mod invitation;
 pub mod login;
@@ -27,11 +28,13 @@ pub mod logout;
 pub mod refresh;
 mod refresh_token;
 pub mod refused;
+pub mod sealing;
 pub mod token;
 pub mod totp;
 
 pub use desk::{Desk, Opened};
+pub use federation::Federated;
 pub use hashing::Hashing;
 pub use refused::NotSignedIn;
+pub use sealing::SealingKeys;
 pub use token::issuer::Issuer;
-pub use totp::TotpKeys;

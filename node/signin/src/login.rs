@@ -51,7 +51,7 @@ pub async fn login(desk: &Desk, shown: Shown) -> Result<Opened, NotSignedIn> {
     let second = match (account.asks_for_more(), shown.code) {
         (false, _) => SecondFactor::None,
         (true, None) => return Err(NotSignedIn::CodeNeeded),
-        (true, Some(code)) => desk.totp.second(&account, &code, now).ok_or_else(|| {
+        (true, Some(code)) => desk.keys.second(&account, &code, now).ok_or_else(|| {
             note_failure(desk, &account, now);
             NotSignedIn::Nobody
         })?,
@@ -61,7 +61,7 @@ pub async fn login(desk: &Desk, shown: Shown) -> Result<Opened, NotSignedIn> {
 }
 
 /// The one that they want, or the only one that they have.
-fn role(there: &[Role], wanted: Option<Role>) -> Result<Role, NotSignedIn> {
+pub(crate) fn role(there: &[Role], wanted: Option<Role>) -> Result<Role, NotSignedIn> {
     match (wanted, there) {
         (Some(wanted), _) if there.contains(&wanted) => Ok(wanted),
         (None, [only]) => Ok(*only),

@@ -19,6 +19,10 @@ pub enum NotSignedIn {
     NotMade(NotMade),
     /// This node has no key yet that others know.
     NoKey,
+    /// The identity provider cannot be asked now.
+    ProviderUnavailable,
+    /// Nobody comes in through identity providers here: no address to come back to, or no key to seal with, was given.
+    NotOffered,
 }
 
 impl From<ProposeError> for NotSignedIn {
@@ -55,6 +59,10 @@ impl Disclosable for NotSignedIn {
             Self::Busy => Problem::new(ProblemKind::Overloaded).retry_after(2),
             Self::NoKey => Problem::new(ProblemKind::ControlUnavailable).retry_after(2),
             Self::NotMade(not_made) => not_made.problem(),
+            Self::ProviderUnavailable => Problem::new(ProblemKind::IdentityProviderUnavailable).retry_after(10),
+            Self::NotOffered => Problem::new(ProblemKind::IllegalTransition).detail(
+                "this cluster was given no origin, or no key, for signing in through identity providers",
+            ),
         }
     }
 

@@ -5,10 +5,10 @@ use std::fmt;
 use data_encoding::BASE32_NOPAD;
 use residency_control::signin::{Account, RecoveryCodes, SecondFactor, TotpVerifier};
 use residency_policy::{Entropy, OrgId, UserId};
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
 use totp_rs::{Builder, Totp};
 
 use crate::refresh_token::sha256;
+use crate::sealing::{Seal, SealingKeys};
 
 /// What authenticators take everywhere: SHA-1, six digits, half a minute; and one step to either side, for clocks.
 const SECRET_LEN: usize = 20;
@@ -16,10 +16,6 @@ const SECRET_LEN: usize = 20;
 const CODES: usize = 10;
 /// 80 bits each.
 const CODE_LEN: usize = 10;
-
-/// The keys that seal authenticators' secrets. Every node is given the same ones; the control plane has none, so that what
-/// is replicated makes no code.
-pub struct TotpKeys(Vec<(u32, LessSafeKey)>);
 
 /// An authenticator that was just enrolled: what its holder is shown once, and what is kept.
 pub struct Enrolled {
@@ -33,32 +29,14 @@ pub struct Enrolled {
     pub recovery: RecoveryCodes,
 }
 
-impl TotpKeys {
-    /// These keys, by number. The first seals; all of them open, so that a new one can come before the old one goes.
-    pub fn new(keys: &[(u32, [u8; 32])]) -> Self {
-        let key = |bytes| UnboundKey::new(&AES_256_GCM, bytes).ok().map(LessSafeKey::new);
-        Self(keys.iter().filter_map(|(number, bytes)| Some((*number, key(bytes)?))).collect())
-    }
-
+impl SealingKeys {
     /// A new authenticator of this account. None where no key was given.
     pub fn enrol(&self, org: OrgId, user: UserId, entropy: &dyn Entropy) -> Option<Enrolled> {
-        let (sealed_under, key) = self.0.first()?;
-        let (mut secret, mut nonce) = ([0; SECRET_LEN], [0; NONCE_LEN]);
+        let mut secret = [0; SECRET_LEN];
         entropy.fill(&mut secret);
-        entropy.fill(&mut nonce);
         let mut sealed = secret;
-        let aad = Aad::from(bound_to(org, user));
-        let seal =
-            key.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed).ok()?;
-        let tag = seal.as_ref().try_into().ok()?;
-        let totp = TotpVerifier {
-            sealed_under: *sealed_under,
-            nonce,
-            secret: sealed,
-            tag,
-            confirmed: false,
-            last_step: 0,
-        };
+        let Seal { sealed_under, nonce, tag } = self.seal(&bound_to(org, user), &mut sealed, entropy)?;
+        let totp = TotpVerifier { sealed_under, nonce, secret: sealed, tag, confirmed: false, last_step: 0 };
         let mut recovery = RecoveryCodes { sha256: Box::new([[0; 32]; CODES]), used: 0 };
         let codes = recovery.sha256.iter_mut().map(|digest| {
             let mut bytes = [0; CODE_LEN];
@@ -73,7 +51,7 @@ impl TotpKeys {
     /// The time step of a code that is right and was not used.
     pub fn step(&self, account: &Account, code: &str, now: i64) -> Option<u64> {
         let verifier = account.totp.as_ref()?;
-        let totp = self.open(account, verifier)?;
+        let totp = self.authenticator(account, verifier)?;
         let step = totp.check(code, u64::try_from(now).ok()?)?;
         (step > verifier.last_step).then_some(step)
     }
@@ -87,20 +65,10 @@ impl TotpKeys {
         account.recovery.as_ref()?.place(&sha256(&bytes)).map(SecondFactor::Recovery)
     }
 
-    fn open(&self, account: &Account, verifier: &TotpVerifier) -> Option<Totp> {
-        let (_, key) = self.0.iter().find(|(number, _)| *number == verifier.sealed_under)?;
-        let (nonce, aad) =
-            (Nonce::assume_unique_for_key(verifier.nonce), Aad::from(bound_to(account.org, account.user)));
-        let mut secret = verifier.secret;
-        let tag = Tag::from(verifier.tag);
-        key.open_in_place_separate_tag(nonce, aad, tag, &mut secret, 0..).ok()?;
+    fn authenticator(&self, account: &Account, verifier: &TotpVerifier) -> Option<Totp> {
+        let TotpVerifier { sealed_under, nonce, mut secret, tag, .. } = *verifier;
+        self.open(&bound_to(account.org, account.user), &Seal { sealed_under, nonce, tag }, &mut secret)?;
         Builder::new().with_secret(secret).build().ok()
-    }
-}
-
-impl fmt::Debug for TotpKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(number, _)| number)).finish()
     }
 }
 
@@ -140,7 +108,7 @@ mod tests {
         Account { totp: Some(enrolled.totp.clone()), recovery: Some(enrolled.recovery.clone()), ..account }
     }
 
-    fn enrol(keys: &TotpKeys) -> Enrolled {
+    fn enrol(keys: &SealingKeys) -> Enrolled {
         let (org, user) = (OrgId::from_bytes([1; 16]), UserId::from_bytes([1; 16]));
         keys.enrol(org, user, &SystemEntropy::new()).expect("a key seals")
     }
@@ -162,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_code_is_good_around_its_step_and_later_than_the_last_one() {
-        let keys = TotpKeys::new(&[(1, [7; 32])]);
+        let keys = SealingKeys::new(&[(1, [7; 32])]);
         let enrolled = enrol(&keys);
         let mut holder = account(1, &enrolled);
         let at = 1_800_000_000;
@@ -183,7 +151,7 @@ mod tests {
 
     #[test]
     fn recovery_codes_are_read_as_people_type_them() {
-        let keys = TotpKeys::new(&[(1, [7; 32])]);
+        let keys = SealingKeys::new(&[(1, [7; 32])]);
         let enrolled = enrol(&keys);
         let mut holder = account(1, &enrolled);
         assert_eq!(enrolled.codes.len(), CODES);
@@ -199,16 +167,16 @@ mod tests {
 
     #[test]
     fn a_secret_opens_for_its_account_with_its_key_whichever_is_first() {
-        let old = TotpKeys::new(&[(1, [7; 32])]);
+        let old = SealingKeys::new(&[(1, [7; 32])]);
         let enrolled = enrol(&old);
         let shown = code(&enrolled, 1_800_000_000);
-        let opens = |keys: &TotpKeys, n| keys.step(&account(n, &enrolled), &shown, 1_800_000_000).is_some();
-        assert!(opens(&old, 1) && opens(&TotpKeys::new(&[(2, [8; 32]), (1, [7; 32])]), 1));
+        let opens = |keys: &SealingKeys, n| keys.step(&account(n, &enrolled), &shown, 1_800_000_000).is_some();
+        assert!(opens(&old, 1) && opens(&SealingKeys::new(&[(2, [8; 32]), (1, [7; 32])]), 1));
         assert!(!opens(&old, 2), "another account");
-        assert!(!opens(&TotpKeys::new(&[(2, [8; 32])]), 1), "a key that is gone");
-        assert!(!opens(&TotpKeys::new(&[(1, [8; 32])]), 1), "another key of this number");
+        assert!(!opens(&SealingKeys::new(&[(2, [8; 32])]), 1), "a key that is gone");
+        assert!(!opens(&SealingKeys::new(&[(1, [8; 32])]), 1), "another key of this number");
         assert!(
-            TotpKeys::new(&[])
+            SealingKeys::new(&[])
                 .enrol(OrgId::from_bytes([1; 16]), UserId::from_bytes([1; 16]), &SystemEntropy::new())
                 .is_none()
         );

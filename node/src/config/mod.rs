@@ -117,7 +117,7 @@ impl Config {
         ];
         files.extend(self.keys.secret_files());
         files.extend(
-            self.signin.totp_keys.iter().map(|key| ("[[signin.totp_keys]] file", key.file.0.as_path())),
+            self.signin.sealing_keys.iter().map(|key| ("[[signin.sealing_keys]] file", key.file.0.as_path())),
         );
         files
     }
@@ -137,7 +137,8 @@ impl Config {
         ];
         paths.extend(self.migrate.as_mut().map(|migrate| &mut migrate.password_file.0));
         paths.extend(self.keys.paths_mut());
-        paths.extend(self.signin.totp_keys.iter_mut().map(|key| &mut key.file.0));
+        paths.extend(self.signin.sealing_keys.iter_mut().map(|key| &mut key.file.0));
+        paths.extend(&mut self.signin.issuers_ca);
         paths.extend(&mut self.rules.policies);
         paths.extend(&mut self.traces.ca);
         paths

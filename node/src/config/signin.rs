@@ -1,22 +1,76 @@
 //! Section `[signin]`: what people sign in with.
 
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use residency_control::Host;
 use serde::Deserialize;
 
-use super::SecretFile;
+use super::{SecretFile, from_text};
 
 /// Signing in.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SigninSection {
-    /// The keys that seal the secrets of authenticators: the same on every node of the cluster. The first seals, all open:
-    /// give every node a new one behind the old one, then put it first. Without any, nobody can enrol an authenticator.
-    pub totp_keys: Vec<TotpKeyEntry>,
+    /// The keys that seal the secrets of authenticators and of identity providers: the same on every node of the cluster.
+    /// The first seals, all open: give every node a new one behind the old one, then put it first. Without any, nobody can
+    /// enrol an authenticator or come in through an identity provider.
+    pub sealing_keys: Vec<SealingKeyEntry>,
+    /// Where browsers reach this cluster: identity providers send them back there, and want to be told beforehand. Without
+    /// any, nobody comes in through one.
+    pub origins: Vec<Origin>,
+    /// The hosts of identity providers that may have an address inside a private network.
+    pub private_issuers: Vec<Host>,
+    /// The authorities that identity providers' certificates are checked with; those of the system if left out.
+    pub issuers_ca: Option<PathBuf>,
+}
+
+/// Where browsers reach a server: `https`, a host, and a port if it is not 443.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+/// The text is not an origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an origin: expected https, a host and perhaps a port, such as https://clinic.example")]
+pub struct NotAnOrigin;
+
+impl Origin {
+    /// The origin as text, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Origin {
+    type Err = NotAnOrigin;
+
+    fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
+        let authority = text.strip_prefix("https://").ok_or(NotAnOrigin)?;
+        let (host, port) =
+            authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+        let host_is = host.parse::<Host>().is_ok();
+        let port_is = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+        if host_is && port_is { Ok(Self(text.to_owned())) } else { Err(NotAnOrigin) }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Origin {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        from_text(d)
+    }
 }
 
 /// One key.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TotpKeyEntry {
+pub struct SealingKeyEntry {
     /// Its number, which what it sealed names. Never given to another key.
     pub number: u32,
     /// The file with its 32 bytes, in hexadecimal.
@@ -25,18 +79,18 @@ pub struct TotpKeyEntry {
 
 impl SigninSection {
     pub(super) fn consistent(&self) -> Result<(), String> {
-        let mut numbers: Vec<u32> = self.totp_keys.iter().map(|key| key.number).collect();
+        let mut numbers: Vec<u32> = self.sealing_keys.iter().map(|key| key.number).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        if numbers.len() == self.totp_keys.len() {
+        if numbers.len() == self.sealing_keys.len() {
             Ok(())
         } else {
-            Err("two [[signin.totp_keys]] have the same number".into())
+            Err("two [[signin.sealing_keys]] have the same number".into())
         }
     }
 }
 
-impl TotpKeyEntry {
+impl SealingKeyEntry {
     /// The key. The error names its file and never what is in it.
     pub fn read(&self) -> Result<[u8; 32], String> {
         let secret = self.file.read().map_err(|e| e.to_string())?;
@@ -52,14 +106,14 @@ mod tests {
 
     use super::*;
 
-    fn file(text: &str) -> (tempfile::TempDir, TotpKeyEntry) {
+    fn file(text: &str) -> (tempfile::TempDir, SealingKeyEntry) {
         use std::io::Write as _;
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("key");
         let mut open = std::fs::OpenOptions::new();
         let mut out = open.write(true).create(true).truncate(true).mode(0o600).open(&path).expect("opens");
         out.write_all(text.as_bytes()).expect("writes");
-        (dir, TotpKeyEntry { number: 1, file: SecretFile(path) })
+        (dir, SealingKeyEntry { number: 1, file: SecretFile(path) })
     }
 
     #[test]
@@ -74,10 +128,22 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_has_no_path_and_is_over_tls() {
+        for text in ["https://clinic.example", "https://localhost:8443"] {
+            assert_eq!(text.parse::<Origin>().map(|one| one.to_string()), Ok(text.to_owned()));
+        }
+        for text in
+            ["", "http://clinic.example", "https://", "https://clinic.example/", "https://a:0", "https://A"]
+        {
+            assert_eq!(text.parse::<Origin>(), Err(NotAnOrigin), "{text:?}");
+        }
+    }
+
+    #[test]
     fn a_number_is_one_keys_only() {
         let (_dir, one) = file("0a");
-        let two = SigninSection { totp_keys: vec![one.clone(), one.clone()] };
+        let two = SigninSection { sealing_keys: vec![one.clone(), one.clone()], ..SigninSection::default() };
         assert!(two.consistent().is_err());
-        assert!(SigninSection { totp_keys: vec![one] }.consistent().is_ok());
+        assert!(SigninSection { sealing_keys: vec![one], ..SigninSection::default() }.consistent().is_ok());
     }
 }

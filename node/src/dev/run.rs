@@ -27,7 +27,7 @@ use super::supervise::{Condition, Kept, Program, StopWith};
 use super::visit::Visitor;
 use super::wan::Nurseries;
 use super::{
-    calendars, clinicians, credentials, govern, inspect, provision, sheets, stale_lock, supervise, totp_key,
+    calendars, clinicians, credentials, govern, inspect, provision, sealing_key, sheets, stale_lock, supervise,
 };
 use crate::tell;
 
@@ -201,7 +201,7 @@ pub async fn start(
     let rules = Rulebook::open_or_create(home)?;
     let leaves = lay_out(home, plan, clock)?;
     sheets::write(home, plan, &rules, collector, keeper.nurseries.reach())?;
-    totp_key::share(home, plan, &**entropy)?;
+    sealing_key::share(home, plan, &**entropy)?;
 
     let servers: Vec<Server> =
         plan.regions.iter().map(|planned| postgres.place(home, plan.cluster, planned)).collect();

@@ -10,7 +10,7 @@ use super::keep::{self, Readers};
 use super::layout::Home;
 use super::plan::{Plan, PlannedRegion};
 use super::rulebook::Rulebook;
-use super::totp_key;
+use super::sealing_key;
 
 /// A region's identity among peers.
 pub fn region_identity(planned: &PlannedRegion) -> String {
@@ -106,7 +106,12 @@ fn node_toml(home: &Home, plan: &Plan, side: usize, rules: &Rulebook, reach: Rea
     let _ = write!(text, "\n[control.timings]\n{}", reach.timings());
     // One machine plays the world: its loads come from one address, and its debug builds are slow.
     let _ = write!(text, "\n{RATES}\n[limits]\nin_time_ms = 10000\n");
-    let _ = write!(text, "\n[[signin.totp_keys]]\nnumber = 1\nfile = \"keys/{}\"\n", totp_key::FILE);
+    let router = plan.router.public;
+    let _ = write!(
+        text,
+        "\n[signin]\norigins = [\"https://localhost:{router}\", \"https://localhost:{public}\"]\n"
+    );
+    let _ = write!(text, "\n[[signin.sealing_keys]]\nnumber = 1\nfile = \"keys/{}\"\n", sealing_key::FILE);
     Ok(text)
 }
 

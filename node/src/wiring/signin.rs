@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use node_access::Here;
-use node_signin::{Desk, Hashing, Issuer, TotpKeys};
+use node_signin::{Desk, Federated, Hashing, Issuer, SealingKeys};
+use rustls::RootCertStore;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 
 use crate::config::Config;
-use crate::config::signin::TotpKeyEntry;
+use crate::config::signin::SealingKeyEntry;
 use crate::exit::{Cause, Stop};
 
 /// How many passwords are hashed at once: each takes one processor and 19 MiB for a twentieth of a second.
@@ -22,16 +25,46 @@ pub fn issuer(config: &Config) -> Result<Issuer, Stop> {
 }
 
 /// The keys that seal authenticators.
-pub fn totp_keys(config: &Config) -> Result<TotpKeys, Stop> {
-    let read = |key: &TotpKeyEntry| key.read().map(|bytes| (key.number, bytes));
-    let keys: Result<Vec<(u32, [u8; 32])>, String> = config.signin.totp_keys.iter().map(read).collect();
-    keys.map(|keys| TotpKeys::new(&keys)).map_err(|what| {
-        Stop::new(Cause::Config, what, "see [[signin.totp_keys]]; `openssl rand -hex 32` makes one")
+pub fn sealing_keys(config: &Config) -> Result<SealingKeys, Stop> {
+    let read = |key: &SealingKeyEntry| key.read().map(|bytes| (key.number, bytes));
+    let keys: Result<Vec<(u32, [u8; 32])>, String> = config.signin.sealing_keys.iter().map(read).collect();
+    keys.map(|keys| SealingKeys::new(&keys)).map_err(|what| {
+        Stop::new(Cause::Config, what, "see [[signin.sealing_keys]]; `openssl rand -hex 32` makes one")
     })
 }
 
+/// What lets people in through identity providers.
+pub fn federated(config: &Config) -> Result<Federated, Stop> {
+    let signin = &config.signin;
+    let origins: Vec<String> = signin.origins.iter().map(ToString::to_string).collect();
+    let mut roots = RootCertStore::empty();
+    if let Some(file) = &signin.issuers_ca {
+        let wrong = |what: String| {
+            let what = format!("{}: {what}", file.display());
+            Stop::new(Cause::Config, what, "see [signin] issuers_ca: it holds certificates in PEM")
+        };
+        for certificate in CertificateDer::pem_file_iter(file).map_err(|e| wrong(e.to_string()))? {
+            let certificate = certificate.map_err(|e| wrong(e.to_string()))?;
+            roots.add(certificate).map_err(|e| wrong(e.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(wrong("there is no certificate in it".to_owned()));
+        }
+    } else if !origins.is_empty() {
+        // A certificate of the system's that cannot be read is one authority less.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            tracing::warn!(
+                "the system has no authorities: no identity provider can be asked; see [signin] issuers_ca"
+            );
+        }
+    }
+    let private = signin.private_issuers.iter().map(ToString::to_string).collect();
+    Ok(Federated::new(origins, roots, private))
+}
+
 /// The desk of this node.
-pub fn desk(here: &Here, issuer: Arc<Issuer>, totp: TotpKeys) -> Desk {
+pub fn desk(here: &Here, issuer: Arc<Issuer>, keys: SealingKeys, federated: Federated) -> Desk {
     Desk {
         directory: Arc::clone(&here.directory),
         changes: Arc::clone(&here.changes),
@@ -39,6 +72,7 @@ pub fn desk(here: &Here, issuer: Arc<Issuer>, totp: TotpKeys) -> Desk {
         entropy: Arc::clone(&here.entropy),
         hashing: Hashing::new(HASHING_THREADS),
         issuer,
-        totp,
+        keys,
+        federated,
     }
 }

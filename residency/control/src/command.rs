@@ -14,8 +14,8 @@ use std::fmt;
 use residency_policy::licensure::Licences;
 use residency_policy::ruleset::Digest;
 use residency_policy::{
-    BookingHandle, Closure, DiskId, Epoch, KeyId, NodeId, Npi, OrgId, OrgType, PatientId, ProviderId, Region,
-    Role, SessionId, SigningKeyId, UserId,
+    BookingHandle, Closure, DiskId, Epoch, IdentityProviderId, KeyId, NodeId, Npi, OrgId, OrgType, PatientId,
+    ProviderId, Region, Role, SessionId, SigningKeyId, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +24,9 @@ use crate::calendar::{
     Wanted, WeeklyRules, ZoneName,
 };
 use crate::signin::{
-    Account, Invitation, LoginName, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SignInChange,
-    SigningKey, TotpVerifier,
+    Account, ClientId, Entrance, IdentityLink, IdentityProvider, Invitation, IssuerUrl, Joining, LoginName,
+    PasswordVerifier, Preset, RecoveryCodes, SealedSecret, SecondFactor, Session, SignInChange, SigningKey,
+    TotpVerifier,
 };
 use crate::{
     Endpoint, Host, IdBatch, JurisdictionSet, Languages, Memberships, ProviderName, ProviderOrgs, PublicName,
@@ -68,6 +69,8 @@ replicated!(
 );
 replicated!(Option<PasswordVerifier>, Option<TotpVerifier>, Option<RecoveryCodes>, Option<Invitation>);
 replicated!(PasswordVerifier, TotpVerifier, RecoveryCodes, Invitation, Account, Session, SigningKey);
+replicated!(IdentityProviderId, Preset, IssuerUrl, ClientId, Option<Host>, Box<[[u8; 32]; 4]>);
+replicated!(Option<SealedSecret>, SealedSecret, IdentityProvider, IdentityLink, Joining, Entrance);
 replicated!(SignInChange);
 
 /// Defines a record whose every field must be [`Replicated`].
@@ -369,6 +372,12 @@ pub enum Refusal {
     /// There were too many failures shortly before.
     #[error("it is too soon after failed attempts")]
     TooSoon,
+    /// No such identity provider, or it is set aside.
+    #[error("the identity provider is not known")]
+    UnknownIdentityProvider,
+    /// What the identity provider showed is somebody else, or does not make anybody this user.
+    #[error("the identity is not this user's")]
+    IdentityTaken,
 }
 
 /// What came of a proposal.

@@ -100,6 +100,8 @@ random_id! {
     SessionId;
     /// One key with which a node signs access tokens.
     SigningKeyId;
+    /// Another server that an organisation lets say who somebody is.
+    IdentityProviderId;
     /// The disk of one member of the control plane. Another disk is another member.
     DiskId;
     /// One held or booked time, or one place on a waiting list. It says nothing of whoever comes.

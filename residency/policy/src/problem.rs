@@ -114,6 +114,8 @@ problems! {
     HomeUnavailable = 503, "home-unavailable", "The patient's home cannot be reached now";
     /// The database, keys or disk of this region do not answer.
     RegionUnavailable = 503, "region-unavailable", "This region cannot serve now";
+    /// The server that says who somebody is does not answer, or not as it should.
+    IdentityProviderUnavailable = 503, "identity-provider-unavailable", "The identity provider cannot be asked now";
     /// The control plane has no quorum.
     ControlUnavailable = 503, "control-unavailable", "The control plane cannot take changes now";
     /// The view of the directory or of the rules is too old, or not proven.

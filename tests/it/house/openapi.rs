@@ -26,7 +26,15 @@ fn operations(document: &Value) -> Vec<(String, Value)> {
 }
 
 /// Operations that are told who asks by what they are shown.
-const AT_THE_DOOR: &[&str] = &["login", "refresh_session", "logout", "accept_invitation"];
+const AT_THE_DOOR: &[&str] = &[
+    "login",
+    "refresh_session",
+    "logout",
+    "accept_invitation",
+    "start_with_provider",
+    "start_invited_with_provider",
+    "finish_with_provider",
+];
 
 /// What is missing in a document, as sentences.
 fn gaps(document: &Value) -> Vec<String> {

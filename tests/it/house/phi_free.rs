@@ -28,6 +28,8 @@ const FILES: &[(&str, &[&str])] = &[
     ("residency/control/src/snapshot/parts.rs", &["Vec"]),
     ("residency/control/src/signin/account.rs", &[]),
     ("residency/control/src/signin/change.rs", &[]),
+    ("residency/control/src/signin/identity_provider.rs", &["Host"]),
+    ("residency/control/src/signin/federation.rs", &["Arc", "Sheets"]),
     ("residency/control/src/signin/held.rs", &["Arc", "BTreeMap", "Sheets"]),
     ("residency/control/src/calendar/minute.rs", &[]),
     ("residency/control/src/calendar/rules.rs", &[]),
@@ -70,6 +72,10 @@ const MAY_HOLD: &[&str] = &[
     "LoginName",
     "SessionId",
     "SigningKeyId",
+    "IdentityProviderId",
+    "IssuerUrl",
+    "ClientId",
+    "Preset",
     "ProviderId",
     "BookingHandle",
     "ZoneName",
@@ -217,6 +223,9 @@ fn bounded_text_has_one_place_each() {
     assert_eq!(holders("StaffName"), ["User"], "nor is any but the workforce named");
     assert_eq!(holders("ProviderName"), Vec::<String>::new(), "a clinician's is in a file of its own");
     assert_eq!(holders("LoginName"), Vec::<String>::new(), "nor is what they sign in with");
+    for of in ["IssuerUrl", "ClientId"] {
+        assert_eq!(holders(of), Vec::<String>::new(), "nor what says who they are");
+    }
     assert_eq!(holders("Endpoint"), ["RegionEntry"]);
     assert_eq!(holders("Host"), Vec::<String>::new());
 }

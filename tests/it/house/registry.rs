@@ -51,6 +51,7 @@ const NOT_VIEWS: &[&str] = &[
     "Address",
     "PageInfo",
     "PolicyRule",
+    "IdentityProvider",
 ];
 
 fn field<'r>(registry: &'r [Field], table: &str, property: &str) -> Option<&'r Field> {

@@ -66,6 +66,12 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("end_session", "session", "delete"),
     ("enrol_authenticator", "authenticator", "create"),
     ("confirm_authenticator", "authenticator", "update"),
+    ("link_provider", "authenticator", "create"),
+    ("read_identity_providers", "identity_provider", "list"),
+    ("create_identity_provider", "identity_provider", "create"),
+    ("update_identity_provider", "identity_provider", "update"),
+    ("delete_identity_provider", "identity_provider", "delete"),
+    ("test_identity_provider", "identity_provider", "read"),
     ("test_policies", "policy", "search"),
 ];
 

@@ -9,7 +9,7 @@ use crate::signin::{PASSWORD, Somebody, shown, text};
 use crate::support::{Answer, World};
 
 /// A code of RFC 6238, computed here by the letter of RFC 4226 section 5.3, so that it is not the program's own word.
-fn code(secret: &str, at: i64) -> String {
+pub(crate) fn code(secret: &str, at: i64) -> String {
     let key = BASE32_NOPAD.decode(secret.as_bytes()).expect("base32");
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key);
     let step = u64::try_from(at / 30).expect("after the epoch");

@@ -32,13 +32,14 @@ fn needs_key(operation: &Value) -> bool {
 /// Operations that are told who asks by what they are shown.
 fn is_at_the_door(path: &str) -> bool {
     let acts = ["/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout", "/v1/auth/invitations/accept"];
-    acts.contains(&path)
+    acts.contains(&path) || path == "/v1/auth/oidc/callback" || path.ends_with("/start")
 }
 
 /// The path with something in place of its parameters.
 fn concrete(path: &str) -> String {
     path.replace("{id}", "00000000-0000-4000-8000-000000000000")
         .replace("{encounter}", "00000000-0000-4000-8000-000000000001")
+        .replace("{provider}", "00000000-0000-4000-8000-000000000002")
         .replace("{slug}", "not-found")
         .replace("{file}", "index.css")
 }
@@ -62,7 +63,13 @@ async fn every_documented_operation_is_mounted_and_a_stranger_gets_401_from_all_
                 answer.problem("unauthenticated");
                 refused += 1;
             } else if is_at_the_door(&path) {
-                assert_eq!(answer.status, 415, "{method} {path}: nothing is shown");
+                // Nothing is shown; a provider that nobody has is none, and a browser that was not sent away is nobody.
+                let status = match (method.as_str(), path.ends_with("/start")) {
+                    ("GET", true) => 404,
+                    ("GET", false) => 401,
+                    _ => 415,
+                };
+                assert_eq!(answer.status, status, "{method} {path}");
             } else {
                 assert!(
                     answer.status.is_success() || answer.status == 308,
@@ -97,6 +104,9 @@ fn nothing_is_open_but_what_is_listed_here() {
             "/v1/auth/invitations/accept",
             "/v1/auth/login",
             "/v1/auth/logout",
+            "/v1/auth/oidc/callback",
+            "/v1/auth/oidc/{provider}/start",
+            "/v1/auth/oidc/{provider}/start",
             "/v1/auth/refresh"
         ]
     );
@@ -145,10 +155,10 @@ fn every_operation_says_what_it_is_takes_and_answers() {
         };
         let phi = path.starts_with("/v1/patients");
         assert_eq!(takes("Purpose-Of-Use", true), phi, "{at}");
-        // A question to the policies is answered anew each time; a repeated sign-in is another session, and a repeated
+        // A question to the policies or to a provider is answered anew each time; a repeated sign-in is another session, and a repeated
         // invitation another link.
         let signs_in = path.starts_with("/v1/auth/") || path.ends_with("/invitations");
-        let kept = path != "/v1/policies/test" && !signs_in;
+        let kept = !path.ends_with("/test") && !signs_in;
         assert_eq!(takes("Idempotency-Key", true), method == "POST" && kept, "{at}");
         // What is no PHI is changed in the control plane, where a version or an id makes a repetition the same change.
         assert_eq!(takes("Idempotency-Key", false), phi && (method == "PATCH" || method == "DELETE"), "{at}");

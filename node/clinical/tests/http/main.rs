@@ -11,6 +11,7 @@ mod crashes;
 mod crowds;
 mod document;
 mod encounters;
+mod federation;
 mod forgotten;
 mod ids;
 mod invitations;

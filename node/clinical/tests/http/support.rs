@@ -15,7 +15,7 @@ use node_access::policies::{InForce, Policies};
 use node_access::{
     Admission, Changes, Credential, Directory, Here, Jurisdictions, Limits, Loaded, Metrics, Parts, Readiness,
 };
-use node_signin::{Desk, Hashing, Issuer, TotpKeys};
+use node_signin::{Desk, Federated, Hashing, Issuer, SealingKeys};
 use rates::{Quotas, Rates};
 use residency_control::machine::apply;
 use residency_control::signin::SignInChange;
@@ -51,6 +51,9 @@ fn policies() -> Arc<InForce> {
 /// The cluster that tokens are good for.
 pub(crate) const CLUSTER: &str = "domicile:test";
 
+/// Where browsers reach it.
+pub(crate) const ORIGIN: &str = "https://clinic.example";
+
 /// A desk whose signing key the others know.
 fn desk(here: &Here, book: &Book) -> Desk {
     let dir = tempfile::tempdir().expect("a folder");
@@ -67,7 +70,12 @@ fn desk(here: &Here, book: &Book) -> Desk {
         entropy: Arc::clone(&here.entropy),
         hashing: Hashing::new(2),
         issuer: Arc::new(issuer),
-        totp: TotpKeys::new(&[(1, [7; 32])]),
+        keys: SealingKeys::new(&[(1, [7; 32])]),
+        federated: Federated::new(
+            vec![ORIGIN.to_owned()],
+            rustls::RootCertStore::empty(),
+            vec!["127.0.0.1".to_owned()],
+        ),
     }
 }
 

@@ -4,12 +4,10 @@ pub mod api;
 
 use http::header::ETAG;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use node_access::idempotency::IdempotencyKey;
 use node_access::page::{PageInfo, PageRequest, Position};
 use node_access::problem::not_found;
-use node_access::{Act, Credential, Here, Jurisdictions, LogIndex, OpenCall, OrgView, Refused, etag};
+use node_access::{Act, Here, Jurisdictions, LogIndex, OpenCall, OrgView, Refused, etag};
 use residency_policy::{OrgId, Problem, ProblemKind, wire};
-use ring::digest;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -94,22 +92,6 @@ fn own<A: Act>(call: &OpenCall<A>) -> Result<OrgView, Refused> {
     let org: OrgId = call.path("id")?;
     let view = call.here.directory.organisation(org).ok_or_else(not_found)?;
     if org == call.caller.org { Ok(view) } else { Err(Problem::new(ProblemKind::Forbidden).into()) }
-}
-
-/// An id that follows from who asks and their idempotency key, so that a repeated request is the same change on every
-/// node of the cluster, and none of them has to remember it. A patient's id is never made like this.
-pub(crate) fn derived(of: &'static str, caller: &Credential, key: &IdempotencyKey) -> [u8; 16] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(of.as_bytes());
-    context.update(&caller.org.to_bytes());
-    context.update(&caller.key.to_bytes());
-    context.update(key.as_str().as_bytes());
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&context.finish().as_ref()[..16]);
-    // The bits of UUID version 4 and variant 1 (RFC 9562), so that the id is one like any other.
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    bytes
 }
 
 /// One page of a list that is in memory and in order.

@@ -88,22 +88,9 @@ pub async fn enrol(
     let password = text(&body, "password", "/password")?;
     call.catch_up().await?;
     let (account, _) = own_account(&call)?;
-    let now = desk.now();
-    let looked_at = now >= account.not_before;
-    let same = match Password::new(password) {
-        Some(password) => {
-            desk.hashing.verify(password, account.password.clone()).await.map_err(NotSignedIn::from)?
-        }
-        None => false,
-    };
-    if !looked_at || !same {
-        if looked_at {
-            note_failure(&desk, &account, now);
-        }
-        return Err(NotSignedIn::Nobody.into());
-    }
+    password_again(&desk, &account, password).await?;
     let (org, user) = (account.org, account.user);
-    let enrolled = desk.totp.enrol(org, user, &*desk.entropy).ok_or_else(|| {
+    let enrolled = desk.keys.enrol(org, user, &*desk.entropy).ok_or_else(|| {
         Problem::new(ProblemKind::IllegalTransition)
             .detail("this cluster was given no key to keep authenticators with")
     })?;
@@ -142,7 +129,7 @@ pub async fn confirm(
     if account.asks_for_more() || account.totp.is_none() {
         return Err(Problem::new(ProblemKind::IllegalTransition).detail("there is none to confirm").into());
     }
-    let step = desk.totp.step(&account, code, now).ok_or_else(|| {
+    let step = desk.keys.step(&account, code, now).ok_or_else(|| {
         Problem::new(ProblemKind::Invalid).field("/code", "wrong", "is not what the authenticator shows now")
     })?;
     let (org, user) = (account.org, account.user);
@@ -150,8 +137,22 @@ pub async fn confirm(
     Ok(at(StatusCode::NO_CONTENT.into_response(), index))
 }
 
+/// Refuses whoever does not know the password of the account that they are signed in to.
+pub(super) async fn password_again(desk: &Desk, account: &Account, shown: &str) -> Result<(), NotSignedIn> {
+    let now = desk.now();
+    let looked_at = now >= account.not_before;
+    let same = match Password::new(shown) {
+        Some(password) => desk.hashing.verify(password, account.password.clone()).await?,
+        None => false,
+    };
+    if looked_at && !same {
+        note_failure(desk, account, now);
+    }
+    if looked_at && same { Ok(()) } else { Err(NotSignedIn::Nobody) }
+}
+
 /// The account of whoever is signed in. A key has none.
-fn own_account<A: Act>(call: &OpenCall<A>) -> Result<(Account, SessionId), Problem> {
+pub(super) fn own_account<A: Act>(call: &OpenCall<A>) -> Result<(Account, SessionId), Problem> {
     let caller = &call.caller;
     let held = caller.session.zip(caller.user).and_then(|(session, user)| {
         let account = call.here.directory.signins().account(caller.org, user).cloned()?;

@@ -1,10 +1,12 @@
 //! One act per file.
 
 pub mod authenticators;
+pub mod federated;
 pub mod invitations;
 pub mod jwks;
 pub mod login;
 pub mod logout;
+pub mod providers;
 pub mod refresh;
 pub mod sessions;
 
@@ -43,6 +45,12 @@ pub fn routes() -> OpenApiRouter<Here> {
         .routes(routes!(authenticators::enrol))
         .routes(routes!(authenticators::confirm))
         .routes(routes!(jwks::jwks))
+        .routes(routes!(providers::list::list, providers::create::create))
+        .routes(routes!(providers::change::update, providers::remove::remove))
+        .routes(routes!(providers::test::test))
+        .routes(routes!(federated::start::start, federated::start::start_invited))
+        .routes(routes!(federated::link::link))
+        .routes(routes!(federated::callback::callback))
 }
 
 /// A session that began or goes on. The tokens are here only if they were asked for here; a browser has them as cookies.

@@ -7,7 +7,7 @@ use residency_policy::{OrgId, SessionId, SigningKeyId, UserId};
 use super::account::{
     Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
 };
-use super::{LoginName, SignInChange, SignIns};
+use super::{LoginName, SignInChange, SignIns, enter};
 use crate::command::Refusal;
 use crate::machine::State;
 
@@ -42,15 +42,19 @@ pub(crate) fn apply(state: &mut State, change: SignInChange) -> Result<(), Refus
         }
         SignInChange::ConfirmTotp { org, user, step, session } => confirm(state, (org, user), step, session),
         SignInChange::AddSigningKey(key) => add_key(state, key),
+        SignInChange::AddIdentityProvider(new) => enter::add(state, new),
+        SignInChange::ChangeIdentityProvider { provider, expected } => enter::change(state, provider, expected),
+        SignInChange::RemoveIdentityProvider { org, provider } => enter::remove(state, org, provider),
+        SignInChange::Enter(entrance) => enter::enter(state, entrance),
     }
 }
 
-fn account(state: &State, org: OrgId, user: UserId) -> Result<Account, Refusal> {
+pub(super) fn account(state: &State, org: OrgId, user: UserId) -> Result<Account, Refusal> {
     state.signin.account(org, user).map(|known| Account::clone(known)).ok_or(Refusal::UnknownAccount)
 }
 
 /// An account with one more change.
-fn changed(account: Account) -> Result<Account, Refusal> {
+pub(super) fn changed(account: Account) -> Result<Account, Refusal> {
     Ok(Account { version: account.version.checked_add(1).ok_or(Refusal::Full)?, ..account })
 }
 
@@ -110,6 +114,7 @@ fn accept(
     let Account { name, version, .. } = changed(known)?;
     let fresh = Account { version, password: Some(password), ..Account::new(org, user, name) };
     state.signin.put_account(fresh);
+    state.signin.federation_mut().unlink_all(org, user);
     end_all_of(state, org, user, |_| true);
     Ok(())
 }
@@ -149,6 +154,14 @@ fn open(state: &mut State, session: Session, expected: u64, second: SecondFactor
         return Err(Refusal::NotAMember);
     }
     let known = shown(known, second)?;
+    make_room(state, &session)?;
+    state.signin.put_account(Account { failures: 0, not_before: 0, ..known });
+    state.signin.put_session(session);
+    Ok(())
+}
+
+/// Forgets what is long over, and ends the oldest session where there would be one too many.
+pub(super) fn make_room(state: &mut State, session: &Session) -> Result<(), Refusal> {
     for over in state.signin.over(session.created.saturating_sub(FORGOTTEN_AFTER_SECONDS), FORGOTTEN_AT_ONCE) {
         state.signin.end(over);
     }
@@ -164,8 +177,6 @@ fn open(state: &mut State, session: Session, expected: u64, second: SecondFactor
     if state.signin.sessions().len() >= SignIns::SESSIONS_MAX {
         return Err(Refusal::Full);
     }
-    state.signin.put_account(Account { failures: 0, not_before: 0, ..known });
-    state.signin.put_session(session);
     Ok(())
 }
 
@@ -277,7 +288,7 @@ fn add_key(state: &mut State, key: SigningKey) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn end_all_of(state: &mut State, org: OrgId, user: UserId, which: impl Fn(&Session) -> bool) {
+pub(super) fn end_all_of(state: &mut State, org: OrgId, user: UserId, which: impl Fn(&Session) -> bool) {
     let some: Vec<SessionId> =
         state.signin.sessions_of(org, user).filter(|one| which(one)).map(|one| one.id).collect();
     for id in some {

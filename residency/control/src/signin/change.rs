@@ -1,12 +1,13 @@
 //! The commands about signing in.
 
-use residency_policy::{OrgId, SessionId, UserId};
+use residency_policy::{IdentityProviderId, OrgId, SessionId, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::LoginName;
 use super::account::{
     Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
 };
+use super::identity_provider::{Entrance, IdentityProvider};
 use crate::command::{commands, must_be_replicated};
 use crate::peer::PeerKind;
 
@@ -96,6 +97,24 @@ commands! {
         },
         /// Adds a key with which a region's node signs.
         AddSigningKey(SigningKey),
+        /// Adds a server that an organisation lets say who somebody is.
+        AddIdentityProvider(IdentityProvider),
+        /// Replaces such a server's secret or domain, or sets it aside.
+        ChangeIdentityProvider {
+            /// What it shall be.
+            provider: IdentityProvider,
+            /// The version that the proposer knew.
+            expected: u64,
+        },
+        /// Removes such a server, with every link to it. The sessions of whoever was linked end.
+        RemoveIdentityProvider {
+            /// Whose.
+            org: OrgId,
+            /// Which.
+            provider: IdentityProviderId,
+        },
+        /// Lets somebody in through such a server.
+        Enter(Entrance),
     }
 }
 

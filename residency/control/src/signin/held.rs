@@ -7,6 +7,7 @@ use residency_policy::{OrgId, SessionId, SigningKeyId, UserId};
 
 use super::LoginName;
 use super::account::{Account, Session, SigningKey};
+use super::federation::Federation;
 use crate::Sheets;
 
 /// Everything about signing in that is replicated. A clone is cheap and shares what neither side has changed since.
@@ -21,6 +22,7 @@ pub struct SignIns {
     /// When sessions end; follows from the sessions.
     endings: Arc<Sheets<(i64, SessionId), ()>>,
     keys: Arc<BTreeMap<SigningKeyId, SigningKey>>,
+    federation: Federation,
 }
 
 impl SignIns {
@@ -89,6 +91,15 @@ impl SignIns {
     /// Every signing key, ascending by id.
     pub fn signing_keys(&self) -> impl Iterator<Item = &SigningKey> {
         self.keys.values()
+    }
+
+    /// The identity providers.
+    pub fn federation(&self) -> &Federation {
+        &self.federation
+    }
+
+    pub(crate) fn federation_mut(&mut self) -> &mut Federation {
+        &mut self.federation
     }
 
     /// Puts an account. Its name never changes.

@@ -10,7 +10,7 @@ use crate::calendar::ledger::Image;
 use crate::command::{KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
 use crate::machine::State;
 use crate::organisations::OrganisationMark;
-use crate::signin::{Account, Session, SigningKey};
+use crate::signin::{Account, IdentityLink, IdentityProvider, Session, SigningKey};
 
 /// How many items a part has at most.
 const ITEMS_MAX: usize = 1_000;
@@ -49,10 +49,17 @@ pub(super) enum Part {
     SigningKeys(Vec<SigningKey>),
     /// The access policies in force.
     AccessPolicies(PolicyVersion),
+    /// The servers that organisations let say who somebody is.
+    IdentityProviders(Vec<IdentityProvider>),
+    /// Whom they call what.
+    IdentityLinks(Vec<IdentityLink>),
+    /// Flows through them that were used: when each ends, and its digest.
+    SpentFlows(Vec<(i64, [u8; 32])>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
 pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
+    let federation = state.signin.federation();
     in_parts(state.regions.values().cloned(), Part::Regions)
         .chain(in_parts(state.organisations.values().cloned(), Part::Organisations))
         .chain(in_parts(state.keys.values().cloned(), Part::Keys))
@@ -68,6 +75,12 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(state.signin.sessions().values().map(|one| Session::clone(one)), Part::Sessions))
         .chain(in_parts(state.signin.signing_keys().cloned(), Part::SigningKeys))
         .chain(state.access_policies.iter().cloned().map(Part::AccessPolicies))
+        .chain(in_parts(
+            federation.providers().map(|one| IdentityProvider::clone(one)),
+            Part::IdentityProviders,
+        ))
+        .chain(in_parts(federation.links(), Part::IdentityLinks))
+        .chain(in_parts(federation.spent(), Part::SpentFlows))
 }
 
 fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
@@ -108,5 +121,16 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Sessions(some) => some.into_iter().for_each(|session| state.signin.put_session(session)),
         Part::SigningKeys(some) => some.into_iter().for_each(|key| state.signin.put_key(key)),
         Part::AccessPolicies(policy) => state.access_policies = Some(policy),
+        Part::IdentityProviders(some) => {
+            for one in some {
+                state.signin.federation_mut().put_provider(one);
+            }
+        }
+        Part::IdentityLinks(some) => some.iter().for_each(|link| state.signin.federation_mut().link(link)),
+        Part::SpentFlows(some) => {
+            for (ends, flow) in some {
+                state.signin.federation_mut().spend(ends, flow);
+            }
+        }
     }
 }

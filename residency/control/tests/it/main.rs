@@ -2,6 +2,7 @@
 
 mod bookings;
 mod directory;
+mod federation;
 mod given_up;
 mod keys;
 mod machine;

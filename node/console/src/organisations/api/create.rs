@@ -6,7 +6,7 @@ use http::header::LOCATION;
 use http::{HeaderName, HeaderValue, StatusCode};
 use node_access::body::{self, Object};
 use node_access::doc::{IdempotencyHeader, OpenChangeProblems};
-use node_access::idempotency::IdempotencyKey;
+use node_access::idempotency::{IdempotencyKey, derived};
 use node_access::{
     Act, Action, ChangeRefused, Credential, Disclosable, Entity, Jurisdictions, NewOrganisation, OpenCall,
     OrgView, Refused,
@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::organisations::{OrganisationBody, derived, shown};
+use crate::organisations::{OrganisationBody, shown};
 
 pub(super) const NAME_EXPECTED: &str =
     "expected 1 to 80 letters, digits, spaces and & ' . , ( ) -, with a letter and at most three digits";

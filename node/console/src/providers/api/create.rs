@@ -6,13 +6,13 @@ use http::header::LOCATION;
 use http::{HeaderName, HeaderValue, StatusCode};
 use node_access::body::PublicJson;
 use node_access::doc::{IdempotencyHeader, OpenChangeProblems};
-use node_access::idempotency::IdempotencyKey;
+use node_access::idempotency::{IdempotencyKey, derived};
 use node_access::{Act, Action, Entity, OpenCall, Refused};
 use residency_control::{Command, Provider, ProviderOrgs};
 use residency_policy::{Problem, ProblemKind, ProviderId, wire};
 
 use super::changing::{Unchanged, collaborates, employs};
-use crate::organisations::{self, derived};
+use crate::organisations;
 use crate::providers::told;
 use crate::providers::view::{NewProviderBody, ProviderBody, shown};
 

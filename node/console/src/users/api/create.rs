@@ -6,14 +6,14 @@ use http::header::LOCATION;
 use http::{HeaderName, HeaderValue, StatusCode};
 use node_access::body::{Object, PublicJson};
 use node_access::doc::{IdempotencyHeader, OpenChangeProblems};
-use node_access::idempotency::IdempotencyKey;
+use node_access::idempotency::{IdempotencyKey, derived};
 use node_access::{Act, Action, Entity, NotMade, OpenCall, Refused};
 use residency_control::{Command, Membership, Memberships, Refusal, User};
 use residency_policy::{FieldError, OrgId, Problem, ProblemKind, UserId, wire};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::organisations::{derived, shown};
+use crate::organisations::shown;
 use crate::users::UserBody;
 use crate::users::own::{NAME_EXPECTED, ROLES_EXPECTED, name, own_organisation, roles};
 

@@ -10,7 +10,7 @@ use super::layout::Home;
 use super::plan::Plan;
 
 /// Its name in a region's folder of keys.
-pub const FILE: &str = "totp.key";
+pub const FILE: &str = "sealing.key";
 
 /// Makes the key if there is none, and gives each region what the others have.
 pub fn share(home: &Home, plan: &Plan, entropy: &dyn Entropy) -> Result<()> {

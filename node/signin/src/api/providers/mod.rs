@@ -1,0 +1,79 @@
+//! The identity providers of an organisation, for its administrators.
+
+pub mod change;
+pub mod create;
+pub mod list;
+pub mod remove;
+pub mod test;
+
+use std::sync::Arc;
+
+use http::header::ETAG;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use node_access::etag;
+use node_access::problem::not_found;
+use node_access::{Act, OpenCall};
+use residency_control::signin::IdentityProvider;
+use residency_policy::{OrgId, Problem, wire};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A server that the organisation lets say who somebody is. Its secret is shown to nobody.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IdentityProvider)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderBody {
+    /// Its id. Signing in begins at `/v1/auth/oidc/{id}/start`.
+    #[schema(format = Uuid)]
+    pub id: String,
+    /// Which kind: `custom`, `google`, `okta`, `entra`, `cognito` or `github`.
+    #[schema(example = "okta")]
+    pub preset: &'static str,
+    /// What it signs with.
+    #[schema(example = "https://clinic.okta.com")]
+    pub issuer: String,
+    /// What it calls us.
+    pub client_id: String,
+    /// Whether it was given a secret.
+    pub has_secret: bool,
+    /// The domain whose verified addresses it may vouch for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "clinic.example")]
+    pub mail_domain: Option<String>,
+    /// Whether anybody may come in through it.
+    pub active: bool,
+}
+
+impl ProviderBody {
+    fn of(provider: &IdentityProvider) -> Self {
+        Self {
+            id: provider.id.to_string(),
+            preset: provider.preset.as_str(),
+            issuer: provider.issuer.to_string(),
+            client_id: provider.client.to_string(),
+            has_secret: provider.secret.is_some(),
+            mail_domain: provider.mail_domain.as_ref().map(ToString::to_string),
+            active: provider.active,
+        }
+    }
+}
+
+/// The organisation in the path, which must be the caller's own.
+fn own_organisation<A: Act>(call: &OpenCall<A>) -> Result<OrgId, Problem> {
+    let org: OrgId = call.path("id")?;
+    if org == call.caller.org { Ok(org) } else { Err(not_found()) }
+}
+
+/// The provider in the path. Another organisation's is as unknown as none.
+fn own_provider<A: Act>(call: &OpenCall<A>) -> Result<Arc<IdentityProvider>, Problem> {
+    let org = own_organisation(call)?;
+    let id = call.path("provider")?;
+    let known = call.here.directory.signins().federation().provider(id).cloned();
+    known.filter(|one| one.org == org).ok_or_else(not_found)
+}
+
+/// The headers of an answer that shows a version.
+fn shown(version: u64, index: u64) -> HeaderMap {
+    let log_index = (HeaderName::from_static(wire::LOG_INDEX), HeaderValue::from(index));
+    [(ETAG, etag::of(version)), log_index].into_iter().collect()
+}

@@ -1,0 +1,238 @@
+//! Trades a code for an ID token, and looks at every part of that (OpenID Connect Core 1.0, section 3.1.3.7).
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use openidconnect::core::{
+    CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreClientAuthMethod, CoreErrorResponseType,
+    CoreGenderClaim, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm,
+    CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
+};
+use openidconnect::{
+    AdditionalClaims, AuthType, AuthorizationCode, ClaimsVerificationError, Client, ClientId, ClientSecret,
+    CsrfToken, EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet, IdTokenClaims,
+    IdTokenFields, IdTokenVerifier, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, RequestTokenError, Scope, SignatureVerificationError, StandardErrorResponse,
+    StandardTokenResponse, TokenResponse as _, UserInfoClaims, UserInfoError,
+};
+use residency_control::signin::{IdentityProvider, Preset};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::discovery::{Discovered, unreached};
+use super::flow::Flow;
+use super::{Federated, NotShown, Shown, as_login, subject_sha256};
+
+/// What is taken for a signature: made with a private key that only the issuer has. Those made with the client's own secret
+/// are not, and neither is none.
+const SIGNATURES: [CoreJwsSigningAlgorithm; 9] = [
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha256,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha384,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha512,
+    CoreJwsSigningAlgorithm::EcdsaP256Sha256,
+    CoreJwsSigningAlgorithm::EcdsaP384Sha384,
+    CoreJwsSigningAlgorithm::EdDsa,
+];
+
+/// Claims beside the standard.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct More {
+    /// The tenant, at Entra ID.
+    tid: Option<String>,
+    /// The domain that owns the account, at Google.
+    hd: Option<String>,
+    /// What the token is for, at Cognito.
+    token_use: Option<String>,
+}
+
+impl AdditionalClaims for More {}
+
+type Claims = IdTokenClaims<More, CoreGenderClaim>;
+type Fields = IdTokenFields<
+    More,
+    EmptyExtraTokenFields,
+    CoreGenderClaim,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJwsSigningAlgorithm,
+>;
+type Tokens = StandardTokenResponse<Fields, CoreTokenType>;
+type ClientOf = Client<
+    More,
+    CoreAuthDisplay,
+    CoreGenderClaim,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJsonWebKey,
+    CoreAuthPrompt,
+    StandardErrorResponse<CoreErrorResponseType>,
+    Tokens,
+    CoreTokenIntrospectionResponse,
+    CoreRevocableToken,
+    CoreRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointMaybeSet,
+    EndpointMaybeSet,
+>;
+
+fn client(
+    provider: &IdentityProvider,
+    secret: Option<String>,
+    found: &Discovered,
+    callback: &str,
+) -> Result<ClientOf, NotShown> {
+    let id = ClientId::new(provider.client.as_str().to_owned());
+    let metadata = found.metadata.clone();
+    // `client_secret_basic` is what holds where nothing is said.
+    let methods = metadata.token_endpoint_auth_methods_supported();
+    let basic = methods.is_none_or(|all| all.contains(&CoreClientAuthMethod::ClientSecretBasic));
+    let redirect = RedirectUrl::new(callback.to_owned()).map_err(|_| NotShown::Wrong("callback"))?;
+    let client = Client::from_provider_metadata(metadata, id, secret.map(ClientSecret::new));
+    let how = if basic { AuthType::BasicAuth } else { AuthType::RequestBody };
+    Ok(client.set_redirect_uri(redirect).set_auth_type(how))
+}
+
+/// Where the browser is sent.
+pub(crate) fn begin(provider: &IdentityProvider, found: &Discovered, flow: &Flow) -> Result<Url, NotShown> {
+    let client = client(provider, None, found, &flow.callback)?;
+    let (state, nonce) = (flow.state.clone(), flow.nonce.clone());
+    let verifier = PkceCodeVerifier::new(flow.verifier.clone());
+    let asked = client.authorize_url(
+        CoreAuthenticationFlow::AuthorizationCode,
+        move || CsrfToken::new(state),
+        move || Nonce::new(nonce),
+    );
+    let asked = asked.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
+    Ok(asked.add_scope(Scope::new("email".to_owned())).url().0)
+}
+
+/// Whether whoever sent the browser back is whom it was sent to (RFC 9207): otherwise a code of one provider could be
+/// brought to another.
+pub(crate) fn is_issuer(provider: &IdentityProvider, found: &Discovered, said: Option<&str>) -> bool {
+    match said {
+        Some(said) => said == provider.issuer.as_str(),
+        None => !found.metadata.additional_metadata().authorization_response_iss_parameter_supported,
+    }
+}
+
+/// Trades the code, and says whom the ID token shows.
+pub(crate) async fn show(
+    federated: &Federated,
+    provider: &IdentityProvider,
+    secret: Option<String>,
+    flow: &Flow,
+    code: &str,
+    now: i64,
+) -> Result<Shown, NotShown> {
+    let (out, issuer) = (&federated.out, &provider.issuer);
+    let found = federated.discoveries.of(out, issuer, now).await?;
+    let client = client(provider, secret, &found, &flow.callback)?;
+    let asked = client.exchange_code(AuthorizationCode::new(code.to_owned()));
+    let asked = asked.map_err(|_| NotShown::Wrong("endpoints"))?;
+    let asked = asked.set_pkce_verifier(PkceCodeVerifier::new(flow.verifier.clone()));
+    let tokens = asked.request_async(out).await.map_err(|error| match error {
+        RequestTokenError::Request(error) => unreached(error),
+        RequestTokenError::ServerResponse(_) => NotShown::Wrong("code-refused"),
+        _ => NotShown::Unavailable("tokens-unreadable"),
+    })?;
+    let claims = match claims(provider, &found, &tokens, flow, now) {
+        Err(ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey)) => {
+            // It may sign with a new key since it was asked.
+            let found = federated.discoveries.again(out, issuer, now).await?;
+            claims(provider, &found, &tokens, flow, now)
+        }
+        claims => claims,
+    };
+    let claims = claims.map_err(|error| wrong(&error))?;
+    right(provider, &claims, now)?;
+    let mail = mail(federated, provider, &client, &tokens, &claims).await?;
+    let second = claims.auth_method_refs().is_some_and(|all| all.iter().any(|one| one.as_str() == "mfa"));
+    Ok(Shown { subject_sha256: subject_sha256(issuer, claims.subject().as_str()), mail, second })
+}
+
+/// The claims of the ID token: signed by the issuer, for us, now, and in answer to this flow.
+fn claims(
+    provider: &IdentityProvider,
+    found: &Discovered,
+    tokens: &Tokens,
+    flow: &Flow,
+    now: i64,
+) -> Result<Claims, ClaimsVerificationError> {
+    let none = || ClaimsVerificationError::Other("no ID token".to_owned());
+    let token = tokens.id_token().ok_or_else(none)?;
+    let metadata = &found.metadata;
+    let verifier: IdTokenVerifier<'_, CoreJsonWebKey> = IdTokenVerifier::new_public_client(
+        ClientId::new(provider.client.as_str().to_owned()),
+        metadata.issuer().clone(),
+        metadata.jwks().clone(),
+    );
+    let at = UNIX_EPOCH + Duration::from_secs(now.unsigned_abs());
+    let verifier = verifier.set_allowed_algs(SIGNATURES).set_time_fn(move || at.into());
+    token.claims(&verifier, &Nonce::new(flow.nonce.clone())).cloned()
+}
+
+fn wrong(error: &ClaimsVerificationError) -> NotShown {
+    NotShown::Wrong(match error {
+        ClaimsVerificationError::Expired(_) => "token-expired",
+        ClaimsVerificationError::InvalidAudience(_) => "token-audience",
+        ClaimsVerificationError::InvalidIssuer(_) => "token-issuer",
+        ClaimsVerificationError::InvalidNonce(_) => "token-nonce",
+        ClaimsVerificationError::SignatureVerification(_) => "token-signature",
+        _ => "token",
+    })
+}
+
+/// What the library leaves to us: the authorised party, the time of issue, and what each kind of provider says of itself.
+fn right(provider: &IdentityProvider, claims: &Claims, now: i64) -> Result<(), NotShown> {
+    let more = claims.additional_claims();
+    if claims.authorized_party().is_some_and(|party| party.as_str() != provider.client.as_str()) {
+        return Err(NotShown::Wrong("token-party"));
+    }
+    // Clocks differ by less than this.
+    if claims.issue_time().timestamp() > now.saturating_add(300) {
+        return Err(NotShown::Wrong("token-from-the-future"));
+    }
+    let right = match provider.preset {
+        // Its issuers are `https://login.microsoftonline.com/{tenant}/v2.0`.
+        Preset::Entra => {
+            more.tid.as_deref().is_some_and(|tid| provider.issuer.as_str().split('/').any(|part| part == tid))
+        }
+        Preset::Cognito => more.token_use.as_deref() == Some("id"),
+        _ => true,
+    };
+    if right { Ok(()) } else { Err(NotShown::Wrong("token-tenant")) }
+}
+
+/// The address, if the provider may vouch for one and says that it is verified. Some say so in the ID token, and some only
+/// where it is asked for.
+async fn mail(
+    federated: &Federated,
+    provider: &IdentityProvider,
+    client: &ClientOf,
+    tokens: &Tokens,
+    claims: &Claims,
+) -> Result<Option<residency_control::signin::LoginName>, NotShown> {
+    let Some(domain) = &provider.mail_domain else { return Ok(None) };
+    // An address of a domain does not make an account the domain's: Google says which one owns it.
+    let owned = claims.additional_claims().hd.as_deref() == Some(domain.as_str());
+    if provider.preset == Preset::Google && !owned {
+        return Ok(None);
+    }
+    if let Some(mail) = claims.email() {
+        let verified = claims.email_verified() == Some(true);
+        return Ok(verified.then(|| as_login(mail.as_str())).flatten());
+    }
+    let subject = Some(claims.subject().clone());
+    let Ok(asked) = client.user_info(tokens.access_token().clone(), subject) else { return Ok(None) };
+    let info: Result<UserInfoClaims<More, CoreGenderClaim>, _> = asked.request_async(&federated.out).await;
+    let info = info.map_err(|error| match error {
+        UserInfoError::Request(error) => unreached(error),
+        UserInfoError::ClaimsVerification(_) => NotShown::Wrong("another-subject"),
+        _ => NotShown::Unavailable("user-unreadable"),
+    })?;
+    let verified = info.email_verified() == Some(true);
+    Ok(info.email().filter(|_| verified).and_then(|mail| as_login(mail.as_str())))
+}

@@ -1,0 +1,172 @@
+//! What a change about identity providers does. Pure: the times are in the commands.
+
+use std::sync::Arc;
+
+use residency_policy::{IdentityProviderId, OrgId, UserId};
+
+use super::account::{Account, Session};
+use super::act::{account, changed, end_all_of, make_room};
+use super::federation::Federation;
+use super::identity_provider::{Entrance, IdentityLink, IdentityProvider, Joining};
+use crate::command::Refusal;
+use crate::machine::State;
+
+/// A used flow is forgotten so long after its end: a clock that is wrong by less lets nobody use it twice.
+const FORGOTTEN_AFTER_SECONDS: i64 = 3_600;
+/// How many of those are forgotten at once.
+const FORGOTTEN_AT_ONCE: usize = 64;
+
+/// Adds a provider. The same one again changes nothing.
+pub(super) fn add(state: &mut State, new: IdentityProvider) -> Result<(), Refusal> {
+    let new = IdentityProvider { version: 1, ..new };
+    match state.signin.federation().provider(new.id) {
+        Some(known) if **known == new => return Ok(()),
+        Some(_) => return Err(Refusal::AlreadyKnown),
+        None => {}
+    }
+    if !state.organisations.contains_key(&new.org) {
+        return Err(Refusal::UnknownOrg);
+    }
+    if state.signin.federation().providers_of(new.org).count() >= Federation::PROVIDERS_EACH_MAX {
+        return Err(Refusal::Full);
+    }
+    state.signin.federation_mut().put_provider(new);
+    Ok(())
+}
+
+fn own(state: &State, org: OrgId, id: IdentityProviderId) -> Result<Arc<IdentityProvider>, Refusal> {
+    let known = state.signin.federation().provider(id).filter(|one| one.org == org);
+    known.cloned().ok_or(Refusal::UnknownIdentityProvider)
+}
+
+/// Replaces a provider's secret or domain, or sets it aside. Who it is stays: links rest on that.
+pub(super) fn change(state: &mut State, new: IdentityProvider, expected: u64) -> Result<(), Refusal> {
+    let known = own(state, new.org, new.id)?;
+    if (known.preset, &known.issuer, &known.client) != (new.preset, &new.issuer, &new.client) {
+        return Err(Refusal::AlreadyKnown);
+    }
+    if known.version != expected {
+        return Err(Refusal::StaleVersion);
+    }
+    let version = expected.checked_add(1).ok_or(Refusal::Full)?;
+    let (org, id, active) = (new.org, new.id, new.active);
+    state.signin.federation_mut().put_provider(IdentityProvider { version, ..new });
+    if !active {
+        let linked = state.signin.federation().linked_through(id);
+        end_sessions(state, org, &linked);
+    }
+    Ok(())
+}
+
+/// Removes a provider with its links. Whoever came in through it may have, so their sessions end.
+pub(super) fn remove(state: &mut State, org: OrgId, id: IdentityProviderId) -> Result<(), Refusal> {
+    own(state, org, id)?;
+    let linked = state.signin.federation_mut().remove_provider(org, id);
+    end_sessions(state, org, &linked);
+    Ok(())
+}
+
+fn end_sessions(state: &mut State, org: OrgId, users: &[UserId]) {
+    for user in users {
+        end_all_of(state, org, *user, |_| true);
+    }
+}
+
+/// Lets somebody in, and links them where they were not linked. The flow is used up in the same step.
+pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal> {
+    let Entrance { session, expected, provider, subject_sha256, joining, second, flow_sha256, flow_ends } =
+        entrance;
+    let (org, user) = (session.org, session.user);
+    if state.signin.federation().is_spent(flow_ends, &flow_sha256) {
+        // The same proposal again; anything else is a flow that is used a second time.
+        let same = state.signin.session(session.id).is_some_and(|there| **there == session);
+        return if same { Ok(()) } else { Err(Refusal::CodeUsed) };
+    }
+    let through = own(state, org, provider)?;
+    if !through.active {
+        return Err(Refusal::UnknownIdentityProvider);
+    }
+    if session.created >= flow_ends || state.signin.session(session.id).is_some() {
+        return Err(Refusal::Lapsed);
+    }
+    let known = account(state, org, user)?;
+    if known.version != expected {
+        return Err(Refusal::StaleVersion);
+    }
+    if !state.may_be(user, org, session.role) {
+        return Err(Refusal::NotAMember);
+    }
+    let link = IdentityLink { org, user, provider, subject_sha256 };
+    let (known, fresh) = joined(state, known, &through, &link, joining, &session)?;
+    if known.asks_for_more() && !second {
+        return Err(Refusal::StaleVersion);
+    }
+    if state.signin.federation().spent_len() >= Federation::SPENT_MAX {
+        return Err(Refusal::Full);
+    }
+    make_room(state, &session)?;
+
+    if fresh {
+        state.signin.federation_mut().unlink_all(org, user);
+        end_all_of(state, org, user, |_| true);
+    }
+    // The new session takes the place of the one that asked for the link.
+    if let Joining::SignedIn(id) = joining {
+        state.signin.end(id);
+    }
+    let federation = state.signin.federation_mut();
+    federation.forget_spent(session.created.saturating_sub(FORGOTTEN_AFTER_SECONDS), FORGOTTEN_AT_ONCE);
+    federation.spend(flow_ends, flow_sha256);
+    federation.link(&link);
+    state.signin.put_account(known);
+    state.signin.put_session(session);
+    Ok(())
+}
+
+/// The account with the link, and whether everything that signed in before is forgotten.
+fn joined(
+    state: &State,
+    known: Account,
+    through: &IdentityProvider,
+    link: &IdentityLink,
+    joining: Joining,
+    session: &Session,
+) -> Result<(Account, bool), Refusal> {
+    let federation = state.signin.federation();
+    let holder = federation.linked(link.provider, &link.subject_sha256);
+    if joining == Joining::Linked {
+        return if holder == Some(link.user) { Ok((known, false)) } else { Err(Refusal::UnknownAccount) };
+    }
+    if holder.is_some_and(|holder| holder != link.user) {
+        return Err(Refusal::IdentityTaken);
+    }
+    if federation.links_len() >= Federation::LINKS_MAX {
+        return Err(Refusal::Full);
+    }
+    match joining {
+        Joining::ByMail => {
+            // An address that was given to somebody else does not take the account along.
+            let linked = federation.subject_of(link.org, link.user, link.provider);
+            if linked.is_some() || !through.vouches_for(&known.name) {
+                return Err(Refusal::IdentityTaken);
+            }
+            Ok((changed(known)?, false))
+        }
+        Joining::SignedIn(id) => {
+            let held = state.signin.session(id);
+            let own = held.is_some_and(|held| {
+                (held.org, held.user) == (link.org, link.user) && session.created < held.ends
+            });
+            if own { Ok((changed(known)?, false)) } else { Err(Refusal::UnknownSession) }
+        }
+        Joining::Invited(secret_sha256) => {
+            let open = known.invitation.as_ref();
+            if !open.is_some_and(|open| open.secret_sha256 == secret_sha256 && session.created < open.expires) {
+                return Err(Refusal::Lapsed);
+            }
+            let Account { org, user, name, version, .. } = changed(known)?;
+            Ok((Account { version, ..Account::new(org, user, name) }, true))
+        }
+        Joining::Linked => Err(Refusal::UnknownAccount),
+    }
+}
