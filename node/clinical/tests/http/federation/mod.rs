@@ -15,6 +15,9 @@ use crate::signin::Somebody;
 use crate::support::{Answer, ORIGIN, World};
 use issuer::{CLIENT, Issuer, SECRET};
 
+/// What is wrong, and how it is made so.
+type Wrong = (&'static str, fn(&mut Value));
+
 /// A browser that was sent away.
 pub(crate) struct Away {
     location: Url,
@@ -155,7 +158,7 @@ async fn whatever_is_wrong_with_a_token_gets_the_same_401() {
     let world = World::new().await;
     world.robin();
     let (issuer, provider) = world.with_issuer().await;
-    let claims: [(&str, fn(&mut Value)); 13] = [
+    let claims: [Wrong; 13] = [
         ("another nonce", |c| c["nonce"] = json!("other")),
         ("no nonce", |c| c["nonce"] = Value::Null),
         ("another audience", |c| c["aud"] = json!("other")),
@@ -178,7 +181,7 @@ async fn whatever_is_wrong_with_a_token_gets_the_same_401() {
         answer.problem("unauthenticated");
     }
     issuer.script().claims = |_| {};
-    let headers: [(&str, fn(&mut Value)); 4] = [
+    let headers: [Wrong; 4] = [
         ("no signature", |h| h["alg"] = json!("none")),
         ("the client's own secret", |h| h["alg"] = json!("HS256")),
         ("another algorithm", |h| h["alg"] = json!("RS256")),

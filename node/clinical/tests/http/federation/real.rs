@@ -54,7 +54,7 @@ impl Process {
         let mut lines = BufReader::new(child.stdout.take().expect("an output")).lines();
         let url =
             lines.next_line().await.expect("reads").expect("it listens: run `./dev test`, which installs it");
-        Self { child: child, url }
+        Self { child, url }
     }
 
     fn port(&self) -> u16 {
