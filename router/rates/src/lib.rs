@@ -73,7 +73,7 @@ impl<C: Clock + Clone> Rates<C> {
     /// # Errors
     /// It is one too many, and was not counted.
     pub fn address(&self, address: IpAddr) -> Result<(), Standing> {
-        self.addresses.as_ref().map_or(Ok(()), |counted| counted.one(network(address)).map(drop))
+        self.addresses.as_ref().map_or(Ok(()), |counted| counted.one(&network(address)).map(drop))
     }
 
     /// Counts a request of a caller, and says how much is left; nothing, where nobody is counted.
@@ -85,7 +85,7 @@ impl<C: Clock + Clone> Rates<C> {
             Caller::Person(org) => (&self.organisations, org),
             Caller::Service(org) => (&self.services, org),
         };
-        counted.as_ref().map(|counted| counted.one(org)).transpose()
+        counted.as_ref().map(|counted| counted.one(&org)).transpose()
     }
 
     /// Forgets everybody whose whole quota is back. Without it, the memory of addresses would only grow.
@@ -120,10 +120,10 @@ impl<K: std::hash::Hash + Eq + Clone, C: Clock + Clone> Counted<K, C> {
         Some(Self { name, counts, clock: clock.clone(), between, burst: burst.get() })
     }
 
-    fn one(&self, who: K) -> Result<Standing, Standing> {
+    fn one(&self, who: &K) -> Result<Standing, Standing> {
         let standing =
             |left, wait| Standing { name: self.name, between: self.between, burst: self.burst, left, wait };
-        match self.counts.check_key(&who) {
+        match self.counts.check_key(who) {
             Ok(state) => Ok(standing(state.remaining_burst_capacity(), Duration::ZERO)),
             Err(not_until) => {
                 let now = self.clock.now();

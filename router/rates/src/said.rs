@@ -35,7 +35,12 @@ impl Standing {
     pub fn tell(&self, headers: &mut HeaderMap) {
         let window = whole(self.between.saturating_mul(self.burst)).max(1);
         let gone = self.burst.saturating_sub(self.left);
-        let back = if self.left == 0 { self.retry_after() } else { whole(self.between.saturating_mul(gone)) };
+        // With nothing left, when the next one may come; otherwise when all of it is back.
+        let back = match (self.left, self.wait) {
+            (0, Duration::ZERO) => whole(self.between),
+            (0, _) => self.retry_after(),
+            _ => whole(self.between.saturating_mul(gone)),
+        };
         insert(headers, RATE_LIMIT_POLICY, format_args!("\"{}\";q={};w={window}", self.name, self.burst));
         insert(headers, RATE_LIMIT, format_args!("\"{}\";r={};t={back}", self.name, self.left));
     }
