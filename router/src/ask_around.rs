@@ -10,10 +10,11 @@ use hyper::body::Incoming;
 use residency_control::RegionEntry;
 use residency_policy::{Home, ProblemKind, RequestId};
 
+use crate::at_work::AtWork;
 use crate::forward::{Unanswered, no_body};
 use crate::known::Known;
 use crate::lent::Lent;
-use crate::life_of_a_request::{AtWork, Edge, Ended, say};
+use crate::life_of_a_request::{Edge, Ended, say};
 use crate::metrics::Outcome;
 
 impl<K: Known> Edge<K> {

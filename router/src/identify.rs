@@ -136,8 +136,8 @@ fn versioned(path: &str, query: &str) -> Identified {
             is("/v1/auth/invitations/accept", Target::Anywhere)
         }
         (Some("auth"), Some("oidc"), Some(below)) => match below.split_once('/') {
-            None if below == "callback" => is("/v1/auth/oidc/callback", Target::Anywhere),
             Some((_, "start")) => is("/v1/auth/oidc/{provider}/start", Target::Anywhere),
+            Some((_, "callback")) => is("/v1/auth/oidc/{provider}/callback", Target::Anywhere),
             Some((_, "link")) => is("/v1/auth/oidc/{provider}/link", Target::Anywhere),
             _ => is("-", Target::Nothing),
         },
@@ -179,13 +179,15 @@ fn versioned(path: &str, query: &str) -> Identified {
 
 /// The templates of the paths beneath a patient that are known by name here, and what they tell of the category.
 /// Others are routed just the same: the home knows what it has, and the strictest rule holds on the way there.
-/// Beneath those a home takes and gives only the general category; segregated ones get paths of their own.
+/// Beneath those a home takes and gives only the general category; segregated ones get paths of their own. But consents and
+/// grants tell of any category, in bodies that are not read here.
 fn beneath(below: &str) -> (&'static str, Sensitivity) {
     if let Some(found) = below.strip_prefix("segregated/").and_then(segregated) {
         return found;
     }
     let mut parts = below.split('/');
-    let known = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+    let first = parts.next();
+    let known = match (first, parts.next(), parts.next(), parts.next()) {
         (Some("encounters"), None, ..) => "/v1/patients/{patient}/encounters",
         (Some("encounters"), Some(_), None, _) => "/v1/patients/{patient}/encounters/{encounter}",
         (Some("encounters"), Some(_), Some("sign"), None) => {
@@ -213,7 +215,11 @@ fn beneath(below: &str) -> (&'static str, Sensitivity) {
         (Some("waitlist"), Some(_), None, _) => "/v1/patients/{patient}/waitlist/{wish}",
         _ => return ("/v1/patients/{patient}/...", Sensitivity::Any),
     };
-    (known, Sensitivity::Of(Category::General))
+    let sensitivity = match first {
+        Some("break-glass" | "consents") => Sensitivity::Any,
+        _ => Sensitivity::Of(Category::General),
+    };
+    (known, sensitivity)
 }
 
 /// The paths that name a category themselves.

@@ -10,6 +10,7 @@
 
 mod ahead;
 mod ask_around;
+mod at_work;
 mod carry;
 pub mod certificates;
 pub mod config;

@@ -22,6 +22,7 @@ use residency_policy::{Clock, Entropy, Epoch, Home, Ingress, Problem, ProblemKin
 use tracing::Instrument as _;
 
 use crate::ahead::Ahead;
+use crate::at_work::AtWork;
 use crate::certificates::Certificates;
 use crate::config::Bounds;
 use crate::count;
@@ -385,24 +386,6 @@ fn names_a_patient(about: &Identified) -> bool {
 
 pub(crate) fn say(outcome: Outcome, home: Option<Region>, problem: &Problem, id: RequestId) -> Ended {
     Ended { outcome, home, response: respond::problem(problem, id).map(Either::Left) }
-}
-
-/// A request at work, until this is dropped.
-pub struct AtWork {
-    how_many: usize,
-    of: Arc<AtomicUsize>,
-}
-
-impl AtWork {
-    fn one_more(of: &Arc<AtomicUsize>) -> Self {
-        Self { how_many: of.fetch_add(1, Ordering::Relaxed) + 1, of: Arc::clone(of) }
-    }
-}
-
-impl Drop for AtWork {
-    fn drop(&mut self) {
-        self.of.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// An answer to HEAD says how long its body would be and has none (RFC 9110 section 9.3.2). HTTP/1.1's encoder

@@ -2,14 +2,14 @@
 //! all wait.
 //!
 //! How many that is, nobody can configure: it depends on the disk, the database and what is asked. So it is found, as TCP
-//! finds the room in a network: one more for each round of answers in time, a tenth less when an answer was late (additive
-//! increase, multiplicative decrease). Late is what took much longer than the quickest of its class lately did, so that a
-//! slow disk does not look like a crowd. Searches give way first, then changes, then reads; one organisation has half of the
-//! room at most, so that it cannot crowd out another.
+//! finds the room in a network: one more for each round of answers in time while the room is used, a tenth less when an
+//! answer was late (additive increase, multiplicative decrease). Only what was done says whether it was late, and from when
+//! the whole request was here: not how long its body took to come, not a refusal, nor a caller who went away. Searches give
+//! way first, then changes, then reads; one organisation has half of the room at most, so that it cannot crowd out another.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use node_policy::Action;
@@ -22,10 +22,6 @@ use residency_policy::{OrgId, Problem, ProblemKind};
 
 /// The least room there is, however late answers are: without a few at work nobody would see that it got better.
 const LEAST: f64 = 16.0;
-/// An answer that took no longer than so many times the quickest of its class is in time.
-const IN_PROPORTION: u32 = 4;
-/// How long the quickest answer of a class is remembered, at least; at most twice that.
-const REMEMBERED: Duration = Duration::from_mins(5);
 /// One organisation has one part in so many of the room.
 const ORGANISATION: f64 = 2.0;
 
@@ -84,7 +80,7 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// Room for at most so many at once. An answer that took no longer than `in_time` is in time whatever others took.
+    /// Room for at most so many at once. An answer that took longer than `in_time` is late.
     pub fn new(most: usize, in_time: Duration) -> Self {
         let room = Room::new(most, in_time, Instant::now());
         let limit = Gauge::default();
@@ -114,7 +110,7 @@ impl Admission {
             return Err(Problem::new(ProblemKind::Overloaded).retry_after(1));
         }
         self.at_work.inc();
-        Ok(Admitted { to: Arc::clone(self), class, org, began })
+        Ok(Admitted { to: Arc::clone(self), org, began, took: OnceLock::new() })
     }
 
     fn room(&self) -> MutexGuard<'_, Room> {
@@ -125,14 +121,23 @@ impl Admission {
 /// A request that was let in.
 pub struct Admitted {
     to: Arc<Admission>,
-    class: Class,
     org: OrgId,
     began: Instant,
+    /// The second in which the whole request was here, and how long it then took, once it was done.
+    took: OnceLock<(Instant, Duration)>,
+}
+
+impl Admitted {
+    /// It was done. `whole` is when its body had come, if it had one.
+    pub(crate) fn done(&self, whole: Option<Instant>) {
+        let from = whole.map_or(self.began, |whole| whole.max(self.began));
+        let _ = self.took.set((from, from.elapsed()));
+    }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let limit = self.to.room().leave(self.class, self.org, self.began, Instant::now());
+        let limit = self.to.room().leave(self.org, self.took.get().copied());
         self.to.limit.set(limit);
         self.to.at_work.dec();
     }
@@ -144,15 +149,13 @@ struct Room {
     limit: f64,
     at_work: u32,
     of: HashMap<OrgId, u32>,
-    quickest: [Quickest; 3],
     cut: Instant,
 }
 
 impl Room {
     fn new(most: usize, in_time: Duration, now: Instant) -> Self {
         let most = u32::try_from(most).map_or(f64::MAX, f64::from).max(LEAST);
-        let (of, quickest) = (HashMap::new(), [Quickest::new(now); 3]);
-        Self { most, in_time, limit: most, at_work: 0, of, quickest, cut: now }
+        Self { most, in_time, limit: most, at_work: 0, of: HashMap::new(), cut: now }
     }
 
     fn enter(&mut self, class: Class, org: OrgId) -> bool {
@@ -166,46 +169,27 @@ impl Room {
         true
     }
 
-    /// How much room there is from now on.
-    fn leave(&mut self, class: Class, org: OrgId, began: Instant, now: Instant) -> f64 {
+    /// How much room there is from now on. `took` is when it began and how long it took, if it was done.
+    fn leave(&mut self, org: OrgId, took: Option<(Instant, Duration)>) -> f64 {
+        let used = f64::from(self.at_work) >= self.limit / 2.0;
         self.at_work -= 1;
         match self.of.get_mut(&org) {
             Some(own) if *own > 1 => *own -= 1,
             _ => drop(self.of.remove(&org)),
         }
-        let took = now.saturating_duration_since(began);
-        let quickest = self.quickest[class as usize].of(took, now);
-        if took <= self.in_time.max(quickest * IN_PROPORTION) {
-            self.limit = (self.limit + 1.0 / self.limit).min(self.most);
-        } else if began >= self.cut {
+        match took {
             // What began before the last cut says nothing of how it is since.
-            self.limit = (self.limit * 0.9).max(LEAST);
-            self.cut = now;
+            Some((from, took)) if took > self.in_time && from >= self.cut => {
+                self.limit = (self.limit * 0.9).max(LEAST);
+                self.cut = from + took;
+            }
+            // Room that nobody uses is not known to be there.
+            Some((_, took)) if took <= self.in_time && used => {
+                self.limit = (self.limit + 1.0 / self.limit).min(self.most);
+            }
+            _ => {}
         }
         self.limit
-    }
-}
-
-/// The quickest answer of a class, of two periods: the one that runs, and the one before.
-#[derive(Clone, Copy)]
-struct Quickest {
-    since: Instant,
-    now: Duration,
-    before: Duration,
-}
-
-impl Quickest {
-    fn new(since: Instant) -> Self {
-        Self { since, now: Duration::MAX, before: Duration::MAX }
-    }
-
-    fn of(&mut self, took: Duration, at: Instant) -> Duration {
-        if at.saturating_duration_since(self.since) > REMEMBERED {
-            *self = Self { since: at, now: Duration::MAX, before: self.now };
-        }
-        self.now = self.now.min(took);
-        // More than an hour is no answer's time: the product below must not overflow.
-        self.now.min(self.before).min(Duration::from_hours(1))
     }
 }
 
@@ -226,11 +210,16 @@ mod tests {
         (0..=u8::MAX).cycle().take(4_096).map(org).take_while(|org| room.enter(class, *org)).collect()
     }
 
-    fn answered(room: &mut Room, class: Class, took: Duration, now: &mut Instant) {
-        assert!(room.enter(class, org(1)), "there is room for one");
+    /// One request that is done after so long, where searches of others have taken all the room that they get, or none.
+    fn answered(room: &mut Room, took: Duration, now: &mut Instant, used: bool) {
+        let there = if used { fill(room, Class::Bulk) } else { Vec::new() };
+        assert!(room.enter(Class::Read, org(255)), "there is room for one");
         let began = *now;
         *now += took;
-        room.leave(class, org(1), began, *now);
+        room.leave(org(255), Some((began, took)));
+        for org in there {
+            room.leave(org, None);
+        }
     }
 
     #[test]
@@ -248,22 +237,24 @@ mod tests {
         let noisy = (0..1_000).filter(|_| room.enter(Class::Read, org(1))).count();
         assert_eq!(noisy, 50);
         assert!(room.enter(Class::Read, org(2)));
-        let now = Instant::now();
-        room.leave(Class::Read, org(1), now, now);
+        room.leave(org(1), None);
         assert!(room.enter(Class::Read, org(1)), "one went, one may come");
     }
 
     #[test]
-    fn late_answers_take_room_away_and_answers_in_time_give_it_back() {
+    fn late_answers_take_room_away_and_answers_in_time_give_it_back_where_it_is_used() {
         let mut now = Instant::now();
         let mut room = fresh(1_000, now);
-        answered(&mut room, Class::Read, Duration::from_millis(2), &mut now);
         for _ in 0..100 {
-            answered(&mut room, Class::Read, Duration::from_secs(1), &mut now);
+            answered(&mut room, Duration::from_secs(1), &mut now, false);
         }
         assert!((room.limit - LEAST).abs() < 1e-9, "down to the least: {}", room.limit);
         for _ in 0..2_000 {
-            answered(&mut room, Class::Read, Duration::from_millis(2), &mut now);
+            answered(&mut room, Duration::from_millis(2), &mut now, false);
+        }
+        assert!((room.limit - LEAST).abs() < 1e-9, "nobody needs more: {}", room.limit);
+        for _ in 0..2_000 {
+            answered(&mut room, Duration::from_millis(2), &mut now, true);
         }
         assert!(room.limit > 60.0, "{}", room.limit);
     }
@@ -272,39 +263,20 @@ mod tests {
     fn a_crowd_that_is_late_together_is_one_reason_and_not_many() {
         let now = Instant::now();
         let mut room = fresh(1_000, now);
-        room.quickest[Class::Read as usize].of(Duration::from_millis(2), now);
-        let crowd = fill(&mut room, Class::Read);
-        for org in crowd {
-            room.leave(Class::Read, org, now, now + Duration::from_secs(1));
+        for org in fill(&mut room, Class::Read) {
+            room.leave(org, Some((now, Duration::from_secs(1))));
         }
         assert!((room.limit - 900.0).abs() < 1e-9, "{}", room.limit);
     }
 
     #[test]
-    fn a_slow_disk_is_no_crowd_and_what_was_quick_once_is_forgotten() {
-        let mut now = Instant::now();
-        let mut room = fresh(1_000, now);
-        for _ in 0..1_000 {
-            answered(&mut room, Class::Change, Duration::from_millis(400), &mut now);
+    fn what_was_not_done_says_nothing_and_is_not_remembered() {
+        let mut room = fresh(100, Instant::now());
+        room.limit = 50.0;
+        for org in fill(&mut room, Class::Read) {
+            room.leave(org, None);
         }
-        assert!((room.limit - 1_000.0).abs() < 1e-9, "always as slow: {}", room.limit);
-        let mut room = fresh(1_000, now);
-        answered(&mut room, Class::Change, Duration::from_millis(2), &mut now);
-        answered(&mut room, Class::Change, Duration::from_millis(400), &mut now);
-        assert!(room.limit < 1_000.0, "the control: slow beside what was quick");
-        now += 3 * REMEMBERED;
-        answered(&mut room, Class::Change, Duration::from_millis(400), &mut now);
-        now += 2 * REMEMBERED;
-        let limit = room.limit;
-        answered(&mut room, Class::Change, Duration::from_millis(400), &mut now);
-        assert!(room.limit >= limit, "the quick one is long ago");
-    }
-
-    #[test]
-    fn whoever_left_is_not_remembered() {
-        let mut now = Instant::now();
-        let mut room = fresh(100, now);
-        answered(&mut room, Class::Read, Duration::from_millis(1), &mut now);
+        assert!((room.limit - 50.0).abs() < 1e-9, "{}", room.limit);
         assert!(room.of.is_empty());
         assert_eq!(room.at_work, 0);
     }

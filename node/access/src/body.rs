@@ -6,8 +6,8 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::time::Instant;
 
-use axum::body::Body as HttpBody;
 use axum::extract::{FromRequest, Request};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -18,6 +18,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use storage::Phi;
 
+use crate::finish::Known;
 use crate::{Here, Limits, Refused};
 
 /// A JSON object as it came in. It may hold PHI: it has no `Debug`, and is read into values at once.
@@ -147,7 +148,7 @@ impl FromRequest<Here> for Nothing {
     type Rejection = Refused;
 
     async fn from_request(request: Request, here: &Here) -> Result<Self, Refused> {
-        let bytes = collect(request.into_body(), &here.limits).await?;
+        let bytes = collect(request, &here.limits).await?;
         if bytes.is_empty() || *bytes == *b"{}" {
             Ok(Self)
         } else {
@@ -162,7 +163,7 @@ fn guarded(read: Result<(Object, [u8; 32]), Refused>) -> Result<Json, Refused> {
 
 async fn read(request: Request, here: &Here, types: &[&str]) -> Result<(Object, [u8; 32]), Refused> {
     check_type(request.headers(), types)?;
-    let bytes = collect(request.into_body(), &here.limits).await?;
+    let bytes = collect(request, &here.limits).await?;
     let object = parse(&bytes, here.limits.json_depth_max)?;
     let mut digest = [0; 32];
     digest.copy_from_slice(digest::digest(&digest::SHA256, &bytes).as_ref());
@@ -186,13 +187,19 @@ fn check_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
     if fits && !encoded { Ok(()) } else { Err(Problem::new(ProblemKind::UnsupportedMediaType)) }
 }
 
-async fn collect(body: HttpBody, limits: &Limits) -> Result<bytes::Bytes, Problem> {
+async fn collect(request: Request, limits: &Limits) -> Result<bytes::Bytes, Problem> {
+    let (parts, body) = request.into_parts();
     let whole = Limited::new(body, limits.body_bytes_max).collect();
     let Ok(whole) = tokio::time::timeout(limits.body_time_max(), whole).await else {
         return Err(Problem::new(ProblemKind::RequestTimeout));
     };
     match whole {
-        Ok(collected) => Ok(collected.to_bytes()),
+        Ok(collected) => {
+            if let Some(known) = parts.extensions.get::<Known>() {
+                let _ = known.whole.set(Instant::now());
+            }
+            Ok(collected.to_bytes())
+        }
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() || too_long(&*error) => {
             Err(Problem::new(ProblemKind::ContentTooLarge))
         }

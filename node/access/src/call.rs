@@ -12,7 +12,6 @@ use http::Uri;
 use http::request::Parts;
 use jiff::civil::Date;
 use node_policy::{Action, Entity, Facts};
-use rates::too_many;
 use residency_policy::decide::RegionDecision;
 use residency_policy::{
     Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind, Purpose,
@@ -21,10 +20,9 @@ use residency_policy::{
 use storage::{Access, Judge, RegionRead, RegionTx, Scope, Seen};
 
 use crate::admit::Class;
-use crate::authorize::{SecondLook, authorize, purposes};
-use crate::caller::recognise;
+use crate::arrive::{admitted, purpose, recognised};
+use crate::authorize::{SecondLook, authorize};
 use crate::facts::{assumed, facts, segregated, today};
-use crate::finish::Known;
 use crate::page::PageRequest;
 use crate::parameters::{Parameters, bad};
 use crate::policies::{InForce, taken};
@@ -59,7 +57,13 @@ pub struct OpenCall<A> {
 }
 
 impl<A: Act> OpenCall<A> {
-    async fn read(parts: &mut Parts, here: &Here, purpose: Option<Purpose>) -> Result<Self, Refused> {
+    /// `asked_again` says whether the home decides once more, with what only it knows.
+    async fn read(
+        parts: &mut Parts,
+        here: &Here,
+        purpose: Option<Purpose>,
+        asked_again: bool,
+    ) -> Result<Self, Refused> {
         let caller = recognised(parts, here).await?;
         admitted(parts, here, Class::of(A::ACTION), &caller)?;
         let path = RawPathParams::from_request_parts(parts, here).await;
@@ -67,7 +71,8 @@ impl<A: Act> OpenCall<A> {
             Ok(path) if A::SEGREGATED => segregated(path),
             _ => Some(Category::General),
         };
-        let facts = assumed::<A>(Facts { purpose, ..facts(via(parts), here, &caller) }, category);
+        let known = Facts { purpose, ..facts(via(parts), here, &caller) };
+        let facts = assumed::<A>(known, category, asked_again);
         let policies = taken(parts, here)?;
         let shape = authorize(&policies.loaded, caller.role, A::ACTION, A::ENTITY, facts)?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
@@ -196,7 +201,7 @@ impl<A: Act> FromRequestParts<Here> for OpenCall<A> {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
-        Self::read(parts, here, None).await
+        Self::read(parts, here, None, false).await
     }
 }
 
@@ -271,7 +276,7 @@ impl<A: Act> FromRequestParts<Here> for PatientCall<A> {
 
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
         let purpose = purpose::<A>(parts, here).await?;
-        let call = OpenCall::read(parts, here, Some(purpose)).await?;
+        let call = OpenCall::read(parts, here, Some(purpose), true).await?;
         let patient = call.path("id").ok();
         Ok(Self { call, purpose, patient })
     }
@@ -349,7 +354,7 @@ impl<A: Act> FromRequestParts<Here> for RegionCall<A> {
 
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
         let purpose = purpose::<A>(parts, here).await?;
-        let call: OpenCall<A> = OpenCall::read(parts, here, Some(purpose)).await?;
+        let call: OpenCall<A> = OpenCall::read(parts, here, Some(purpose), false).await?;
         let named = call.parameters.required(wire::HOME_PARAMETER)?;
         let home = named.parse().map(|jurisdiction| Home(Region(jurisdiction)));
         let home =
@@ -368,70 +373,6 @@ fn behind(refused: Refused) -> Refused {
     }
 }
 
-fn via(parts: &Parts) -> Option<Ingress> {
+pub(crate) fn via(parts: &Parts) -> Option<Ingress> {
     parts.extensions.get::<Via>().map(|via| via.0)
-}
-
-/// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
-async fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
-    let known = parts.extensions.get::<Known>();
-    if let Some(caller) = known.and_then(|known| known.caller.get()) {
-        return Ok(*caller);
-    }
-    let caller = recognise(here, &parts.method, &parts.headers).await?;
-    if let Some(known) = known {
-        // Nobody else sets it: the extractors of a request come one after another.
-        let _ = known.caller.set(caller);
-    }
-    if parts.extensions.get::<Via>().is_none() {
-        count(known, here, &caller)?;
-    }
-    Ok(caller)
-}
-
-/// Counts a request that came here directly. A router has counted those that it forwards.
-fn count(known: Option<&Known>, here: &Here, caller: &Credential) -> Result<(), Problem> {
-    let counted = match caller.user {
-        Some(_) => rates::Caller::Person(caller.org),
-        None => rates::Caller::Service(caller.org),
-    };
-    let standing = here.rates.caller(counted);
-    if let (Some(known), Ok(Some(now)) | Err(now)) = (known, standing) {
-        let _ = known.standing.set(now);
-    }
-    standing.map(drop).map_err(|over| too_many(&over))
-}
-
-/// Lets the request in: from here on it takes the database's time, until it is answered.
-fn admitted(parts: &Parts, here: &Here, class: Class, caller: &Credential) -> Result<(), Problem> {
-    let Some(known) = parts.extensions.get::<Known>() else { return Ok(()) };
-    if known.admitted.get().is_none() {
-        let _ = known.admitted.set(here.admission.enter(class, caller.org)?);
-    }
-    Ok(())
-}
-
-/// The purpose that the caller names. Asked after the caller is known, so that a stranger gets 401 and no more.
-async fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpose, Problem> {
-    let caller = recognised(parts, here).await?;
-    let mut values = parts.headers.get_all(wire::PURPOSE_OF_USE).iter();
-    let Some(value) = values.next() else {
-        let facts = facts(via(parts), here, &caller);
-        let policies = taken(parts, here)?;
-        let allowed = purposes(&policies.loaded, caller.role, A::ACTION, A::ENTITY, facts);
-        let problem = Problem::new(ProblemKind::MissingHeader).field(
-            wire::PURPOSE_OF_USE,
-            "required",
-            "say why: a code of HL7 v3-ActReason, such as TREAT",
-        );
-        return Err(problem.fields(allowed));
-    };
-    let parsed = value.to_str().ok().and_then(|text| text.parse().ok());
-    parsed.filter(|_| values.next().is_none()).ok_or_else(|| {
-        Problem::new(ProblemKind::BadHeader).field(
-            wire::PURPOSE_OF_USE,
-            "not-a-code",
-            "is not a code of HL7 v3-ActReason that is accepted here",
-        )
-    })
 }

@@ -33,9 +33,13 @@ pub(crate) fn facts(via: Option<Ingress>, here: &Here, caller: &Credential) -> F
 }
 
 /// The facts with which the first question is asked: the best for what only the home knows. It says no to what no consent
-/// and no grant would make allowed, before anything is looked up.
-pub(crate) fn assumed<A: Act>(facts: Facts, category: Option<Category>) -> Facts {
+/// and no grant would make allowed, before anything is looked up. Where no second question follows, nothing is taken for
+/// granted.
+pub(crate) fn assumed<A: Act>(facts: Facts, category: Option<Category>, asked_again: bool) -> Facts {
     let category = category.unwrap_or(Category::General);
+    if !asked_again {
+        return Facts { category, ..facts };
+    }
     let emergency = facts.purpose.is_some_and(is_emergency) && A::ENTITY != Entity::BreakGlass;
     Facts {
         relationship: if emergency { Relationship::BreakGlass } else { facts.relationship },
@@ -49,4 +53,40 @@ pub(crate) fn assumed<A: Act>(facts: Facts, category: Option<Category>) -> Facts
 pub(crate) fn segregated(path: &RawPathParams) -> Option<Category> {
     let (_, named) = path.iter().find(|(name, _)| *name == "category")?;
     named.parse().ok().filter(|category| *category != Category::General)
+}
+
+#[cfg(test)]
+mod tests {
+    use node_policy::Action;
+    use residency_policy::{Jurisdiction, Purpose};
+
+    use super::*;
+
+    struct Look;
+
+    impl Act for Look {
+        const ENTITY: Entity = Entity::Encounter;
+        const ACTION: Action = Action::List;
+        const NAME: &'static str = "encounter.list";
+        const SEGREGATED: bool = true;
+    }
+
+    #[test]
+    fn a_grant_and_a_consent_are_taken_for_granted_only_where_the_home_is_asked_again() {
+        let home: Jurisdiction = "US-TX".parse().expect("a jurisdiction");
+        let known = Facts {
+            purpose: Some(Purpose::EmergencyTreat),
+            relationship: Relationship::Organisation,
+            ..Facts::least(home, 20_261_122)
+        };
+        let category = Category::SubstanceUse;
+        let best = Facts {
+            relationship: Relationship::BreakGlass,
+            consent: ConsentState::Specific,
+            category,
+            ..known
+        };
+        assert_eq!(assumed::<Look>(known, Some(category), true), best);
+        assert_eq!(assumed::<Look>(known, Some(category), false), Facts { category, ..known });
+    }
 }

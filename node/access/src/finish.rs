@@ -36,6 +36,8 @@ pub(crate) struct Left {
     pub(crate) standing: OnceLock<Standing>,
     /// The room that the request takes until it is answered.
     pub(crate) admitted: OnceLock<Admitted>,
+    /// When its body had come.
+    pub(crate) whole: OnceLock<Instant>,
 }
 
 impl Deref for Known {
@@ -119,6 +121,9 @@ where
     }
     response.headers_mut().insert(HeaderName::from_static(wire::REQUEST_ID), id_value(id));
 
+    if let Some(admitted) = known.admitted.get().filter(|_| response.status().is_success()) {
+        admitted.done(known.whole.get().copied());
+    }
     let status = response.status().as_u16();
     let taken = started.elapsed();
     here.metrics.answered(&method, route, status, taken.as_secs_f64());
@@ -150,7 +155,9 @@ where
 fn counted(here: &Here, request: &Request) -> Result<(), Standing> {
     let about = request.extensions();
     match about.get::<ClientAddress>() {
-        Some(from) if about.get::<Via>().is_none() => here.rates.address(from.0),
+        Some(from) if about.get::<Via>().is_none() && !rates::is_probe(request.uri().path()) => {
+            here.rates.address(from.0)
+        }
         _ => Ok(()),
     }
 }

@@ -13,6 +13,7 @@
 //! does not exist and one that the caller may not see get the same bytes.
 
 pub mod admit;
+mod arrive;
 pub mod authorize;
 pub mod body;
 pub mod call;

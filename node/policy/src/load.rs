@@ -50,6 +50,14 @@ impl Loaded {
             .map_err(|error| PolicyError::found(schema, &error))?;
         let checked =
             Schema::from_schema_fragments([fragment]).map_err(|error| PolicyError::found(schema, &error))?;
+        // Slices are found by an act itself: what is said of a group of them would be said of none.
+        if let Some(group) = checked.action_groups().next() {
+            return Err(PolicyError::at(
+                schema,
+                0,
+                format!("{group} has other acts in it, which none may here"),
+            ));
+        }
         let names = Names::new(&checked).map_err(|error| PolicyError::at(schema, 0, error.to_string()))?;
         let validator = Validator::new(checked);
 
@@ -71,6 +79,10 @@ impl Loaded {
         }
         let slices =
             slices(&policies, &names).map_err(|error| PolicyError::at(schema, 0, error.to_string()))?;
+        let spoken = |policy: &Policy| slices.values().any(|slice| slice.policy(policy.id()).is_some());
+        if let Some(idle) = policies.iter().find(|policy| !spoken(policy)) {
+            return Err(PolicyError::at(schema, 0, format!("the policy {} speaks of no question", idle.id())));
+        }
         Ok(Self { authorizer: Authorizer::new(), names, slices, rules, digest: digest(schema, files) })
     }
 

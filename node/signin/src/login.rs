@@ -12,7 +12,7 @@ use crate::hashing::Password;
 use crate::refresh_token::RefreshToken;
 
 /// What somebody shows.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Shown {
     /// Where.
     pub org: OrgId,
@@ -40,6 +40,9 @@ pub async fn login(desk: &Desk, shown: Shown) -> Result<Opened, NotSignedIn> {
     let same = desk.hashing.verify(shown.password, verifier).await?;
     let now = desk.now();
     let account = account.ok_or(NotSignedIn::Nobody)?;
+    // Others failed meanwhile, perhaps, and what was hashed may be in force no more.
+    let account =
+        desk.directory.signins().account(account.org, account.user).cloned().ok_or(NotSignedIn::Nobody)?;
     // During a lock-out nothing is looked at: neither does a failure make it longer, nor is a right password told.
     if now < account.not_before {
         return Err(NotSignedIn::Nobody);

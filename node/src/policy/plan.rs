@@ -4,9 +4,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use node_policy::{
-    Action, ConsentState, Entity, Facts, LicenceState, Principal, Relationship, Request, differences,
+    Action, ConsentState, Entity, Facts, LicenceState, Loaded, Principal, Relationship, Request, decide,
+    differences,
 };
-use residency_policy::{Jurisdiction, Purpose, Role};
+use residency_policy::{Category, Jurisdiction, Purpose, Role};
 
 use super::{asked, files, on_one_line};
 use crate::exit::Stop;
@@ -17,7 +18,7 @@ pub(super) fn run(new: &Path, requests: Option<&Path>) -> Result<ExitCode, Stop>
     let (old, new) = (files::shipped()?, files::folder(new)?);
     let questions = match requests {
         Some(file) => files::requests(file)?,
-        None => every_question(),
+        None => with_less(&old, &new, every_question()),
     };
     let (asked_of_both, mut differ) = (questions.len(), 0_usize);
     for difference in differences(&old, &new, questions) {
@@ -64,9 +65,35 @@ fn every_question() -> Vec<Request> {
     questions
 }
 
+/// The same, and what either set allows once more with one thing missing or worse: a prohibition that is gone shows only there.
+fn with_less(old: &Loaded, new: &Loaded, mut questions: Vec<Request>) -> Vec<Request> {
+    let allowed = |request: &&Request| decide(old, request).allowed() || decide(new, request).allowed();
+    let worse: Vec<Request> = questions.iter().filter(allowed).flat_map(one_thing_worse).collect();
+    questions.extend(worse);
+    questions
+}
+
+fn one_thing_worse(request: &Request) -> Vec<Request> {
+    let facts = request.facts;
+    let mut worse: Vec<Facts> =
+        ConsentState::ALL.iter().map(|consent| Facts { consent: *consent, ..facts }).collect();
+    worse.extend(LicenceState::ALL.iter().map(|licence| Facts { licence: *licence, ..facts }));
+    worse.extend(Relationship::ALL.iter().map(|relationship| Facts { relationship: *relationship, ..facts }));
+    for &category in Category::ALL.iter().filter(|category| **category != facts.category) {
+        worse.extend([ConsentState::None, ConsentState::Specific].map(|consent| Facts {
+            category,
+            consent,
+            ..facts
+        }));
+    }
+    worse.extend([Facts { basis: false, ..facts }, Facts { assurance: 1, ..facts }]);
+    worse.retain(|worse| *worse != facts);
+    worse.into_iter().map(|facts| Request { facts, ..*request }).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use node_policy::{Loaded, POLICIES, PolicyFile, SCHEMA};
+    use node_policy::{Difference, POLICIES, PolicyFile, SCHEMA};
 
     use super::*;
 
@@ -83,5 +110,19 @@ mod tests {
         let without = Loaded::parse(SCHEMA, &files).expect("it loads");
         let found: Vec<_> = differences(&shipped, &without, of).collect();
         assert!(found.len() > 5 && found.iter().all(|d| d.request.entity == Entity::Claim), "{found:?}");
+    }
+
+    #[test]
+    fn a_prohibition_that_is_gone_shows_where_something_is_missing() {
+        let shipped = Loaded::shipped().expect("it loads");
+        let files: Vec<PolicyFile<'_>> =
+            POLICIES.iter().copied().filter(|file| file.name != "never.cedar").collect();
+        let without = Loaded::parse(SCHEMA, &files).expect("it loads");
+        let of: Vec<Request> = every_question().into_iter().filter(|q| q.entity == Entity::Encounter).collect();
+        let found: Vec<_> = differences(&shipped, &without, with_less(&shipped, &without, of)).collect();
+        let opened = |d: &&Difference| !d.now.allowed() && d.then.allowed();
+        let by = |worse: fn(&Facts) -> bool| found.iter().filter(opened).any(|d| worse(&d.request.facts));
+        assert!(by(|facts| facts.consent == ConsentState::Revoked), "{}", found.len());
+        assert!(by(|facts| facts.category == Category::SubstanceUse), "{}", found.len());
     }
 }

@@ -99,6 +99,12 @@ impl<C: Clock + Clone> Rates<C> {
     }
 }
 
+/// Whether a path is asked by those who look after the process. They are not counted: behind a proxy, callers have the same
+/// address as they.
+pub fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/metrics")
+}
+
 /// What is said to who asks for too much.
 pub fn too_many(over: &Standing) -> Problem {
     Problem::new(ProblemKind::TooManyRequests).retry_after(over.retry_after())

@@ -72,6 +72,7 @@ async fn an_address_is_counted_whoever_asks_there() {
         assert_eq!(answer.header("ratelimit"), r#""address";r=0;t=60"#);
     }
     assert!(over(&rig.h1().await.send(with_key(KEY)).await), "another connection of the same host");
+    assert_eq!(client.send(get("/healthz")).await.status, 200, "who looks after the process is not counted");
     assert_eq!(rig.texas.arrived(), 1);
 }
 

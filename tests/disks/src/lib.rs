@@ -47,6 +47,8 @@ pub fn empty_promises(test: &str) -> Option<(&'static str, &'static str)> {
 pub fn move_onto(disk: &Path, moved: &Path) -> Result<()> {
     let to = disk.join(moved.file_name().context("a folder has a name")?);
     run("cp", &["--archive", text(moved), text(&to)])?;
+    // What was on disk where it comes from is so here, too, before anything happens to this disk.
+    run("sync", &["--file-system", text(&to)])?;
     std::fs::remove_dir_all(moved)?;
     Ok(std::os::unix::fs::symlink(&to, moved)?)
 }

@@ -165,6 +165,7 @@ pub fn read(
     });
     let locale = fields.take("/locale", open.get("locale"), LanguageTag::parse);
     let span = Span::new().years(YEARS_MAX);
+    let now = kept(now);
     let granted_at = fields
         .take_if_given("/granted_at", open.get("granted_at"), |text| instant(text, before(now, span), now));
     let granted_at = granted_at.unwrap_or(now);
@@ -214,13 +215,16 @@ fn reference(mut fields: Fields, guarded: Phi<Object>) -> Result<Phi<Option<Clin
 }
 
 /// To the microsecond, as Postgres keeps it.
+fn kept(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
+}
+
 fn instant(text: &str, from: Timestamp, to: Timestamp) -> Result<Timestamp, Wrong> {
     const NOT_AN_INSTANT: Wrong =
         Wrong { code: "format", detail: "expected an instant such as 2026-11-22T13:00:00Z" };
     const OUT_OF_RANGE: Wrong =
         Wrong { code: "range", detail: "expected an instant of the past 50 years, or of the next for an end" };
-    let at: Timestamp = text.parse().map_err(|_| NOT_AN_INSTANT)?;
-    let at = Timestamp::from_microsecond(at.as_microsecond()).map_err(|_| NOT_AN_INSTANT)?;
+    let at = kept(text.parse().map_err(|_| NOT_AN_INSTANT)?);
     if (from..=to).contains(&at) { Ok(at) } else { Err(OUT_OF_RANGE) }
 }
 
@@ -237,6 +241,13 @@ fn after(now: Timestamp, span: Span) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_of_an_instant_is_answered_than_the_database_keeps() {
+        let at: Timestamp = "2026-11-22T13:00:00.123456789Z".parse().expect("an instant");
+        assert_eq!(kept(at).to_string(), "2026-11-22T13:00:00.123456Z");
+        assert_eq!(kept(kept(at)), kept(at));
+    }
 
     #[test]
     fn a_tag_names_a_language_and_has_one_spelling() {

@@ -35,6 +35,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("patients.unindex", UNINDEX),
     ("patients.duplicates", DUPLICATES),
     ("patients.mrn_holder", MRN_HOLDER),
+    ("patients.withheld", WITHHELD),
 ];
 
 /// Registers.
@@ -168,6 +169,7 @@ CROSS JOIN LATERAL (
     WHERE i.org_id = $1 AND i.field = wanted.field AND i.value_blind = wanted.value_blind
     OFFSET 0) AS one
 JOIN patient_home h ON h.patient_id = one.patient_id AND h.state = 'active'
+WHERE NOT consent_withheld($1, one.patient_id, $4)
 ORDER BY one.patient_id
 LIMIT 20";
 
@@ -176,6 +178,10 @@ pub const MRN_HOLDER: &str = "\
 SELECT patient_id
 FROM patient_index
 WHERE org_id = $1 AND field = 'mrn' AND value_blind = $2";
+
+/// Whether a patient took back the general consent to the purpose that is asked for.
+pub const WITHHELD: &str =
+    "SELECT consent_withheld(org_id, $2, $3) AS withheld FROM (VALUES ($1::uuid)) AS own (org_id)";
 
 /// The constraint by which two patients of one organisation cannot have one number.
 pub const ONE_MRN: &str = "patient_index_one_mrn";
@@ -346,19 +352,24 @@ pub struct Alike {
 }
 
 /// Whom a person may be taken for.
-pub async fn alike(tx: &impl Reading, person: &Phi<Demographics>) -> Result<Alike, Error> {
+pub async fn alike(tx: &RegionRead, person: &Phi<Demographics>) -> Result<Alike, Error> {
     let telling = [IndexField::FamilyNameBirthDate, IndexField::Phone, IndexField::Email];
     let (fields, values) = terms(tx, person, &telling);
     let (_, number) = terms(tx, person, &[IndexField::Mrn]);
-    let org = tx.scope().org.uuid();
+    let (org, at) = (tx.scope().org.uuid(), tx.now());
     let number: Option<&BlindIndex> = number.first();
     let mut found =
-        tx.query_all(&[(MRN_HOLDER, &[&org, &number]), (DUPLICATES, &[&org, &fields, &values])]).await?;
+        tx.query_all(&[(MRN_HOLDER, &[&org, &number]), (DUPLICATES, &[&org, &fields, &values, &at])]).await?;
     let ids =
         |rows: Vec<Row>| rows.iter().map(|row| row.get::<Uuid>("patient_id").map(PatientId::from)).collect();
     let duplicates: Vec<PatientId> = found.pop().map_or(Ok(Vec::new()), ids)?;
     let holder: Vec<PatientId> = found.pop().map_or(Ok(Vec::new()), ids)?;
     Ok(Alike { holder: holder.first().copied(), duplicates })
+}
+
+/// Whether a patient took back the consent to the caller's purpose. Of a region: a patient's own read sees no other's.
+pub async fn withheld(tx: &RegionRead, id: PatientId) -> Result<bool, Error> {
+    tx.query_one(WITHHELD, &[&tx.scope().org.uuid(), &id.uuid(), &tx.now()]).await?.get("withheld")
 }
 
 async fn index(tx: &RegionTx, id: PatientId, person: &Phi<Demographics>) -> Result<(), Error> {

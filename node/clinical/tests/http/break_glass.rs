@@ -2,7 +2,7 @@
 
 use jiff::ToSpan as _;
 use node_access::Credential;
-use residency_policy::{Clock as _, KeyId, OrgId, PatientId, Role};
+use residency_policy::{Clock as _, KeyId, OrgId, PatientId, Role, UserId};
 use serde_json::{Value, json};
 use storage::testing::TestEntropy;
 
@@ -80,6 +80,50 @@ async fn a_grant_opens_for_an_hour_what_consent_would_not_and_marks_it() {
         world.region.clock.set(world.region.clock.now() + seconds.seconds());
         assert_eq!(reads(&world, "doctor", &chart, "ETREAT").await.0, status);
     }
+}
+
+#[tokio::test]
+async fn a_grant_opens_although_the_consent_to_emergencies_was_taken_back() {
+    let (world, patient) = ready().await;
+    let chart = format!("/v1/patients/{patient}");
+    let mut emergencies = treatment("general");
+    emergencies["purpose"] = json!("ETREAT");
+    let consent = grant(&world, &patient, &emergencies).await;
+    revoke(&world, &patient, &consent).await;
+    assert_eq!(reads(&world, "doctor", &chart, "ETREAT").await, (403, json!("consent-revoked")));
+    broken(&world, "doctor", &patient, &["general"]).await;
+    assert_eq!(reads(&world, "doctor", &chart, "ETREAT").await, (200, Value::Null));
+    assert_eq!(reads(&world, "colleague", &chart, "ETREAT").await, (403, json!("consent-revoked")));
+}
+
+#[tokio::test]
+async fn nobody_reviews_what_they_did_themselves() {
+    let (world, patient) = ready().await;
+    let entropy = TestEntropy::default();
+    let (somebody, another) = (UserId::random(&entropy), UserId::random(&entropy));
+    {
+        let mut keys = world.book.keys.lock().expect("a lock");
+        let doctor = Credential { user: Some(somebody), ..*keys.get("doctor").expect("a key") };
+        let auditor = *keys.get("auditor").expect("a key");
+        for (text, credential) in [
+            ("doctor", doctor),
+            ("same_key", Credential { key: doctor.key, ..auditor }),
+            ("same_person", Credential { user: Some(somebody), ..auditor }),
+            ("somebody_else", Credential { user: Some(another), ..auditor }),
+        ] {
+            keys.insert(text.to_owned(), credential);
+        }
+    }
+    let made = broken(&world, "doctor", &patient, &["general"]).await;
+    let review = format!("/v1/patients/{patient}/break-glass/{}/review", id(&made));
+    let ask = |who: &str| {
+        let ask = world.ask(who, "POST", &review).header("purpose-of-use", "HOPERAT");
+        ask.json(&json!({"verdict": "justified"}))
+    };
+    for who in ["same_key", "same_person"] {
+        ask(who).send().await.is(409).problem("illegal-transition");
+    }
+    ask("somebody_else").send().await.is(200);
 }
 
 #[tokio::test]

@@ -214,6 +214,40 @@ async fn an_answer_that_was_stored_is_not_given_again_after_a_revocation() {
 }
 
 #[tokio::test]
+async fn a_registration_is_not_answered_with_again_after_a_revocation() {
+    let world = world().await;
+    let register = || {
+        let ask = world.ask("provider_staff", "POST", "/v1/patients?home=US-TX");
+        ask.header("idempotency-key", "one").json(&ana())
+    };
+    let patient = id(&register().send().await.is(201).json());
+    let consent = grant(&world, &patient, &treatment("general")).await;
+    assert_eq!(register().send().await.is(201).header("idempotent-replayed"), "true", "the control");
+    revoke(&world, &patient, &consent).await;
+    let again = register().send().await.is(403);
+    assert!(!again.text().contains("Brien"));
+    assert_eq!(again.problem("forbidden")["reason"], "consent-revoked");
+    let lines = world.accesses(&patient).await;
+    assert_eq!(lines.iter().filter(|line| **line == "read refused").count(), 1, "{lines:?}");
+    // Another purpose is another consent, and a new consent is the last word.
+    let operations = register().header("purpose-of-use", "HOPERAT").send().await.is(201);
+    assert_eq!(operations.header("idempotent-replayed"), "true");
+    grant(&world, &patient, &treatment("general")).await;
+    assert_eq!(id(&register().send().await.is(201).json()), patient);
+}
+
+#[tokio::test]
+async fn who_took_a_consent_back_is_not_named_as_perhaps_the_same_person() {
+    let world = world().await;
+    let patient = somebody(&world).await;
+    let consent = grant(&world, &patient, &treatment("general")).await;
+    let second = world.register(&ana()).await;
+    assert_eq!(second["possible_duplicates"], json!([patient]), "the control");
+    revoke(&world, &patient, &consent).await;
+    assert_eq!(world.register(&ana()).await["possible_duplicates"], json!([id(&second)]));
+}
+
+#[tokio::test]
 async fn one_revocation_outweighs_every_earlier_consent_about_the_same() {
     let world = world().await;
     let patient = somebody(&world).await;

@@ -45,6 +45,14 @@ fn a_denial_stands_although_everything_is_permitted() {
     assert_eq!(refusal(&open, read, unchanged), None, "the control: it is permitted");
     let revoked = |facts: &mut Facts| facts.consent = ConsentState::Revoked;
     assert_eq!(refusal(&open, read, revoked), Some(RefusalReason::ConsentRevoked));
+    for purpose in ["ETREAT", "BTG"] {
+        let broken = format!("provider read encounter {purpose} break-glass");
+        assert_eq!(refusal(&open, &broken, revoked), None, "{purpose}: whoever broke the glass sees it");
+        let whole = format!("provider read encounter {purpose} organisation");
+        assert_eq!(refusal(&open, &whole, revoked), Some(RefusalReason::ConsentRevoked), "{purpose}");
+    }
+    let other = "provider read encounter TREAT break-glass";
+    assert_eq!(refusal(&open, other, revoked), Some(RefusalReason::ConsentRevoked), "no emergency");
     let lacking = |facts: &mut Facts| facts.licence = LicenceState::Lacking;
     let sign = "provider sign encounter TREAT organisation";
     assert_eq!(refusal(&open, sign, lacking), Some(RefusalReason::LicenceLacking));

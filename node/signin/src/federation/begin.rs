@@ -37,7 +37,7 @@ pub(crate) fn provider(desk: &Desk, id: IdentityProviderId) -> Option<Arc<Identi
 /// Begins a flow.
 pub(crate) async fn begin(desk: &Desk, wanted: Wanted, asked: Option<&str>) -> Result<Begun, NotSignedIn> {
     let provider = wanted.provider;
-    let callback = desk.federated.callback(asked).ok_or(NotSignedIn::NotOffered)?;
+    let callback = desk.federated.callback(asked, provider.id).ok_or(NotSignedIn::NotOffered)?;
     let now = desk.now();
     let secret = || Flow::secret(&*desk.entropy);
     let flow = Flow {

@@ -50,9 +50,11 @@ pub(crate) async fn finish(desk: &Desk, flow: Flow, brought: Brought) -> Result<
     if account.asks_for_more() && !second && !fresh {
         return Err(NotSignedIn::CodeNeeded);
     }
-    let wanted = held.map(|held| held.role).or(flow.role);
+    let wanted = held.as_ref().map(|held| held.role).or(flow.role);
     let role = role(&desk.roles(account.user, account.org), wanted)?;
-    let opened = open(desk, &account, role, &provider, &flow, (&shown, joining, second)).await?;
+    // A link makes no session longer.
+    let ends = held.map_or(i64::MAX, |held| held.ends);
+    let opened = open(desk, &account, (role, ends), &provider, &flow, (&shown, joining, second)).await?;
     tracing::info!(provider.id = %provider.id, session.id = %opened.session.id, "somebody came in through an identity provider");
     Ok(Finished { opened, return_to: flow.return_to })
 }
@@ -125,7 +127,9 @@ fn who(
                 return Some((signins.account(provider.org, user).cloned()?, Joining::Linked, None));
             }
             let name = shown.mail.as_ref().filter(|name| provider.vouches_for(name))?;
-            Some((signins.account_named(provider.org, name).cloned()?, Joining::ByMail, None))
+            // An address stands in for no authenticator.
+            let account = signins.account_named(provider.org, name).filter(|known| !known.asks_for_more());
+            Some((account.cloned()?, Joining::ByMail, None))
         }
     }
 }
@@ -133,14 +137,14 @@ fn who(
 async fn open(
     desk: &Desk,
     account: &Account,
-    role: Role,
+    (role, at_most): (Role, i64),
     provider: &IdentityProvider,
     flow: &Flow,
     (shown, joining, second): (&Shown, Joining, bool),
 ) -> Result<Opened, NotSignedIn> {
     let now = desk.now();
     let token = RefreshToken::first(SessionId::random(&*desk.entropy), &*desk.entropy);
-    let ends = now + SESSION_SECONDS;
+    let ends = at_most.min(now + SESSION_SECONDS);
     let session = Session {
         id: token.session,
         org: account.org,

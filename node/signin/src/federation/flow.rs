@@ -102,7 +102,7 @@ mod tests {
             state: secret(),
             nonce: secret(),
             verifier: secret(),
-            callback: format!("https://{}/v1/auth/oidc/callback", "a".repeat(200)),
+            callback: format!("https://{}/v1/auth/oidc/{}/callback", "a".repeat(200), "b".repeat(36)),
             role: Some(Role::Provider),
             return_to: format!("/{}", "a".repeat(511)),
             ends: 100,

@@ -12,6 +12,8 @@
 //!   only where that provider called the account nothing before.
 //! - **A second factor is not lost on the way.** An account that has an authenticator comes in through a provider only
 //!   where that says it asked for a second factor itself.
+//! - **A code goes to who gave it.** Each provider sends browsers back to an address of its own, and a flow of another is
+//!   refused there.
 //! - **This server asks nobody it was not meant to** ([`outgoing`]): no address inside a private network, no answer that
 //!   has no end, no redirect.
 //!
@@ -32,14 +34,12 @@ pub(crate) mod return_to;
 use std::fmt;
 
 use residency_control::signin::{IssuerUrl, LoginName};
+use residency_policy::IdentityProviderId;
 use ring::digest::{Context, SHA256};
 use rustls::RootCertStore;
 
 use discovery::Discoveries;
 use outgoing::Outgoing;
-
-/// Where a browser comes back to, beneath an origin.
-pub(crate) const CALLBACK: &str = "/v1/auth/oidc/callback";
 
 /// What this node needs to let people in through identity providers.
 pub struct Federated {
@@ -56,11 +56,12 @@ impl Federated {
         Self { origins, out: Outgoing::new(roots, private), discoveries: Discoveries::default() }
     }
 
-    /// Where the browser comes back to: at the host that it asked, if that is one of ours.
-    pub(crate) fn callback(&self, asked: Option<&str>) -> Option<String> {
+    /// Where the browser comes back to: at the host that it asked, if that is one of ours. Each provider has an address of its
+    /// own, so that a code that one of them gave is never taken to another (RFC 9700 section 4.4.2.2).
+    pub(crate) fn callback(&self, asked: Option<&str>, provider: IdentityProviderId) -> Option<String> {
         let host = |origin: &&String| origin.split_once("://").map(|(_, host)| host) == asked;
         let origin = self.origins.iter().find(host).or_else(|| self.origins.first())?;
-        Some(format!("{origin}{CALLBACK}"))
+        Some(format!("{origin}/v1/auth/oidc/{provider}/callback"))
     }
 }
 
@@ -116,16 +117,18 @@ mod tests {
     fn the_browser_comes_back_to_the_host_that_it_asked_or_to_the_first() {
         let origins = vec!["https://a.example".to_owned(), "https://b.example:8443".to_owned()];
         let federated = Federated::new(origins, RootCertStore::empty(), Vec::new());
+        let provider = IdentityProviderId::from_bytes([7; 16]);
         for (asked, origin) in [
             (Some("b.example:8443"), "https://b.example:8443"),
             (Some("a.example"), "https://a.example"),
             (Some("evil.example"), "https://a.example"),
             (None, "https://a.example"),
         ] {
-            assert_eq!(federated.callback(asked), Some(format!("{origin}/v1/auth/oidc/callback")), "{asked:?}");
+            let back = format!("{origin}/v1/auth/oidc/{provider}/callback");
+            assert_eq!(federated.callback(asked, provider), Some(back), "{asked:?}");
         }
         let none = Federated::new(Vec::new(), RootCertStore::empty(), Vec::new());
-        assert_eq!(none.callback(Some("a.example")), None);
+        assert_eq!(none.callback(Some("a.example"), provider), None);
     }
 
     #[test]

@@ -218,7 +218,7 @@ async fn mail(
     let Some(domain) = &provider.mail_domain else { return Ok(None) };
     // An address of a domain does not make an account the domain's: Google says which one owns it.
     let owned = claims.additional_claims().hd.as_deref() == Some(domain.as_str());
-    if provider.preset == Preset::Google && !owned {
+    if provider.issuer.as_str() == "https://accounts.google.com" && !owned {
         return Ok(None);
     }
     if let Some(mail) = claims.email() {

@@ -101,7 +101,9 @@ pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal
     if known.asks_for_more() && !second {
         return Err(Refusal::StaleVersion);
     }
-    if state.signin.federation().spent_len() >= Federation::SPENT_MAX {
+    let forgotten = session.created.saturating_sub(FORGOTTEN_AFTER_SECONDS);
+    let federation = state.signin.federation();
+    if federation.spent_len() >= Federation::SPENT_MAX && !federation.forgets(forgotten) {
         return Err(Refusal::Full);
     }
     make_room(state, &session)?;
@@ -115,7 +117,7 @@ pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal
         state.signin.end(id);
     }
     let federation = state.signin.federation_mut();
-    federation.forget_spent(session.created.saturating_sub(FORGOTTEN_AFTER_SECONDS), FORGOTTEN_AT_ONCE);
+    federation.forget_spent(forgotten, FORGOTTEN_AT_ONCE);
     federation.spend(flow_ends, flow_sha256);
     federation.link(&link);
     state.signin.put_account(known);
@@ -147,7 +149,8 @@ fn joined(
         Joining::ByMail => {
             // An address that was given to somebody else does not take the account along.
             let linked = federation.subject_of(link.org, link.user, link.provider);
-            if linked.is_some() || !through.vouches_for(&known.name) {
+            // Nor does it stand in for an authenticator: whoever has one links it from a session of their own.
+            if linked.is_some() || known.asks_for_more() || !through.vouches_for(&known.name) {
                 return Err(Refusal::IdentityTaken);
             }
             Ok((changed(known)?, false))
@@ -157,7 +160,14 @@ fn joined(
             let own = held.is_some_and(|held| {
                 (held.org, held.user) == (link.org, link.user) && session.created < held.ends
             });
-            if own { Ok((changed(known)?, false)) } else { Err(Refusal::UnknownSession) }
+            if !own {
+                return Err(Refusal::UnknownSession);
+            }
+            // What was linked once is not replaced: that takes an invitation.
+            match federation.subject_of(link.org, link.user, link.provider) {
+                Some(linked) if linked != link.subject_sha256 => Err(Refusal::IdentityTaken),
+                _ => Ok((changed(known)?, false)),
+            }
         }
         Joining::Invited(secret_sha256) => {
             let open = known.invitation.as_ref();

@@ -132,6 +132,11 @@ impl Federation {
         Arc::make_mut(&mut self.spent).insert((ends, flow_sha256), ());
     }
 
+    /// Whether some used flow ended before this second.
+    pub(super) fn forgets(&self, before: i64) -> bool {
+        self.spent.keys().next().is_some_and(|(ends, _)| *ends < before)
+    }
+
     /// Forgets at most so many used flows that ended before this second.
     pub(super) fn forget_spent(&mut self, before: i64, at_most: usize) {
         let over: Vec<_> =

@@ -209,7 +209,9 @@ fn an_invitation_forgets_what_came_in_before_and_a_session_only_adds() {
         enter(Entrance { session: session(2, 2), expected: 1, ..own.clone() }),
         Refusal::UnknownSession,
     );
-    done(&mut state, enter(own));
+    // What was linked once is not replaced: that takes an invitation.
+    refused(&mut state, enter(own.clone()), Refusal::IdentityTaken);
+    done(&mut state, enter(Entrance { subject_sha256: [5; 32], ..own }));
     let ids = |state: &State| state.signin().sessions().keys().map(|id| id.to_bytes()[0]).collect::<Vec<_>>();
     assert_eq!(ids(&state), [2], "the new session took the place of the one that asked");
 

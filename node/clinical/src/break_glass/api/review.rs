@@ -62,6 +62,12 @@ async fn apply(
         let why = Problem::new(ProblemKind::IllegalTransition).detail("the grant was reviewed before");
         return Err(refused(tx, AccessAction::Update, ENTITY, id.uuid(), patient, why).await);
     }
+    // The same person with another credential is the same person.
+    let reviewer = &call.call.caller;
+    if before.key == reviewer.key || before.user.is_some_and(|user| reviewer.user == Some(user)) {
+        let why = Problem::new(ProblemKind::IllegalTransition).detail("nobody reviews their own grant");
+        return Err(refused(tx, AccessAction::Update, ENTITY, id.uuid(), patient, why).await);
+    }
     let review = Review { at: tx.now(), by: call.call.caller.key, verdict, text: text.clone() };
     store::review(&tx, &before, &review).await?;
     tx.emit(&Event::new(EventName::GlassReviewed, id.uuid())).await?;

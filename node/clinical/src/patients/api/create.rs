@@ -9,6 +9,7 @@ use node_access::doc::{HomeParameter, IdempotencyHeader, PhiCreateProblems, Purp
 use node_access::idempotency::{Change, IdempotencyKey, Step};
 use node_access::{Act, Action, Entity, Refused, RegionCall, parameters};
 use residency_policy::{PatientId, Problem, ProblemKind, wire};
+use storage::idempotency::Before;
 use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
 
 use super::ENTITY;
@@ -90,6 +91,14 @@ async fn look(
     let alike = store::alike(&tx, person).map_err(Refused::from);
     let (before, Alike { holder, duplicates }) = try_join(change.find(&tx), alike).await?;
     if let Some(before) = before {
+        let stored = if let Before::Stored(stored) = &before { stored.patient() } else { None };
+        // No decision at the home comes before this answer, as it does where the path names the patient.
+        if let Some(patient) = stored
+            && store::withheld(&tx, patient).await?
+        {
+            let why = Problem::new(ProblemKind::Forbidden).reason("consent-revoked");
+            return Err(refused(tx, AccessAction::Read, ENTITY, patient.uuid(), patient, why).await);
+        }
         return change.repeat(tx, before, ENTITY).await.map(Looked::Done);
     }
     if let Some(holder) = holder {

@@ -82,7 +82,9 @@ impl World {
     /// A request of a browser that is not signed in.
     async fn browse(&self, path: &str, cookie: Option<&str>) -> Answer {
         let ask = self.ask("", "GET", path).without("authorization").without("purpose-of-use");
-        let ask = ask.header("sec-fetch-site", "cross-site");
+        // By its address to begin with, and back by another site's doing.
+        let site = if path.contains("/start") { "none" } else { "cross-site" };
+        let ask = ask.header("sec-fetch-site", site);
         match cookie {
             Some(cookie) => ask.header("cookie", cookie).send().await,
             None => ask.send().await,
@@ -92,12 +94,14 @@ impl World {
     async fn away(&self, provider: &str, more: &str) -> Away {
         let answer = self.browse(&format!("/v1/auth/oidc/{provider}/start{more}"), None).await.is(303);
         let away = Away::of(&answer, answer.header("location"));
-        assert_eq!(away.parameter("redirect_uri"), format!("{ORIGIN}/v1/auth/oidc/callback"));
+        assert_eq!(away.parameter("redirect_uri"), format!("{ORIGIN}/v1/auth/oidc/{provider}/callback"));
         away
     }
 
     async fn back(&self, away: &Away, pairs: &[(&str, &str)]) -> Answer {
-        self.browse(&format!("/v1/auth/oidc/callback?{}", query(pairs)), Some(&away.cookie)).await
+        let back = away.parameter("redirect_uri");
+        let path = back.strip_prefix(ORIGIN).expect("of ours");
+        self.browse(&format!("{path}?{}", query(pairs)), Some(&away.cookie)).await
     }
 
     /// The whole way.
@@ -232,7 +236,7 @@ async fn a_browser_comes_back_with_what_it_was_given_once_and_in_time() {
         assert_eq!(answer.status, 401, "{what}: {}", answer.text());
     }
     let pairs = [("code", &*code), ("state", &state), ("iss", &url)];
-    let path = format!("/v1/auth/oidc/callback?{}", query(&pairs));
+    let path = format!("/v1/auth/oidc/{provider}/callback?{}", query(&pairs));
     for cookie in [None, Some("__Host-domicile-flow="), Some("__Host-domicile-flow=AAAA")] {
         world.browse(&path, cookie).await.is(401);
     }
@@ -244,6 +248,43 @@ async fn a_browser_comes_back_with_what_it_was_given_once_and_in_time() {
     world.later(600);
     let state = away.parameter("state");
     world.back(&away, &[("code", &code), ("state", &state), ("iss", &url)]).await.is(401);
+}
+
+#[tokio::test]
+async fn a_code_of_one_provider_is_never_taken_to_another() {
+    let world = World::new().await;
+    world.robin();
+    let (issuer, provider) = world.with_issuer().await;
+    let (_other_issuer, other) = world.with_issuer().await;
+    let away = world.away(&provider, "").await;
+    let code = issuer.signs_in(&away, world.now());
+    let state = away.parameter("state");
+    // As from an issuer that does not say who it is.
+    for pairs in [
+        vec![("code", &*code), ("state", &*state)],
+        vec![("code", &*code), ("state", &*state), ("iss", &*issuer.server.url)],
+    ] {
+        let path = format!("/v1/auth/oidc/{other}/callback?{}", query(&pairs));
+        world.browse(&path, Some(&away.cookie)).await.is(401).problem("unauthenticated");
+    }
+    world.back(&away, &[("code", &code), ("state", &state), ("iss", &issuer.server.url)]).await.is(200);
+}
+
+#[tokio::test]
+async fn another_sites_page_signs_nobody_in() {
+    let world = World::new().await;
+    world.robin();
+    let (_issuer, provider) = world.with_issuer().await;
+    let from = |site: &'static str| {
+        let ask = world.ask("", "GET", &format!("/v1/auth/oidc/{provider}/start"));
+        ask.without("authorization").without("purpose-of-use").header("sec-fetch-site", site).send()
+    };
+    for site in ["cross-site", "same-site"] {
+        from(site).await.is(403).problem("cross-site");
+    }
+    for site in ["same-origin", "none"] {
+        from(site).await.is(303);
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 //! browser on in our own name, without a script.
 
 use axum::Extension;
+use axum::extract::Path;
 use axum::response::{Html, IntoResponse as _, Response};
 use http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Uri};
@@ -26,8 +27,9 @@ const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none
 /// Takes up a browser that comes back from an identity provider, and signs in whoever it shows: they have an account here
 /// and were linked to it, or show a verified address that is its login name. Everybody else gets the same 401.
 #[utoipa::path(
-    get, path = "/v1/auth/oidc/callback", operation_id = "finish_with_provider", tag = "signing in",
+    get, path = "/v1/auth/oidc/{provider}/callback", operation_id = "finish_with_provider", tag = "signing in",
     params(
+        ("provider" = String, Path, description = "The provider.", format = Uuid),
         ("code" = Option<String>, Query, description = "What the provider gave."),
         ("state" = Option<String>, Query, description = "What it was given."),
         ("iss" = Option<String>, Query, description = "Who it is (RFC 9207).")
@@ -38,9 +40,14 @@ const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none
         FederationProblems
     )
 )]
-pub async fn callback(Extension(desk): AtDesk, uri: Uri, headers: HeaderMap) -> Response {
+pub async fn callback(
+    Extension(desk): AtDesk,
+    Path(provider): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let gone = HeaderValue::from_static(NO_COOKIE);
-    match signed_in(&desk, &uri, &headers).await {
+    match signed_in(&desk, &provider, &uri, &headers).await {
         Ok(mut response) => {
             response.headers_mut().append(SET_COOKIE, gone);
             response
@@ -50,9 +57,13 @@ pub async fn callback(Extension(desk): AtDesk, uri: Uri, headers: HeaderMap) -> 
     }
 }
 
-async fn signed_in(desk: &Desk, uri: &Uri, headers: &HeaderMap) -> Result<Response, Refused> {
+async fn signed_in(desk: &Desk, provider: &str, uri: &Uri, headers: &HeaderMap) -> Result<Response, Refused> {
     let held = cookie::cookie(headers, COOKIE);
     let flow = held.and_then(|held| Flow::open(&desk.keys, held, desk.now())).ok_or(NotSignedIn::Nobody)?;
+    // What another provider's flow began does not end here, or one could have us bring it a code of another's.
+    if provider.parse() != Ok(flow.provider) {
+        return Err(NotSignedIn::Nobody.into());
+    }
     let brought = brought(uri.query().unwrap_or_default()).ok_or(NotSignedIn::Nobody)?;
     let Finished { opened, return_to } = finish(desk, flow, brought).await?;
     let mut response = Html(page(&return_to)).into_response();

@@ -7,6 +7,7 @@ use node_access::body::PublicJson;
 use node_access::doc::OpenChangeProblems;
 use node_access::problem::not_found;
 use node_access::{Act, Action, Entity, OpenCall, Refused};
+use residency_policy::{Problem, ProblemKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -31,10 +32,9 @@ impl Act for Link {
 #[schema(as = LinkToProvider)]
 #[serde(deny_unknown_fields)]
 pub struct LinkBody {
-    /// The password again, where the account has one: a session that was left open links nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The password again: a session that was left open links nothing.
     #[schema(format = Password)]
-    pub password: Option<String>,
+    pub password: String,
     /// Where the browser goes afterwards: a path of this server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 512, example = "/docs/")]
@@ -66,9 +66,12 @@ pub async fn link(
     call.catch_up().await?;
     let provider = provider(&desk, id).filter(|one| one.org == call.caller.org).ok_or_else(not_found)?;
     let (account, session) = own_account(&call)?;
-    if account.password.is_some() {
-        password_again(&desk, &account, text_of(&body, "password").unwrap_or_default()).await?;
+    if account.password.is_none() {
+        return Err(Problem::new(ProblemKind::IllegalTransition)
+            .detail("there is no password to ask for again: have an administrator invite you to this provider")
+            .into());
     }
+    password_again(&desk, &account, text_of(&body, "password").unwrap_or_default()).await?;
     let beside = Beside::Session { org: account.org, user: account.user, session };
     let wanted = Wanted { provider, role: None, return_to, beside };
     let Begun { location, cookie } = begin(&desk, wanted, asked(&call.uri, &headers)).await?;

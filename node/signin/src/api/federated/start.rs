@@ -42,6 +42,17 @@ pub struct InvitedBody {
     pub role: Option<String>,
 }
 
+/// Another site's page may not send a browser to sign in: it would be signed in as whoever that page chose, and what is
+/// then written would be theirs to read.
+fn from_nobody_elses_page(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut said = headers.get_all("sec-fetch-site").iter();
+    match (said.next().map(HeaderValue::as_bytes), said.next()) {
+        (None | Some(b"same-origin" | b"none"), None) => Ok(()),
+        _ => Err(Problem::new(ProblemKind::CrossSite)
+            .detail("sign in from a page of this server, or by its address: not from another site's page")),
+    }
+}
+
 fn found(
     desk: &Desk,
     id: &str,
@@ -56,7 +67,7 @@ pub(super) fn with_flow(mut response: Response, cookie: &str) -> Result<Response
 }
 
 /// Sends the browser to the organisation's identity provider. It comes back within ten minutes to
-/// `/v1/auth/oidc/callback`, and whoever has an account here is then signed in.
+/// `/v1/auth/oidc/{provider}/callback`, and whoever has an account here is then signed in.
 #[utoipa::path(
     get, path = "/v1/auth/oidc/{provider}/start", operation_id = "start_with_provider", tag = "signing in",
     params(
@@ -80,6 +91,7 @@ pub async fn start(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
+    from_nobody_elses_page(&headers)?;
     let parameters = Parameters::read(uri.query(), &[RETURN_TO, ROLE])?;
     let return_to = match parameters.get(RETURN_TO) {
         None => "/".to_owned(),
