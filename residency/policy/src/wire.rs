@@ -32,5 +32,5 @@ pub const ANSWER_HEADERS: [(&str, &str); 9] = [
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
     // Two years (RFC 6797 section 6.1).
-    ("strict-transport-security", "max-age=63072000"),
+    ("strict-transport-security", "max-age=63072000; includeSubDomains"),
 ];

@@ -16,7 +16,7 @@ async fn a_request_reaches_its_home_over_either_protocol() {
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(answer.body, "{\"from\":\"texas\"}");
         assert_eq!(answer.header("etag"), "\"1\"");
-        assert_eq!(answer.header("strict-transport-security"), "max-age=63072000");
+        assert_eq!(answer.header("strict-transport-security"), "max-age=63072000; includeSubDomains");
         assert_eq!(answer.header("cache-control"), "no-store");
         assert!(!answer.headers.contains_key("domicile-secret"), "what members say to each other stays inside");
 

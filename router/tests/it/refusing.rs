@@ -23,7 +23,7 @@ fn is(answer: &Answer, status: u16, slug: &str) {
     assert_eq!(said(answer), (status, slug.to_owned()), "{answer:?}");
     assert_eq!(answer.header("content-type"), "application/problem+json");
     assert_eq!(answer.header("cache-control"), "no-store");
-    assert_eq!(answer.header("strict-transport-security"), "max-age=63072000");
+    assert_eq!(answer.header("strict-transport-security"), "max-age=63072000; includeSubDomains");
     assert_eq!(answer.json()["request_id"], answer.header("x-request-id"));
 }
 
