@@ -27,9 +27,12 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("consents.revoke", REVOKE),
 ];
 
-/// How many there are, if the patient is there.
+/// How many there are, and when one about the same was last taken back, if the patient is there.
 pub const COUNT: &str = "\
-SELECT (SELECT count(*) FROM consents c WHERE c.org_id = $1 AND c.patient_id = $2) AS many
+SELECT (SELECT count(*) FROM consents c WHERE c.org_id = $1 AND c.patient_id = $2) AS many,
+    (SELECT max(c.revoked_at) FROM consents c
+     WHERE c.org_id = $1 AND c.patient_id = $2 AND c.grantee_org_id = $3 AND c.purpose = $4
+         AND c.category IN ($5, 'general')) AS revoked_at
 FROM patients p
 WHERE p.id = $2 AND p.org_id = $1 AND p.deleted_at IS NULL";
 
@@ -75,10 +78,24 @@ SET revoked_at = $4, revoked_by = $5, revoked_evidence = $6, revoked_reference_s
     revoked_word = nextval('consent_words')
 WHERE org_id = $1 AND patient_id = $2 AND id = $3";
 
-/// Whether there is room for one more; `None` when there is no such patient.
-pub async fn has_room(tx: &RegionTx, patient: PatientId) -> Result<Option<bool>, Error> {
-    let row = tx.query_opt(COUNT, &[&tx.scope().org.uuid(), &patient.uuid()]).await?;
-    row.map(|row| Ok(row.get::<i64>("many")? < CONSENTS_MAX)).transpose()
+/// What the ledger has already, as far as it matters for one more.
+pub struct Before {
+    /// Whether there is room for it.
+    pub room: bool,
+    /// When one to the same organisation, for the same purpose and about the same, was last taken back.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// What there is before a consent of these terms; `None` when there is no such patient.
+pub async fn before(tx: &RegionTx, patient: PatientId, terms: &Terms) -> Result<Option<Before>, Error> {
+    let (org, grantee) = (tx.scope().org.uuid(), terms.grantee.uuid());
+    let about = (terms.purpose.as_str(), terms.category.name());
+    let row = tx.query_opt(COUNT, &[&org, &patient.uuid(), &grantee, &about.0, &about.1]).await?;
+    row.map(|row| {
+        let room = row.get::<i64>("many")? < CONSENTS_MAX;
+        Ok(Before { room, revoked_at: row.get("revoked_at")? })
+    })
+    .transpose()
 }
 
 /// Enters a consent.

@@ -276,6 +276,39 @@ async fn one_revocation_outweighs_every_earlier_consent_about_the_same() {
     assert_eq!(world.ask("provider", "GET", &path).send().await.is(200).json()["state"], "expired");
 }
 
+#[tokio::test]
+async fn an_older_paper_that_is_entered_later_brings_nothing_back() {
+    let world = world().await;
+    let patient = somebody(&world).await;
+    let chart = format!("/v1/patients/{patient}");
+    let paper = |granted_at: Timestamp| {
+        let mut body = treatment("general");
+        body["evidence"] = json!("import");
+        body["granted_at"] = json!(granted_at.to_string());
+        body
+    };
+    let first = grant(&world, &patient, &treatment("general")).await;
+    let signed = later(&world, 60);
+    let revoked = later(&world, 60);
+    revoke(&world, &patient, &first).await;
+    later(&world, 60);
+    for (category, status) in [("general", 422), ("reproductive", 422)] {
+        let mut body = paper(signed);
+        body["category"] = json!(category);
+        let ask = world.ask("provider_staff", "POST", &format!("{chart}/consents")).json(&body);
+        let problem = ask.send().await.is(status).problem("invalid");
+        assert_eq!(problem["errors"][0]["pointer"], "/granted_at", "{category}");
+    }
+    world.ask("provider", "GET", &chart).send().await.is(403);
+    // What was taken back was something else, or before.
+    let mut other = paper(signed);
+    other["purpose"] = json!("HOPERAT");
+    grant(&world, &patient, &other).await;
+    world.ask("provider", "GET", &chart).send().await.is(403);
+    grant(&world, &patient, &paper(revoked)).await;
+    world.ask("provider", "GET", &chart).send().await.is(200);
+}
+
 /// The check left out: with a judge who says yes to everything a revoked consent stops nobody, which the tests above
 /// would see. And without one the rows come, so that it is the judge who refuses and not the database.
 #[tokio::test]

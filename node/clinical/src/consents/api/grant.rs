@@ -12,7 +12,7 @@ use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
 use super::ENTITY;
 use super::view::{ConsentView, NewConsentBody};
 use crate::consents::model::{self, Consent, Terms};
-use crate::consents::store;
+use crate::consents::store::{self, Before};
 use crate::encounters::model::ClinicalText;
 use crate::{nothing_found, refused};
 
@@ -65,14 +65,11 @@ async fn apply(
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
     };
-    match store::has_room(&tx, patient).await? {
-        Some(true) => {}
-        Some(false) => {
-            let why = Problem::new(ProblemKind::IllegalTransition)
-                .detail("the ledger holds at most 500 consents of a patient");
-            return Err(refused(tx, AccessAction::Create, ENTITY, id.uuid(), patient, why).await);
-        }
-        None => return Err(nothing_found(tx, AccessAction::Create, ENTITY, id.uuid(), patient).await),
+    let Some(before) = store::before(&tx, patient, terms).await? else {
+        return Err(nothing_found(tx, AccessAction::Create, ENTITY, id.uuid(), patient).await);
+    };
+    if let Err(why) = fits(&before, terms) {
+        return Err(refused(tx, AccessAction::Create, ENTITY, id.uuid(), patient, why).await);
     }
     let now = tx.now();
     let consent = Consent {
@@ -90,4 +87,18 @@ async fn apply(
     let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
     let view = ConsentView::of(consent, call.call.shape, now);
     doing.commit(tx, &[access], StatusCode::CREATED, &[("location", &location)], Some(view)).await
+}
+
+/// Whether the ledger takes it. The word that is entered last counts, so one that was given before another was taken back
+/// would bring back what the patient has ended since.
+fn fits(before: &Before, terms: &Terms) -> Result<(), Problem> {
+    if !before.room {
+        return Err(Problem::new(ProblemKind::IllegalTransition)
+            .detail("the ledger holds at most 500 consents of a patient"));
+    }
+    if before.revoked_at.is_some_and(|revoked| terms.granted_at < revoked) {
+        let detail = "the patient has taken back a consent about the same since: have them consent anew";
+        return Err(Problem::new(ProblemKind::Invalid).field("/granted_at", "revoked-since", detail));
+    }
+    Ok(())
 }
