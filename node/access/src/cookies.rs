@@ -13,13 +13,28 @@ pub fn from_our_own_page(method: &Method, headers: &HeaderMap) -> Result<(), Pro
     if matches!(*method, Method::GET | Method::HEAD) {
         return Ok(());
     }
-    let mut said = headers.get_all("sec-fetch-site").iter();
-    match (said.next().map(http::HeaderValue::as_bytes), said.next()) {
-        (Some(b"same-origin"), None) => Ok(()),
+    match site(headers) {
+        (Some(b"same-origin"), false) => Ok(()),
         _ => Err(Problem::new(ProblemKind::CrossSite).detail(
             "a change with cookies must come from a page of this server; programs send a token instead",
         )),
     }
+}
+
+/// Refuses a sign-in that another site's page began: the browser would be signed in as whoever that page chose, and what is
+/// then written would be theirs to read.
+pub fn from_nobody_elses_page(headers: &HeaderMap) -> Result<(), Problem> {
+    match site(headers) {
+        (None | Some(b"same-origin" | b"none"), false) => Ok(()),
+        _ => Err(Problem::new(ProblemKind::CrossSite)
+            .detail("sign in from a page of this server, or by its address: not from another site's page")),
+    }
+}
+
+/// What the browser says of the page that made it ask, and whether it says more than one thing.
+fn site(headers: &HeaderMap) -> (Option<&[u8]>, bool) {
+    let mut said = headers.get_all("sec-fetch-site").iter();
+    (said.next().map(http::HeaderValue::as_bytes), said.next().is_some())
 }
 
 #[cfg(test)]

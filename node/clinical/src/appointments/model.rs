@@ -7,26 +7,7 @@ use residency_policy::{AppointmentId, BookingHandle, Jurisdiction, KeyId, Patien
 use storage::Phi;
 
 use crate::encounters::model::ClinicalText;
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($(#[$vdoc])* $variant,)+ }
-
-        impl $name {
-            /// The word in the database and on the wire.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
-            /// What a word means.
-            pub fn read(text: &str) -> Option<Self> {
-                [$(Self::$variant,)+].into_iter().find(|value| value.as_str() == text)
-            }
-        }
-    };
-}
+use crate::values::words;
 
 words! {
     /// How they meet.

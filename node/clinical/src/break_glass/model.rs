@@ -7,30 +7,10 @@ use serde_json::Value;
 use storage::Phi;
 
 use crate::encounters::model::ClinicalText;
-use crate::values::{Fields, Wrong};
+use crate::values::{Fields, Wrong, words};
 
 /// How long a grant lives.
 pub const LIFETIME: SignedDuration = SignedDuration::from_mins(60);
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($(#[$vdoc])* $variant,)+ }
-
-        impl $name {
-            /// The word in the database and on the wire.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
-            /// What a word means.
-            pub fn read(text: &str) -> Option<Self> {
-                [$(Self::$variant,)+].into_iter().find(|value| value.as_str() == text)
-            }
-        }
-    };
-}
 
 words! {
     /// Why the glass is broken.

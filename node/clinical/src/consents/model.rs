@@ -7,32 +7,17 @@ use residency_policy::{Category, ConsentId, KeyId, Label, OrgId, PatientId, Prob
 use storage::Phi;
 
 use crate::encounters::model::ClinicalText;
-use crate::values::{Fields, Wrong};
+use crate::values::{Fields, Wrong, words};
 
-/// How a consent was given or taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
-    /// It was signed.
-    Signature,
-    /// It was said, to somebody who wrote it down.
-    Verbal,
-    /// Another system has it.
-    Import,
-}
-
-impl Evidence {
-    /// The word in the database and on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Signature => "signature",
-            Self::Verbal => "verbal",
-            Self::Import => "import",
-        }
-    }
-
-    /// What a word means.
-    pub fn read(text: &str) -> Option<Self> {
-        [Self::Signature, Self::Verbal, Self::Import].into_iter().find(|kind| kind.as_str() == text)
+words! {
+    /// How a consent was given or taken back.
+    Evidence {
+        /// It was signed.
+        Signature = "signature",
+        /// It was said, to somebody who wrote it down.
+        Verbal = "verbal",
+        /// Another system has it.
+        Import = "import",
     }
 }
 

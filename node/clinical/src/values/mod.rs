@@ -57,6 +57,7 @@ mod readable;
 mod sex;
 mod state;
 mod street_line;
+mod words;
 
 pub use address::Address;
 pub use birth_date::BirthDate;
@@ -75,6 +76,7 @@ pub use postal_code::PostalCode;
 pub use sex::Sex;
 pub use state::State;
 pub use street_line::StreetLine;
+pub(crate) use words::words;
 
 /// Why a text is not such a value. Both parts are constants of the program: a value cannot travel in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use axum::extract::Path;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use node_access::Refused;
 use node_access::body::PublicJson;
 use node_access::doc::FederationProblems;
 use node_access::parameters::{Parameters, bad};
 use node_access::problem::not_found;
+use node_access::{Refused, cookies};
 use residency_policy::{Problem, ProblemKind, Role};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -40,17 +40,6 @@ pub struct InvitedBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "provider")]
     pub role: Option<String>,
-}
-
-/// Another site's page may not send a browser to sign in: it would be signed in as whoever that page chose, and what is
-/// then written would be theirs to read.
-fn from_nobody_elses_page(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut said = headers.get_all("sec-fetch-site").iter();
-    match (said.next().map(HeaderValue::as_bytes), said.next()) {
-        (None | Some(b"same-origin" | b"none"), None) => Ok(()),
-        _ => Err(Problem::new(ProblemKind::CrossSite)
-            .detail("sign in from a page of this server, or by its address: not from another site's page")),
-    }
 }
 
 fn found(
@@ -91,7 +80,7 @@ pub async fn start(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    from_nobody_elses_page(&headers)?;
+    cookies::from_nobody_elses_page(&headers)?;
     let parameters = Parameters::read(uri.query(), &[RETURN_TO, ROLE])?;
     let return_to = match parameters.get(RETURN_TO) {
         None => "/".to_owned(),
