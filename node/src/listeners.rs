@@ -25,7 +25,7 @@ use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
 use crate::operate;
-use crate::wiring::Node;
+use crate::wiring::{Node, policies};
 
 /// Room for a snapshot's chunk; a forwarded request meets the API's own limit.
 const PEER_BODY_BYTES_MAX: u64 = 64 << 20;
@@ -65,7 +65,7 @@ pub async fn bind(node: &Node) -> Result<Doors, ListenError> {
 impl Doors {
     /// Serves both until the drain begins. Peers are served at once, callers when this node has heard from a quorum: one
     /// that was away would else answer from a view that it is about to replace. Where there is no quorum it goes by the
-    /// view that it has, whose age bounds what may rest on it. Members that are
+    /// view that it has, whose age bounds what may rest on it. The access policies in force are read before. Members that are
     /// connected are served until the drain of the peers begins.
     pub async fn serve(self, node: &Node, app: axum::Router, drain: &Drain, peers: &Drain) {
         let (open, opened) = watch::channel(false);
@@ -73,6 +73,10 @@ impl Doors {
         let settle = async {
             // Heard or not, it is opened now.
             let _ = reader.wait(Reader::has_heard, HEAR_WITHIN).await;
+            // What decided when this node was away may have been replaced since: the task that follows the control
+            // plane reads what is in force, or says that it cannot.
+            let policies = &node.here.policies;
+            policies.until(|now| policies::is_read(now, reader.access_policies().as_ref())).await;
             open.send_replace(true);
         };
         let app = match node.config.traces.endpoint {

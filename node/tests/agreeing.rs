@@ -14,7 +14,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use residency_control::machine::{State, apply};
 use residency_control::{Command, PolicyVersion, Signature64};
-use residency_policy::{Role, access_policies};
+use residency_policy::{Label, Role, access_policies};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 /// Who may do what in each of the sets: they differ in every decision.
@@ -34,6 +34,10 @@ fn key(seed: u8) -> Ed25519KeyPair {
     Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("a key")
 }
 
+fn cluster() -> Label {
+    "example".parse().expect("a label")
+}
+
 /// What somebody proposed: a version, a set, and who signed it.
 #[derive(Debug, Clone)]
 struct Proposal {
@@ -45,7 +49,7 @@ struct Proposal {
 impl Proposal {
     fn command(&self) -> Command {
         let digest = set(self.set).digest();
-        let signature = key(self.signer).sign(&access_policies::signed_bytes(self.version, digest));
+        let signature = key(self.signer).sign(&access_policies::signed_bytes(cluster(), self.version, digest));
         let signature = Signature64::from_bytes(signature.as_ref().try_into().expect("64 bytes"));
         Command::PutAccessPolicies(PolicyVersion { version: self.version, digest, signature })
     }
@@ -71,7 +75,7 @@ fn decides(at: &Path, standing: &Standing, log: &[Proposal]) -> Option<Arc<InFor
     let verify_key = at.join("policy.pub");
     fs::write(&verify_key, data_encoding::HEXLOWER.encode(key(1).public_key().as_ref())).expect("writes");
     let section = RulesSection { file: at.join("rules.toml"), verify_key, policies: Some(folder) };
-    let here = Installed::of(&section).expect("the key is one");
+    let here = Installed::of(&section, cluster()).expect("the key is one");
     for (number, there) in standing.installed.iter().enumerate().filter(|(_, there)| **there) {
         let path = here.install(&set(number)).expect("is installed");
         if *there && standing.swapped == Some(number) {

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use http::request::Parts;
 use node_policy::Loaded;
 use residency_policy::{Problem, ProblemKind};
+use tokio::sync::Notify;
 
 use crate::Here;
 use crate::finish::Known;
@@ -62,22 +63,40 @@ impl NotInForce {
 }
 
 /// The set that decides here, or why none does.
-pub struct Policies(ArcSwap<Result<Arc<InForce>, NotInForce>>);
+pub struct Policies {
+    now: ArcSwap<Result<Arc<InForce>, NotInForce>>,
+    exchanged: Notify,
+}
 
 impl Policies {
     /// Decides by this set, or by none.
     pub fn new(first: Result<Arc<InForce>, NotInForce>) -> Self {
-        Self(ArcSwap::from_pointee(first))
+        Self { now: ArcSwap::from_pointee(first), exchanged: Notify::new() }
     }
 
     /// Exchanges the set. Whoever has begun to decide goes on with the one that was taken.
     pub fn put(&self, next: Result<Arc<InForce>, NotInForce>) {
-        self.0.store(Arc::new(next));
+        self.now.store(Arc::new(next));
+        self.exchanged.notify_waiters();
     }
 
     /// The set that decides now. A request takes it once, and decides everything by it.
     pub fn current(&self) -> Result<Arc<InForce>, NotInForce> {
-        Result::clone(&self.0.load())
+        Result::clone(&self.now.load())
+    }
+
+    /// Waits until what decides, or that nothing does, is as is asked for.
+    pub async fn until(&self, is: impl Fn(&Self) -> bool) {
+        loop {
+            let exchanged = self.exchanged.notified();
+            tokio::pin!(exchanged);
+            // From here on no exchange goes unnoticed.
+            exchanged.as_mut().enable();
+            if is(self) {
+                return;
+            }
+            exchanged.await;
+        }
     }
 }
 

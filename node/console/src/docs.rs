@@ -26,16 +26,17 @@ impl Document {
     }
 }
 
-/// Swagger UI sets styles from its scripts, and its pictures are data URLs; no other origin is allowed.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+/// Swagger UI's pictures are data URLs; nothing within the page is a script or a style, and no other origin is allowed.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
                       form-action 'none'";
 
 const TITLE: &str = "<title>Domicile API</title>";
 
 static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
-    // The validator badge would ask another origin.
-    let config = Config::from("/openapi.json").validator_url("none").try_it_out_enabled(false);
+    // The validator badge would ask another origin; the bar at the top has a picture that is a style, and only leads to
+    // other documents.
+    let config = Config::from("/openapi.json").use_base_layout().validator_url("none").try_it_out_enabled(false);
     Arc::new(config)
 });
 

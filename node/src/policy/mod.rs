@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use node_policy::{Decision, Request, Verdict};
+use residency_policy::Label;
 use residency_policy::ruleset::Digest;
 
 use crate::cli::ConfigFile;
@@ -59,6 +60,9 @@ pub enum Act {
         /// A folder of `*.cedar` files, and a `schema.cedarschema` if it is not that of this program.
         #[arg(value_name = "NEW")]
         new: PathBuf,
+        /// The cluster that it is for, as [region] cluster names it on every node.
+        #[arg(long, value_name = "NAME")]
+        cluster: Label,
         /// One more than the version in force; the first is 1.
         #[arg(long = "as", value_name = "VERSION", value_parser = clap::value_parser!(u64).range(1..))]
         version: u64,
@@ -93,7 +97,7 @@ pub enum Act {
 }
 
 const SIGN_HELP: &str = "Examples:\n  openssl genpkey -algorithm ed25519 -out policy.key\n  \
-                         domicile policy sign new-policies --as 1 --key policy.key --out policies-1.json\n  \
+                         domicile policy sign new-policies --cluster example --as 1 --key policy.key --out policies-1.json\n  \
                          domicile policy install policies-1.json --config node.toml   on every node\n  \
                          domicile policy propose policies-1.json --config node.toml   on one of them";
 
@@ -103,7 +107,7 @@ pub fn run(act: &Act) -> Result<ExitCode, Stop> {
         Act::Plan { new, requests } => plan::run(new, requests.as_deref()),
         Act::Test { request, policies } => test::run(request, policies.as_deref()),
         Act::Show { config } => show::run(config.as_deref()),
-        Act::Sign { new, version, key, out } => put::sign(new, *version, key, out),
+        Act::Sign { new, cluster, version, key, out } => put::sign(new, (*cluster, *version), key, out),
         Act::Install { signed, file } => put::install(signed, &file.config),
         Act::Propose { signed, file } => put::propose(signed, &file.config),
     }

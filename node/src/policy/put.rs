@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use residency_control::{Command, Outcome, PolicyVersion, Refusal};
+use residency_policy::Label;
 
 use super::signed::{self, Signed};
 use super::{files, shortly};
@@ -20,17 +21,22 @@ use crate::{lifecycle, tell};
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Checks a folder of policies as a node would, and signs it as a version.
-pub(super) fn sign(folder: &Path, version: u64, key: &Path, out: &Path) -> Result<ExitCode, Stop> {
+pub(super) fn sign(
+    folder: &Path,
+    (cluster, version): (Label, u64),
+    key: &Path,
+    out: &Path,
+) -> Result<ExitCode, Stop> {
     let set = files::sources(folder)?;
     let loaded = files::load(folder, &set)?;
     let stop =
         |what: String| Stop::new(Cause::Rules, what, "nothing was signed; see `domicile policy sign --help`");
     let key = signed::key(key).map_err(|e| stop(format!("the key {} is refused: {e:#}", key.display())))?;
-    let signed = Signed::new(version, set, &key).map_err(|e| stop(format!("{e:#}")))?;
+    let signed = Signed::new(cluster, version, set, &key).map_err(|e| stop(format!("{e:#}")))?;
     keep::write_json(out, Readers::All, &signed).map_err(|e| stop(format!("{e:#}")))?;
     let rules = loaded.rules().count();
     tell::line(&format!(
-        "signed {}, {rules} policies, in {}",
+        "signed {} for {cluster}, {rules} policies, in {}",
         shortly(version, signed.digest()),
         out.display()
     ));
@@ -73,7 +79,7 @@ fn installed(file: &Path, config: &Config) -> Result<PolicyVersion, Stop> {
         |what: String| Stop::new(Cause::Rules, format!("{}: {what}", file.display()), "nothing was changed");
     let signed = Signed::read(file).map_err(|e| stop(format!("{e:#}")))?;
     files::load(file, &signed.set)?;
-    let (here, said) = (Installed::of(&config.rules)?, signed.said());
+    let (here, said) = (Installed::of(&config.rules, config.region.cluster)?, signed.said());
     here.proven(&said).map_err(|e| stop(format!("{e}")))?;
     here.install(&signed.set).map_err(|e| stop(format!("it cannot be installed: {e:#}")))?;
     Ok(said)

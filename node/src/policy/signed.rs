@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use node_policy::Sources;
 use residency_control::{PolicyVersion, Signature64};
-use residency_policy::access_policies;
+use residency_policy::{Label, access_policies};
 use residency_policy::ruleset::Digest;
 use ring::signature::Ed25519KeyPair;
 use rustls_pki_types::PrivatePkcs8KeyDer;
@@ -29,10 +29,10 @@ pub(super) struct Signed {
 }
 
 impl Signed {
-    /// Signs a set as this version.
-    pub(super) fn new(version: u64, set: Sources, key: &Ed25519KeyPair) -> Result<Self> {
+    /// Signs a set as this version for a cluster.
+    pub(super) fn new(cluster: Label, version: u64, set: Sources, key: &Ed25519KeyPair) -> Result<Self> {
         ensure!(version > 0, "the first version is 1");
-        let signature = key.sign(&access_policies::signed_bytes(version, set.digest()));
+        let signature = key.sign(&access_policies::signed_bytes(cluster, version, set.digest()));
         let signature = signature.as_ref().try_into().context("an Ed25519 signature has 64 bytes")?;
         Ok(Self { version, signature, set })
     }
@@ -99,8 +99,9 @@ mod tests {
         keep::write(&path, Readers::Owner, pkcs8.as_ref()).expect("writes");
         let key = key(&path).expect("the control");
 
-        let signed = Signed::new(3, Sources::shipped(), &key).expect("signs");
-        assert!(Signed::new(0, Sources::shipped(), &key).is_err(), "0 is no version");
+        let cluster: Label = "example".parse().expect("a label");
+        let signed = Signed::new(cluster, 3, Sources::shipped(), &key).expect("signs");
+        assert!(Signed::new(cluster, 0, Sources::shipped(), &key).is_err(), "0 is no version");
         let file = dir.path().join("signed.json");
         keep::write_json(&file, Readers::All, &signed).expect("writes");
         let mut read = Signed::read(&file).expect("reads");
@@ -108,7 +109,7 @@ mod tests {
         let verify = |signed: &Signed| {
             let said = signed.said();
             let key = key.public_key().as_ref();
-            access_policies::verify(said.version, said.digest, said.signature.as_bytes(), key)
+            access_policies::verify(cluster, (said.version, said.digest), said.signature.as_bytes(), key)
         };
         assert!(verify(&read).is_ok());
         read.set.policies[0].text.push('\n');

@@ -1,5 +1,8 @@
 //! What the node shows of itself besides its requests, read when somebody asks for it.
 
+use std::sync::Arc;
+
+use node_access::policies::Policies;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -11,13 +14,15 @@ use crate::wiring::Node;
 
 /// Adds this node's gauges to its metrics.
 pub fn register(node: &Node) {
-    let gauges = Gauges { reader: node.control.reader(), pool: node.pool.clone() };
+    let policies = Arc::clone(&node.here.policies);
+    let gauges = Gauges { reader: node.control.reader(), pool: node.pool.clone(), policies };
     node.metrics.register(|registry| registry.register_collector(Box::new(gauges)));
 }
 
 struct Gauges {
     reader: Reader,
     pool: RegionPool,
+    policies: Arc<Policies>,
 }
 
 impl std::fmt::Debug for Gauges {
@@ -38,9 +43,11 @@ impl Collector for Gauges {
         age.encode(descriptor)?;
 
         let status = self.pool.status();
+        let proven = u64::from(self.policies.current().is_ok());
         for (name, help, value) in [
             ("control_applied", "The last log entry in this node's view", self.reader.applied()),
             ("control_placements", "Patient ids in the directory", self.reader.placements_len() as u64),
+            ("policies_proven", "1 where the access policies in force decide, 0 where none does", proven),
             ("database_connections", "Open connections to the database", status.open as u64),
             ("database_connections_idle", "Connections to the database that are free", status.idle as u64),
             ("database_waiting", "Requests that wait for a connection", status.waiting as u64),

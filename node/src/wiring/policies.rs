@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use node_access::policies::{InForce, NotInForce, Policies};
 use node_policy::{Loaded, Sources};
 use residency_control::PolicyVersion;
-use residency_policy::access_policies;
+use residency_policy::{Label, access_policies};
 use residency_policy::ruleset::Digest;
 
 use super::rules;
@@ -29,6 +29,7 @@ pub const SET_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub struct Installed {
     folder: Option<PathBuf>,
     verify_key: [u8; 32],
+    cluster: Label,
 }
 
 /// Why a set does not decide, for the node's callers and for its log.
@@ -48,9 +49,10 @@ impl Refused {
 }
 
 impl Installed {
-    /// What a configuration says.
-    pub fn of(section: &RulesSection) -> Result<Self, Stop> {
-        Ok(Self { folder: section.policies.clone(), verify_key: rules::verify_key(&section.verify_key)? })
+    /// What a configuration says, of a node of this cluster.
+    pub fn of(section: &RulesSection, cluster: Label) -> Result<Self, Stop> {
+        let verify_key = rules::verify_key(&section.verify_key)?;
+        Ok(Self { folder: section.policies.clone(), verify_key, cluster })
     }
 
     /// The set that is said to be in force. Where none is said, the one that comes with this program.
@@ -77,9 +79,10 @@ impl Installed {
         Ok(Arc::new(InForce { version: Some(said.version), loaded: sources.load().map_err(unfit)? }))
     }
 
-    /// Whether this node's key has signed a version.
+    /// Whether this node's key has signed a version for this cluster.
     pub fn proven(&self, said: &PolicyVersion) -> Result<(), Refused> {
-        access_policies::verify(said.version, said.digest, said.signature.as_bytes(), &self.verify_key)
+        let of = (said.version, said.digest);
+        access_policies::verify(self.cluster, of, said.signature.as_bytes(), &self.verify_key)
             .map_err(|e| Refused::new(NotInForce::NotSigned, e))
     }
 
@@ -99,6 +102,11 @@ pub fn decides(policies: &Policies, said: Option<&PolicyVersion>) -> bool {
         Some(said) => in_force.version == Some(said.version) && in_force.loaded.digest() == said.digest,
         None => in_force.version.is_none(),
     })
+}
+
+/// Whether what is said to be in force was read: it decides, or is known not to and nothing does.
+pub fn is_read(policies: &Policies, said: Option<&PolicyVersion>) -> bool {
+    decides(policies, said) || policies.current().is_err_and(|why| why != NotInForce::Unread)
 }
 
 /// The file of a set.
@@ -130,8 +138,12 @@ mod tests {
         Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("a key")
     }
 
+    fn cluster() -> Label {
+        "example".parse().expect("a label")
+    }
+
     fn signed(key: &Ed25519KeyPair, version: u64, digest: Digest) -> PolicyVersion {
-        let signature = key.sign(&access_policies::signed_bytes(version, digest));
+        let signature = key.sign(&access_policies::signed_bytes(cluster(), version, digest));
         let signature = Signature64::from_bytes(signature.as_ref().try_into().expect("64 bytes"));
         PolicyVersion { version, digest, signature }
     }
@@ -145,7 +157,7 @@ mod tests {
     fn a_set_decides_only_when_it_is_the_one_that_was_signed() {
         let dir = tempfile::tempdir().expect("a folder");
         let verify_key = pair(1).public_key().as_ref().try_into().expect("32 bytes");
-        let installed = Installed { folder: Some(dir.path().join("policies")), verify_key };
+        let installed = Installed { folder: Some(dir.path().join("policies")), verify_key, cluster: cluster() };
         let mut sources = Sources::shipped();
         sources.policies.retain(|file| file.name != "payment.cedar");
         let said = signed(&pair(1), 1, sources.digest());
@@ -158,7 +170,10 @@ mod tests {
         assert_eq!(refused(&installed, &signed(&pair(2), 1, sources.digest())), NotInForce::NotSigned);
         let moved = PolicyVersion { version: 2, ..said.clone() };
         assert_eq!(refused(&installed, &moved), NotInForce::NotSigned, "the signature is of version 1");
-        let without = Installed { folder: None, verify_key };
+        let without = Installed { folder: None, verify_key, cluster: cluster() };
+        let elsewhere = Installed { cluster: "rehearsal".parse().expect("a label"), ..without };
+        assert_eq!(refused(&elsewhere, &said), NotInForce::NotSigned, "signed for another cluster");
+        let without = Installed { folder: None, verify_key, cluster: cluster() };
         assert_eq!(refused(&without, &said), NotInForce::NoFolder);
 
         let other = serde_json::to_vec(&Sources::shipped()).expect("it serialises");
@@ -174,7 +189,7 @@ mod tests {
 
     #[test]
     fn where_nothing_was_put_in_force_the_shipped_set_decides() {
-        let without = Installed { folder: None, verify_key: [0; 32] };
+        let without = Installed { folder: None, verify_key: [0; 32], cluster: cluster() };
         let in_force = without.open(None).expect("the shipped set");
         assert_eq!((in_force.version, in_force.loaded.digest()), (None, Sources::shipped().digest()));
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use http::Method;
 use residency_control::{Command, PolicyVersion, Signature64};
 use serde_json::{Value, json};
@@ -13,6 +13,8 @@ use tests::client::Client;
 use tests::cluster::{self, Cluster, Wish, turn};
 use tests::faults::{wait_for, wait_until};
 use tests::{clinic, operate, workspace};
+
+use super::access_matrix::compare;
 
 const HOME: &str = "US-TX";
 const REGIONS: [&str; 3] = ["ca", "ny", "tx"];
@@ -51,9 +53,14 @@ impl Operator<'_> {
 
     /// Signs a folder with the cluster's own key.
     fn sign(&self, folder: &Path, version: u64) -> Result<String> {
+        let plan: Value = serde_json::from_slice(&fs::read(self.path("plan.json"))?)?;
+        self.sign_for(plan["cluster"].as_str().context("a name")?, folder, version)
+    }
+
+    fn sign_for(&self, cluster: &str, folder: &Path, version: u64) -> Result<String> {
         let (key, out) = (self.path("rules/policy.key"), self.path(&format!("signed-{version}.json")));
         let (folder, version) = (folder.display().to_string(), version.to_string());
-        cluster::run(&["policy", "sign", &folder, "--as", &version, "--key", &key, "--out", &out])?;
+        cluster::run(&["policy", "sign", &folder, "--cluster", cluster, "--as", &version, "--key", &key, "--out", &out])?;
         Ok(out)
     }
 
@@ -122,6 +129,11 @@ async fn a_signed_version_decides_on_every_node_in_time_and_another_signature_no
     assert!(!cluster.home().join("signed-1.json").exists());
     fs::remove_file(folder.join("wrong.cedar")).expect("removes");
 
+    // What was signed for another cluster is nothing here, though the key is the same.
+    let elsewhere = operator.sign_for("rehearsal", &folder, 1).expect("is signed");
+    let error = format!("{:#}", operator.propose(&elsewhere).expect_err("it is refused"));
+    assert!(error.contains("not signed for this by the configured policy key"), "{error}");
+
     // Put in force on one node, decided by on all.
     let signed = operator.sign(&folder, 1).expect("is signed");
     let told = operator.propose(&signed).expect("is put in force");
@@ -133,6 +145,9 @@ async fn a_signed_version_decides_on_every_node_in_time_and_another_signature_no
     assert!(digests.iter().all(|digest| digest.is_array() && *digest == digests[0]), "{digests:?}");
     assert_eq!(status(&doctor, &patient.path).await, 403, "the decision is another");
     assert!(operator.propose(&signed).expect("again").contains("already"), "repeating it is safe");
+    // The control of the matrix that is driven elsewhere: such a set is found out.
+    let compared = compare(&cluster, "tx", |operation| operation.id == "read_patient").await;
+    assert!(compared.wrong.iter().any(|w| w.starts_with("read_patient as provider for \"TREAT\"")), "{compared:?}");
 
     // A version that somebody else signed: the control plane does not know the key, and every node refuses.
     let Ok(Value::Object(said)) = operator.decides("tx").await.map(|mut all| all["said"].take()) else {

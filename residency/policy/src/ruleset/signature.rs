@@ -27,7 +27,7 @@ pub fn signed_bytes(version: u64, digest: Digest) -> Vec<u8> {
 
 /// An Ed25519 signature is not by this key (RFC 8032).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is not signed by the configured policy key")]
+#[error("it is not signed for this by the configured policy key")]
 pub struct NotSigned;
 
 /// Checks who put a ruleset in force.
