@@ -7,6 +7,7 @@
 //! - [`namespaces`] says whether links between network namespaces can be tested here, and steers those of a cluster.
 //! - [`steady`] is a clinic that goes on working and writes down every request that failed.
 //! - [`canaries`] are people whose every field is a marker; [`scan`] finds a marker in any coding.
+//! - [`collector`] takes the spans of a cluster.
 //! - [`rust_source`] and [`workspace`] let the house tests read the code they check.
 
 pub mod calendars;
@@ -14,6 +15,7 @@ pub mod canaries;
 pub mod client;
 pub mod clinic;
 pub mod cluster;
+pub mod collector;
 pub mod faults;
 pub mod namespaces;
 pub mod operate;

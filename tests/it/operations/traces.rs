@@ -1,76 +1,19 @@
 //! One request is one trace through router, node and database, and nothing in it says who it was about.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
-use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
 
-use bytes::Bytes;
-use http::{Method, Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use http::Method;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use prost::Message as _;
 use tests::clinic::{register, somebody};
 use tests::cluster::{Cluster, Wish};
+use tests::collector::{Collector, attributes};
 use tests::faults::wait_until;
-use tokio::net::TcpListener;
-
-type Spans = Arc<Mutex<Vec<(String, Span)>>>;
-
-/// A collector: it takes what an OpenTelemetry collector takes (OTLP/HTTP, protobuf) and keeps it.
-async fn collector() -> (String, Spans) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-    let url = format!("http://{}/v1/traces", listener.local_addr().expect("an address"));
-    let spans = Spans::default();
-    let kept = Arc::clone(&spans);
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.expect("a connection");
-            let kept = Arc::clone(&kept);
-            tokio::spawn(async move {
-                let service = service_fn(|request| keep(Arc::clone(&kept), request));
-                // A client that goes away is its own matter.
-                let _ = hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
-            });
-        }
-    });
-    (url, spans)
-}
-
-async fn keep(kept: Spans, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    assert_eq!(request.uri().path(), "/v1/traces");
-    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let batch = ExportTraceServiceRequest::decode(body).expect("is what the protocol says");
-    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    for resource in batch.resource_spans {
-        let name = resource.resource.map(|r| attributes(&r.attributes)).unwrap_or_default();
-        let name = name.get("service.name").cloned().unwrap_or_default();
-        let spans = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
-        kept.extend(spans.map(|span| (name.clone(), span)));
-    }
-    Ok(Response::new(Full::default()))
-}
-
-fn attributes(all: &[opentelemetry_proto::tonic::common::v1::KeyValue]) -> BTreeMap<String, String> {
-    let text = |value: Option<&Value>| match value {
-        Some(Value::StringValue(text)) => text.clone(),
-        Some(Value::IntValue(number)) => number.to_string(),
-        other => format!("{other:?}"),
-    };
-    all.iter().map(|a| (a.key.clone(), text(a.value.as_ref().and_then(|v| v.value.as_ref())))).collect()
-}
 
 #[tokio::test]
 async fn a_request_is_one_trace_and_says_nothing_of_the_patient() {
     let _turn = tests::cluster::turn().await;
-    let (url, spans) = collector().await;
+    let spans = Collector::start().await;
+    let url = spans.url.clone();
     let cluster = Cluster::start(&Wish { name: "traces", people: 3, more: vec!["--traces".into(), url] })
         .expect("a cluster");
     let staff = cluster.client("provider_staff", "US-TX");
@@ -91,9 +34,9 @@ async fn a_request_is_one_trace_and_says_nothing_of_the_patient() {
         .expect("is read");
 
     let of_trace = || {
-        let all = spans.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = spans.kept();
         let ours = |span: &Span| data_encoding::HEXLOWER.encode(&span.trace_id) == trace;
-        all.iter().filter(|(_, span)| ours(span)).cloned().collect::<Vec<_>>()
+        all.into_iter().filter(|(_, span)| ours(span)).collect::<Vec<_>>()
     };
     let found = wait_until("the spans of the router, the node and the database", || async {
         let found = of_trace();
@@ -118,8 +61,7 @@ async fn a_request_is_one_trace_and_says_nothing_of_the_patient() {
     assert_eq!(said["http.response.status_code"], "200");
     assert_eq!(said["domicile.home"], "US-TX");
 
-    let all = spans.lock().unwrap_or_else(PoisonError::into_inner);
-    let everything = format!("{:?}", *all);
+    let everything = format!("{:?}", spans.kept());
     assert!(everything.contains("/v1/patients/{id}"), "the control: the search sees what is there");
     for secret in [id.as_str(), "Ana", "dk_"] {
         assert!(!everything.contains(secret), "{secret} is in a span");

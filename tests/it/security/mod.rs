@@ -8,4 +8,5 @@ mod raw_http;
 mod recorded;
 mod route_coverage;
 mod sign_in;
+mod sign_in_canaries;
 mod tls;
