@@ -36,7 +36,8 @@ const TITLE: &str = "<title>Domicile API</title>";
 static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     // The validator badge would ask another origin; the bar at the top has a picture that is a style, and only leads to
     // other documents.
-    let config = Config::from("/openapi.json").use_base_layout().validator_url("none").try_it_out_enabled(false);
+    let config =
+        Config::from("/openapi.json").use_base_layout().validator_url("none").try_it_out_enabled(false);
     Arc::new(config)
 });
 

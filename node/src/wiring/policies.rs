@@ -14,8 +14,8 @@ use anyhow::{Context as _, Result};
 use node_access::policies::{InForce, NotInForce, Policies};
 use node_policy::{Loaded, Sources};
 use residency_control::PolicyVersion;
-use residency_policy::{Label, access_policies};
 use residency_policy::ruleset::Digest;
+use residency_policy::{Label, access_policies};
 
 use super::rules;
 use crate::config::RulesSection;

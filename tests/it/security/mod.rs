@@ -10,3 +10,4 @@ mod route_coverage;
 mod sign_in;
 mod sign_in_canaries;
 mod tls;
+mod tls_report;

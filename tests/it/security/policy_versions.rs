@@ -60,7 +60,19 @@ impl Operator<'_> {
     fn sign_for(&self, cluster: &str, folder: &Path, version: u64) -> Result<String> {
         let (key, out) = (self.path("rules/policy.key"), self.path(&format!("signed-{version}.json")));
         let (folder, version) = (folder.display().to_string(), version.to_string());
-        cluster::run(&["policy", "sign", &folder, "--cluster", cluster, "--as", &version, "--key", &key, "--out", &out])?;
+        cluster::run(&[
+            "policy",
+            "sign",
+            &folder,
+            "--cluster",
+            cluster,
+            "--as",
+            &version,
+            "--key",
+            &key,
+            "--out",
+            &out,
+        ])?;
         Ok(out)
     }
 
@@ -147,7 +159,10 @@ async fn a_signed_version_decides_on_every_node_in_time_and_another_signature_no
     assert!(operator.propose(&signed).expect("again").contains("already"), "repeating it is safe");
     // The control of the matrix that is driven elsewhere: such a set is found out.
     let compared = compare(&cluster, "tx", |operation| operation.id == "read_patient").await;
-    assert!(compared.wrong.iter().any(|w| w.starts_with("read_patient as provider for \"TREAT\"")), "{compared:?}");
+    assert!(
+        compared.wrong.iter().any(|w| w.starts_with("read_patient as provider for \"TREAT\"")),
+        "{compared:?}"
+    );
 
     // A version that somebody else signed: the control plane does not know the key, and every node refuses.
     let Ok(Value::Object(said)) = operator.decides("tx").await.map(|mut all| all["said"].take()) else {

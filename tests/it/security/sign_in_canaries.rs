@@ -30,9 +30,7 @@ async fn attempt(number: usize, door: &Client, who: &Credential) -> Vec<Secret> 
     let login = who.user.as_ref().and_then(|user| user.login.as_ref()).expect("they sign in");
     let (name, secret) = (format!("{}@juniper.example", marker()), marker());
     let mut told = vec![(format!("the secret of attempt {number}"), secret.clone())];
-    let shown = |login: &str, password: &str| {
-        json!({ "organisation": who.org, "login": login, "password": password, "tokens": "body" })
-    };
+    let shown = |login: &str, password: &str| json!({ "organisation": who.org, "login": login, "password": password, "tokens": "body" });
     let refused = |answer: &Answer| assert_eq!(answer.problem(401).expect("a problem"), "unauthenticated");
     match number % 5 {
         // Somebody whom nobody knows.
@@ -87,7 +85,8 @@ async fn no_secret_of_a_thousand_sign_ins_and_failures_is_ever_told() {
     let doors: Vec<Client> = regions.chain([cluster.nobody()]).collect();
 
     let attempts = (0..ATTEMPTS).map(|number| attempt(number, &doors[number % doors.len()], who));
-    let secrets: Vec<Secret> = stream::iter(attempts).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await.concat();
+    let secrets: Vec<Secret> =
+        stream::iter(attempts).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await.concat();
     assert!(secrets.len() >= ATTEMPTS, "{}", secrets.len());
     let login = who.user.as_ref().and_then(|user| user.login.as_ref()).expect("they sign in");
     let right = [("the right password".to_owned(), login.password.clone())];
