@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use jiff::civil::date;
 use residency_control::system::SystemEntropy;
 use residency_policy::Entropy as _;
 use serde_json::Value;
@@ -34,6 +35,8 @@ const ROW_BYTES: usize = 1_024;
 /// The parts of what serves, by their processor time for one operation.
 pub(super) const PARTS: [&str; 3] = ["router us", "node us", "Postgres us"];
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Whom the other clinic of a benchmark reads.
+const NEIGHBOURS_PATIENTS: usize = 50;
 
 /// A patient who was read by the list.
 #[derive(Debug, Clone)]
@@ -179,6 +182,27 @@ impl Clinic {
         Ok(Caller { at, tls, api_key: self.api_key.clone(), posts, grpc: None })
     }
 
+    /// A clinician of another organisation at the same home: their client, their patients, and requests for these.
+    pub(super) fn neighbour(&self) -> anyhow::Result<(Driver, Streams, Vec<Known>)> {
+        let cluster = &self.running.cluster;
+        let mut others =
+            cluster.credentials.iter().filter(|c| c.role == "provider" && c.api_key != self.api_key);
+        let other =
+            others.find(|c| c.jurisdictions.iter().any(|j| j == HOME)).context("another clinic here")?;
+        let driver = Driver::new(1)?;
+        let (at, tls) = (cluster.edge()?, client::trust(&cluster.ca_cert)?);
+        let client = Client::new(at.clone(), tls.clone(), PATIENCE).with_key(&other.api_key);
+        let patients = driver.runtime().block_on(async {
+            for number in 0..NEIGHBOURS_PATIENTS {
+                register(&client, number).await?;
+            }
+            list(&client, HOME, NEIGHBOURS_PATIENTS).await
+        })?;
+        let caller = Caller { at, tls, api_key: other.api_key.clone(), posts: false, grpc: None };
+        let streams = Streams::open(&driver, caller, 1)?;
+        Ok((driver, streams, patients))
+    }
+
     /// What serves: router, node and database.
     pub(super) fn servers(&self) -> Vec<u32> {
         let own = [self.running.cluster.router.pid, self.region.pid, self.region.postgres.pid];
@@ -255,6 +279,17 @@ impl Clinic {
 pub(super) enum Door {
     Router,
     Node,
+}
+
+/// Registers somebody synthetic.
+async fn register(client: &Client, number: usize) -> anyhow::Result<()> {
+    let code = HOME.parse().ok().context("a jurisdiction")?;
+    let person = loadtest_people::person(7, code, number, date(2026, 11, 22));
+    let asked = client.request(Method::POST, &format!("/v1/patients?home={HOME}"));
+    let key = uuid::Uuid::from_u128(another_run());
+    let answer = client.send(asked.idempotent(key).json(&person)).await?;
+    ensure!(answer.status == StatusCode::CREATED, "{} {}", answer.status, answer.problem());
+    Ok(())
 }
 
 /// A number that jumps about, so that neighbours in time are none in the table.

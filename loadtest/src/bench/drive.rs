@@ -40,8 +40,10 @@ pub struct Driven {
     pub refused: u64,
     /// From the first request to the last answer.
     pub took: Duration,
-    /// How long each took, in nanoseconds.
+    /// How long each good answer took, in nanoseconds.
     pub latency: Histogram<u64>,
+    /// How long each refusal took, in nanoseconds.
+    pub refusals: Histogram<u64>,
 }
 
 /// An empty histogram of nanoseconds: three digits, up to a minute.
@@ -54,13 +56,32 @@ pub fn histogram() -> anyhow::Result<Histogram<u64>> {
 impl Driven {
     /// Nothing yet.
     pub fn new() -> anyhow::Result<Self> {
-        Ok(Self { operations: 0, refused: 0, took: Duration::ZERO, latency: histogram()? })
+        Ok(Self {
+            operations: 0,
+            refused: 0,
+            took: Duration::ZERO,
+            latency: histogram()?,
+            refusals: histogram()?,
+        })
+    }
+
+    /// One answer more.
+    pub(super) fn count(&mut self, good: bool, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let (number, times) = if good {
+            (&mut self.operations, &mut self.latency)
+        } else {
+            (&mut self.refused, &mut self.refusals)
+        };
+        *number += 1;
+        times.saturating_record(nanos);
     }
 
     pub(super) fn add(&mut self, other: &Self) -> anyhow::Result<()> {
         self.operations += other.operations;
         self.refused += other.refused;
         self.took = self.took.max(other.took);
+        self.refusals.add(&other.refusals).context("histograms of one kind")?;
         self.latency.add(&other.latency).context("histograms of one kind")
     }
 
@@ -157,9 +178,7 @@ async fn one(
         let good = response.status().is_success();
         response.into_body().collect().await?;
         sent += 1;
-        driven.operations += u64::from(good);
-        driven.refused += u64::from(!good);
-        driven.latency.saturating_record(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        driven.count(good, began.elapsed());
     }
     driven.took = start.elapsed();
     Ok((connection, driven))

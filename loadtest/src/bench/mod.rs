@@ -21,6 +21,7 @@ mod header_blocks;
 pub mod member;
 mod memory;
 pub mod options;
+mod overload;
 pub mod peers;
 mod read;
 pub mod report;
@@ -59,6 +60,7 @@ pub const ALL: &[Bench] = &[
     read::BENCH,
     write::BENCH,
     search::BENCH,
+    overload::BENCH,
     directory::BENCH,
     decide::BENCH,
     snapshots::BENCH,

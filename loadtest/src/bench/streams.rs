@@ -327,9 +327,7 @@ impl Session {
         let Some(at) = self.flying.iter().position(|flying| flying.stream == stream) else { return };
         let Flying { since, good, full, .. } = self.flying.swap_remove(at);
         let good = good && whole && (full || self.caller.grpc.is_none());
-        driven.operations += u64::from(good);
-        driven.refused += u64::from(!good);
-        driven.latency.saturating_record(u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        driven.count(good, since.elapsed());
     }
 }
 

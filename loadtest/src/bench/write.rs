@@ -84,7 +84,7 @@ fn run(options: &Options) -> anyhow::Result<Report> {
 
 /// People whom nobody has registered. Their telephone numbers are left out: synthetic ones are few, so that everybody
 /// would be taken for everybody.
-fn registrations(
+pub(super) fn registrations(
     options: &Options,
     clinic: &Clinic,
 ) -> anyhow::Result<impl Fn(usize, u64) -> Question + Send + Sync + Clone + 'static> {

@@ -2,8 +2,8 @@
 //! all wait.
 //!
 //! How many that is, nobody can configure: it depends on the disk, the database and what is asked. So it is found, as TCP
-//! finds the room in a network: one more for each round of answers in time while the room is used, a tenth less when an
-//! answer was late (additive increase, multiplicative decrease). Only what was done says whether it was late, and from when
+//! finds the room in a network: one more for each answer in time until the first is late (slow start), from then on one more
+//! for each round of them while the room is used, and a tenth less when an answer was late (RFC 5681 section 3.1). Only what was done says whether it was late, and from when
 //! the whole request was here: not how long its body took to come, not a refusal, nor a caller who went away. Searches give
 //! way first, then changes, then reads; one organisation has half of the room at most, so that it cannot crowd out another.
 
@@ -22,6 +22,8 @@ use residency_policy::{OrgId, Problem, ProblemKind};
 
 /// The least room there is, however late answers are: without a few at work nobody would see that it got better.
 const LEAST: f64 = 16.0;
+/// Where a node begins that has answered nobody yet: enough for a quiet day, too few to keep anybody waiting.
+const FIRST: f64 = 64.0;
 /// One organisation has one part in so many of the room.
 const ORGANISATION: f64 = 2.0;
 
@@ -147,6 +149,8 @@ struct Room {
     most: f64,
     in_time: Duration,
     limit: f64,
+    /// Whether an answer was late since this node began.
+    found: bool,
     at_work: u32,
     of: HashMap<OrgId, u32>,
     cut: Instant,
@@ -155,7 +159,7 @@ struct Room {
 impl Room {
     fn new(most: usize, in_time: Duration, now: Instant) -> Self {
         let most = u32::try_from(most).map_or(f64::MAX, f64::from).max(LEAST);
-        Self { most, in_time, limit: most, at_work: 0, of: HashMap::new(), cut: now }
+        Self { most, in_time, limit: most.min(FIRST), found: false, at_work: 0, of: HashMap::new(), cut: now }
     }
 
     fn enter(&mut self, class: Class, org: OrgId) -> bool {
@@ -180,12 +184,14 @@ impl Room {
         match took {
             // What began before the last cut says nothing of how it is since.
             Some((from, took)) if took > self.in_time && from >= self.cut => {
+                self.found = true;
                 self.limit = (self.limit * 0.9).max(LEAST);
                 self.cut = from + took;
             }
             // Room that nobody uses is not known to be there.
             Some((_, took)) if took <= self.in_time && used => {
-                self.limit = (self.limit + 1.0 / self.limit).min(self.most);
+                let more = if self.found { 1.0 / self.limit } else { 1.0 };
+                self.limit = (self.limit + more).min(self.most);
             }
             _ => {}
         }
@@ -202,7 +208,8 @@ mod tests {
     }
 
     fn fresh(most: usize, now: Instant) -> Room {
-        Room::new(most, Duration::from_millis(150), now)
+        let room = Room::new(most, Duration::from_millis(150), now);
+        Room { limit: room.most, ..room }
     }
 
     /// Lets in as many as there is room for, of many organisations, and says of which.
@@ -257,6 +264,21 @@ mod tests {
             answered(&mut room, Duration::from_millis(2), &mut now, true);
         }
         assert!(room.limit > 60.0, "{}", room.limit);
+    }
+
+    #[test]
+    fn a_node_that_has_answered_nobody_finds_its_room_by_doubling_it() {
+        let mut now = Instant::now();
+        let mut room = Room::new(1_000, Duration::from_millis(150), now);
+        assert!((room.limit - FIRST).abs() < 1e-9, "{}", room.limit);
+        for _ in 0..200 {
+            answered(&mut room, Duration::from_millis(2), &mut now, true);
+        }
+        assert!((room.limit - FIRST - 200.0).abs() < 1e-9, "one more for each: {}", room.limit);
+        answered(&mut room, Duration::from_secs(1), &mut now, true);
+        let found = room.limit;
+        answered(&mut room, Duration::from_millis(2), &mut now, true);
+        assert!(room.limit - found < 0.01, "one more for each round: {}", room.limit);
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Default for LimitsSection {
             view_age_seconds_max: 86_400,
             request_seconds_max: 30,
             work_max: 1_024,
-            in_time_ms: 300,
+            in_time_ms: 150,
             drain_seconds_max: 20,
             ids_low: 8_192,
         }

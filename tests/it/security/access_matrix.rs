@@ -126,9 +126,10 @@ pub(crate) async fn compare(cluster: &Cluster, region: &str, wanted: impl Fn(&Op
     for operation in operations().await.iter().filter(|o| !is_public(o) && wanted(o)) {
         let cell = OPERATIONS.iter().find(|(id, _, _)| *id == operation.id);
         let &(_, entity, action) = cell.unwrap_or_else(|| panic!("{operation:?} has no place in the matrix"));
-        let purposes: Vec<&str> = match operation.phi {
-            true => Purpose::ALL.iter().map(|purpose| purpose.as_str()).collect(),
-            false => vec![""],
+        let purposes: Vec<&str> = if operation.phi {
+            Purpose::ALL.iter().map(|purpose| purpose.as_str()).collect()
+        } else {
+            vec![""]
         };
         for role in Role::ALL.iter().map(|role| role.as_str()) {
             let client = cluster.client_at(&region.name, role, &region.jurisdiction);
