@@ -42,8 +42,8 @@ pub struct OpenCall<A> {
     pub caller: Credential,
     /// Which request this is.
     pub request: RequestId,
-    /// How much the caller is shown.
-    pub shape: Shape,
+    /// How much the caller is shown. Handlers take it as proof ([`OpenCall::shown`]).
+    pub(crate) shape: Shape,
     /// The query.
     pub parameters: Parameters,
     /// The whole target, for links.

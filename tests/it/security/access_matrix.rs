@@ -6,7 +6,7 @@ use super::route_coverage::{PURPOSES, ROLES, is_named, may, operations};
 use tests::workspace::root;
 
 /// What each operation that is not public does: its entity and action in the matrix.
-const OPERATIONS: &[(&str, &str, &str)] = &[
+pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("create_patient", "patient", "create"),
     ("list_patients", "patient", "list"),
     ("search_patients", "patient", "search"),

@@ -9,3 +9,4 @@ mod recorded;
 mod route_coverage;
 mod sign_in;
 mod tls;
+mod views;

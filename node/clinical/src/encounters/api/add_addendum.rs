@@ -70,7 +70,7 @@ async fn apply<A: Act>(
     id: RecordId,
     body: &Phi<ClinicalText>,
 ) -> Result<Response, Refused> {
-    let patient = call.patient()?;
+    let (patient, full) = (call.patient()?, call.call.full()?);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
@@ -95,5 +95,6 @@ async fn apply<A: Act>(
     let location = path(patient, call.category(), encounter_id);
     let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
     let headers = [("location", location.as_str())];
-    doing.commit(tx, &[access], StatusCode::CREATED, &headers, Some(AddendumView::of(addendum))).await
+    let view = AddendumView::of(addendum, full);
+    doing.commit(tx, &[access], StatusCode::CREATED, &headers, Some(view)).await
 }

@@ -96,7 +96,7 @@ async fn apply<A: Act>(
     change: &Change,
     amendment: &Amendment,
 ) -> Result<Response, Refused> {
-    let (patient, id) = (call.patient()?, amendment.id);
+    let (patient, id, full) = (call.patient()?, amendment.id, call.call.full()?);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
@@ -126,6 +126,6 @@ async fn apply<A: Act>(
     let after = Encounter { version: after.version + 1, ..after };
     let tag = format!("\"{}\"", after.version);
     let access = Access::to(AccessAction::Update, ENTITY, id.uuid(), patient);
-    let view = EncounterView::of(after, Vec::new());
+    let view = EncounterView::of(after, Vec::new(), full);
     doing.commit(tx, &[access], StatusCode::OK, &[("etag", &tag)], Some(view)).await
 }

@@ -63,7 +63,7 @@ async fn apply<A: Act>(
     setting: &Setting,
     content: &Phi<Content>,
 ) -> Result<Response, Refused> {
-    let patient = call.patient()?;
+    let (patient, full) = (call.patient()?, call.call.full()?);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
@@ -96,6 +96,6 @@ async fn apply<A: Act>(
     let location = path(patient, call.category(), id);
     let headers = [("location", location.as_str()), ("etag", "\"1\"")];
     let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
-    let view = EncounterView::of(encounter, Vec::new());
+    let view = EncounterView::of(encounter, Vec::new(), full);
     doing.commit(tx, &[access], StatusCode::CREATED, &headers, Some(view)).await
 }

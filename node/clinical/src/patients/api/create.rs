@@ -14,7 +14,7 @@ use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
 
 use super::ENTITY;
 use super::list::accesses;
-use super::view::{NewPatientBody, PatientView};
+use super::view::{Full, NewPatientBody, PatientView};
 use crate::patients::model::{Demographics, Patient, address_outside_home};
 use crate::patients::store::{self, Alike};
 use crate::refused;
@@ -47,6 +47,8 @@ impl Act for Create {
     )
 )]
 pub async fn create(call: RegionCall<Create>, key: IdempotencyKey, body: Json) -> Result<Response, Refused> {
+    // Also a repeated request is answered with everything, and no id is spent on whoever may not see that.
+    let _: Full = call.call.full()?;
     let change = Change::new(&call.call, key, None, Some(&body));
     let here = &call.call.here;
     let today = call.call.today();
@@ -132,7 +134,7 @@ async fn register(
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
     };
-    let home = call.home();
+    let (home, full) = (call.home(), call.call.full()?);
     let outside = address_outside_home(person, home.0.0);
     store::insert(&tx, id, person, outside).await?;
     tx.emit(&Event::new(EventName::PatientCreated, id.uuid())).await?;
@@ -145,8 +147,7 @@ async fn register(
         created_at: at,
         updated_at: at,
     };
-    let view = PatientView::of(patient, home)
-        .map(|view| PatientView { possible_duplicates: Some(alike.to_vec()), ..view });
+    let view = PatientView::of(patient, home, full).map(|view| view.beside(alike));
     let location = format!("/v1/patients/{id}");
     let headers = [("location", location.as_str()), ("etag", "\"1\"")];
     let mut recorded = accesses(AccessAction::Search, alike);
