@@ -30,6 +30,7 @@ use storage::testing::{PostgresServer, TestEntropy, TestRegion};
 use tower::ServiceExt as _;
 
 use crate::book::Book;
+use crate::calendars::licence;
 
 pub(crate) fn jurisdiction(code: &str) -> Jurisdiction {
     code.parse().expect("a jurisdiction")
@@ -50,6 +51,9 @@ fn policies() -> Arc<InForce> {
 
 /// The cluster that tokens are good for.
 pub(crate) const CLUSTER: &str = "domicile:test";
+
+/// The clinician of the visits.
+pub(crate) const NPI: &str = "1234567893";
 
 /// Where browsers reach it.
 pub(crate) const ORIGIN: &str = "https://clinic.example";
@@ -234,6 +238,8 @@ impl World {
         let other = OrgId::random(&TestEntropy::default());
         world.key("stranger", other, Role::Provider, &["US-TX", "US-CA"]);
         world.key("elsewhere", org, Role::Provider, &["US-NY"]);
+        let everywhere = ["US-TX", "US-CA"].map(|state| licence(state, None));
+        world.clinician_known_by(NPI.parse().expect("an NPI"), everywhere.to_vec());
         world.fill(200).await;
         world
     }
@@ -334,7 +340,7 @@ pub(crate) fn ana() -> Value {
 /// A visit of somebody made up.
 pub(crate) fn visit() -> Value {
     json!({
-        "service_jurisdiction": "US-TX", "provider_npi": "1234567893", "reason": "cough",
+        "service_jurisdiction": "US-TX", "provider_npi": NPI, "reason": "cough",
         "note": "Lungs clear.\nRest.", "diagnoses": ["J06.9"]
     })
 }

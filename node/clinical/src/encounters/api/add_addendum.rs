@@ -12,7 +12,7 @@ use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
 use super::path;
 use super::view::{AddendumView, NewAddendumBody};
 use crate::encounters::model::{Addendum, ClinicalText, State, read_addendum};
-use crate::encounters::store;
+use crate::encounters::{licensed, store};
 use crate::{nothing_found, refused};
 
 /// What the access log calls an addendum.
@@ -85,8 +85,8 @@ async fn apply<A: Act>(
     } else {
         None
     };
-    if let Some(why) = refusal {
-        let why = Problem::new(ProblemKind::IllegalTransition).detail(why);
+    let refusal = refusal.map(|why| Problem::new(ProblemKind::IllegalTransition).detail(why));
+    if let Some(why) = refusal.or_else(|| licensed::judged(call, &encounter.setting).err()) {
         return Err(refused(tx, AccessAction::Create, ENTITY, encounter_id.uuid(), patient, why).await);
     }
     let addendum = Addendum { id, body: body.clone(), at: tx.now(), by: call.call.caller.key };

@@ -16,7 +16,7 @@ use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
 use super::ENTITY;
 use super::view::{EncounterPatch, EncounterView};
 use crate::encounters::model::{self, Encounter, NotOpen, State};
-use crate::encounters::store;
+use crate::encounters::{licensed, store};
 use crate::{nothing_found, refused};
 
 /// Changing an encounter.
@@ -119,6 +119,11 @@ async fn apply<A: Act>(
         amendment.open.clone(),
         amendment.guarded.clone(),
     )?;
+    if setting != before.setting
+        && let Err(why) = licensed::judged(call, &setting)
+    {
+        return Err(refused(tx, AccessAction::Update, ENTITY, id.uuid(), patient, why).await);
+    }
     let state = if amendment.cancel { before.state.cancel()? } else { before.state };
     let after = Encounter { state, setting, content, ..before };
     store::update(&tx, &after).await?;
