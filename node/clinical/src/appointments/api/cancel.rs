@@ -88,7 +88,11 @@ pub async fn cancel(
     };
     match carry::free(&call.call.here, &facts.place).await {
         Ok(index) => {
-            Box::pin(hand.transact(|tx| finish(&hand, tx, &change, facts.id, (fence, index), full))).await
+            let done = hand.transact(|tx| finish(&hand, tx, &change, facts.id, (fence, index), full));
+            match Box::pin(done).await {
+                Err(why) => Err(end::end_unseen(&hand, facts.id, fence, Ending::Cancelled, why).await),
+                done => done,
+            }
         }
         // Nothing was asked for, by anybody: it is as it was. What whoever was before us asked for may come yet.
         Err(why @ NotDone::Unproposed(ProposeError::NoQuorum)) if first => {

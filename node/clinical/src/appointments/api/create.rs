@@ -218,7 +218,12 @@ async fn finish(
 ) -> Result<Response, Refused> {
     match fate {
         Fate::Booked(index) => {
-            Box::pin(hand.transact(|tx| finish_booked(hand, tx, change, facts, (fence, index), full))).await
+            let done =
+                Box::pin(hand.transact(|tx| finish_booked(hand, tx, change, facts, (fence, index), full)));
+            match done.await {
+                Err(why) => Err(end::end_unseen(hand, facts.id, fence, Ending::Booked, why).await),
+                done => done,
+            }
         }
         Fate::Nothing(why) => {
             let ended = end::end(hand, facts.id, fence, Ending::Failed(Failure::of(&why))).await?;

@@ -206,7 +206,12 @@ async fn finish(
 ) -> Result<Response, Refused> {
     match fate {
         Fate::Booked(index) => {
-            Box::pin(hand.transact(|tx| finish_moved(hand, tx, change, facts.id, (fence, index), full))).await
+            let done =
+                Box::pin(hand.transact(|tx| finish_moved(hand, tx, change, facts.id, (fence, index), full)));
+            match done.await {
+                Err(why) => Err(end::end_unseen(hand, facts.id, fence, Ending::Moved, why).await),
+                done => done,
+            }
         }
         Fate::Nothing(why) => {
             let ended = end::end(hand, facts.id, fence, Ending::Stayed).await?;

@@ -1,0 +1,152 @@
+//! Whether the clinician of a visit may practise where the patient is, asked at every act of an encounter.
+
+use jiff::civil::date;
+use residency_control::machine::apply;
+use residency_control::{Command, Outcome, Provider};
+use residency_policy::licensure::{Licence, LicenceKind, LicenceStatus, Licences};
+use serde_json::{Value, json};
+
+use crate::calendars::licence;
+use crate::support::{Answer, NPI, World, ana, id, visit};
+
+impl World {
+    /// The clinician of the visits, changed.
+    fn change_clinician(&self, change: impl Fn(&mut Provider)) {
+        let mut state = self.book.state.lock().expect("a lock");
+        let npi = NPI.parse().expect("an NPI");
+        let mut provider = Provider::clone(state.providers().by_npi(npi).expect("is known"));
+        let expected = provider.version;
+        change(&mut provider);
+        assert_eq!(apply(&mut state, Command::PutProvider { provider, expected }), Outcome::Done);
+    }
+
+    /// The clinician of the visits, with these licences and no others.
+    fn licensed(&self, licences: Vec<Licence>) {
+        self.change_clinician(|one| one.licences = Licences::new(licences.clone()).expect("licences"));
+    }
+
+    async fn open_visit(&self, patient: &str, body: &Value) -> Answer {
+        self.ask("provider", "POST", &format!("/v1/patients/{patient}/encounters")).json(body).send().await
+    }
+
+    async fn sign_visit(&self, path: &str, tag: &str) -> Answer {
+        self.ask("provider", "POST", &format!("{path}/sign")).header("if-match", tag).send().await
+    }
+
+    async fn add_to_visit(&self, path: &str) -> Answer {
+        self.ask("provider", "POST", &format!("{path}/addenda")).json(&json!({"body": "later"})).send().await
+    }
+}
+
+#[track_caller]
+fn lacks(answer: Answer, place: &str, code: &str) {
+    let said = answer.is(409).problem("no-authority");
+    assert_eq!(said["licence"], json!({"service_jurisdiction": place, "code": code}));
+}
+
+/// An open encounter and a signed one, by their paths.
+async fn visits(world: &World) -> (String, String, String) {
+    let patient = id(&world.register(&ana()).await);
+    let open = world.open_visit(&patient, &visit()).await.is(201).header("location").to_owned();
+    let signed = world.open_visit(&patient, &visit()).await.is(201).header("location").to_owned();
+    world.sign_visit(&signed, "\"1\"").await.is(200);
+    (patient, open, signed)
+}
+
+#[tokio::test]
+async fn a_licence_counts_on_its_last_day_and_not_on_the_next() {
+    let world = World::new().await;
+    let (patient, open, signed) = visits(&world).await;
+    world.licensed(vec![licence("US-TX", Some(date(2026, 11, 30)))]);
+    // The last minute of the day in Austin; in El Paso an hour of it is left.
+    world.region.clock.set("2026-12-01T05:59:59Z".parse().expect("an instant"));
+    world.open_visit(&patient, &visit()).await.is(201);
+    world.add_to_visit(&signed).await.is(201);
+    world.region.clock.set("2026-12-01T06:00:00Z".parse().expect("an instant"));
+    lacks(world.open_visit(&patient, &visit()).await, "US-TX", "licence-expired");
+    lacks(world.add_to_visit(&signed).await, "US-TX", "licence-expired");
+    lacks(world.sign_visit(&open, "\"1\"").await, "US-TX", "licence-expired");
+    assert_eq!(world.ask("provider", "GET", &open).send().await.is(200).json()["status"], "open");
+    assert!(world.accesses(&patient).await.iter().filter(|one| *one == "create refused").count() >= 2);
+}
+
+#[tokio::test]
+async fn a_licence_counts_from_its_first_day_in_every_zone_of_the_place() {
+    let world = World::new().await;
+    let (patient, open, signed) = visits(&world).await;
+    world.licensed(vec![Licence { from: date(2026, 12, 5), ..licence("US-TX", None) }]);
+    world.region.clock.set("2026-12-05T06:59:59Z".parse().expect("an instant"));
+    lacks(world.open_visit(&patient, &visit()).await, "US-TX", "licence-not-yet-in-force");
+    lacks(world.sign_visit(&open, "\"1\"").await, "US-TX", "licence-not-yet-in-force");
+    lacks(world.add_to_visit(&signed).await, "US-TX", "licence-not-yet-in-force");
+    world.region.clock.set("2026-12-05T07:00:00Z".parse().expect("an instant"));
+    world.open_visit(&patient, &visit()).await.is(201);
+    world.sign_visit(&open, "\"1\"").await.is(200);
+    world.add_to_visit(&signed).await.is(201);
+}
+
+#[tokio::test]
+async fn a_suspension_a_registration_and_another_place_are_told_apart() {
+    let world = World::new().await;
+    let (patient, open, signed) = visits(&world).await;
+    let suspended = Licence {
+        status: LicenceStatus::Suspended,
+        status_since: date(2026, 11, 10),
+        ..licence("US-TX", None)
+    };
+    let registered = Licence { kind: LicenceKind::Telehealth, ..licence("US-FL", None) };
+    world.licensed(vec![suspended, registered]);
+    lacks(world.open_visit(&patient, &visit()).await, "US-TX", "licence-suspended");
+    lacks(world.sign_visit(&open, "\"1\"").await, "US-TX", "licence-suspended");
+    lacks(world.add_to_visit(&signed).await, "US-TX", "licence-suspended");
+
+    let mut there = visit();
+    there["service_jurisdiction"] = json!("US-FL");
+    world.open_visit(&patient, &there).await.is(201);
+    let amend =
+        |tag: &str, body: Value| world.ask("provider", "PATCH", &open).header("if-match", tag).json(&body);
+    // What is found is still written down; only the place that it was found in is asked for.
+    amend("\"1\"", json!({"note": "no fever"})).send().await.is(200);
+    lacks(amend("\"2\"", json!({"service_jurisdiction": "US-NY"})).send().await, "US-NY", "licence-missing");
+    amend("\"2\"", json!({"service_jurisdiction": "US-FL"})).send().await.is(200);
+    world.sign_visit(&open, "\"3\"").await.is(200);
+}
+
+#[tokio::test]
+async fn a_visit_is_with_somebody_who_works_here() {
+    let world = World::new().await;
+    let (patient, open, signed) = visits(&world).await;
+    let unknown = |answer: Answer| {
+        let said = answer.is(422).problem("invalid");
+        assert_eq!(
+            (&said["errors"][0]["pointer"], &said["errors"][0]["code"]),
+            (&json!("/provider_npi"), &json!("unknown"))
+        );
+    };
+    let mut nobody = visit();
+    nobody["provider_npi"] = json!("1245319599");
+    unknown(world.open_visit(&patient, &nobody).await);
+    let amend = world.ask("provider", "PATCH", &open).header("if-match", "\"1\"");
+    unknown(amend.json(&json!({"provider_npi": "1245319599"})).send().await);
+    world.change_clinician(|one| one.active = false);
+    unknown(world.open_visit(&patient, &visit()).await);
+    unknown(world.sign_visit(&open, "\"1\"").await);
+    unknown(world.add_to_visit(&signed).await);
+    // Whether there is such a patient is not told by what is said of a clinician.
+    let stranger = world.ask("stranger", "POST", &format!("/v1/patients/{patient}/encounters"));
+    stranger.json(&nobody).send().await.is(404).problem("not-found");
+}
+
+#[tokio::test]
+async fn the_same_request_gets_the_same_answer_whatever_became_of_the_licence() {
+    let world = World::new().await;
+    let patient = id(&world.register(&ana()).await);
+    let ask = || {
+        let ask = world.ask("provider", "POST", &format!("/v1/patients/{patient}/encounters"));
+        ask.header("idempotency-key", "once").json(&visit())
+    };
+    let first = ask().send().await.is(201).json();
+    world.licensed(Vec::new());
+    assert_eq!(ask().send().await.is(201).json(), first);
+    lacks(world.open_visit(&patient, &visit()).await, "US-TX", "licence-missing");
+}
