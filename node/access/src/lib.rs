@@ -45,6 +45,6 @@ pub use here::{
     Readiness, RegionView,
 };
 pub use metrics::Metrics;
-pub use node_policy::{Action, Entity, LicenceState, Loaded, Shape, Sources};
+pub use node_policy::{Action, Entity, LicenceState, Loaded, RefusalReason, Shape, Sources};
 pub use problem::{Disclosable, Refused};
 pub use secret::Secret;

@@ -61,6 +61,7 @@ pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("read_user", "user", "read"),
     ("update_user", "user", "update"),
     ("deactivate_user", "user", "delete"),
+    ("bind_clinician", "user", "update"),
     ("invite_user", "invitation", "create"),
     ("read_sessions", "session", "list"),
     ("end_session", "session", "delete"),

@@ -141,6 +141,7 @@ const ADMINISTRATORS: &[&str] = &[
     "read_user",
     "update_user",
     "deactivate_user",
+    "bind_clinician",
     "invite_user",
     "read_identity_providers",
     "create_identity_provider",

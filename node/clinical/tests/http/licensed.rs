@@ -4,9 +4,11 @@ use jiff::civil::date;
 use residency_control::machine::apply;
 use residency_control::{Command, Outcome, Provider};
 use residency_policy::licensure::{Licence, LicenceKind, LicenceStatus, Licences};
+use residency_policy::{Npi, Role};
 use serde_json::{Value, json};
 
 use crate::calendars::licence;
+use crate::signin::{PASSWORD, text};
 use crate::support::{Answer, NPI, World, ana, id, visit};
 
 impl World {
@@ -42,6 +44,11 @@ impl World {
 fn lacks(answer: Answer, place: &str, code: &str) {
     let said = answer.is(409).problem("no-authority");
     assert_eq!(said["licence"], json!({"service_jurisdiction": place, "code": code}));
+}
+
+#[track_caller]
+fn nobody_in_particular(answer: Answer) {
+    assert_eq!(answer.is(403).problem("forbidden")["reason"], "licence-lacking");
 }
 
 /// An open encounter and a signed one, by their paths.
@@ -131,7 +138,7 @@ async fn a_visit_is_with_somebody_who_works_here() {
     world.change_clinician(|one| one.active = false);
     unknown(world.open_visit(&patient, &visit()).await);
     unknown(world.sign_visit(&open, "\"1\"").await);
-    unknown(world.add_to_visit(&signed).await);
+    nobody_in_particular(world.add_to_visit(&signed).await);
     // Whether there is such a patient is not told by what is said of a clinician.
     let stranger = world.ask("stranger", "POST", &format!("/v1/patients/{patient}/encounters"));
     stranger.json(&nobody).send().await.is(404).problem("not-found");
@@ -149,4 +156,72 @@ async fn the_same_request_gets_the_same_answer_whatever_became_of_the_licence() 
     world.licensed(Vec::new());
     assert_eq!(ask().send().await.is(201).json(), first);
     lacks(world.open_visit(&patient, &visit()).await, "US-TX", "licence-missing");
+}
+
+#[tokio::test]
+async fn whoever_acts_is_the_clinician_that_an_administrator_says() {
+    let world = World::new().await;
+    let (patient, open, signed) = visits(&world).await;
+    let robin = world.staff("robin@elm.example", &[Role::Provider]);
+    let token = text(&world.login(&robin, PASSWORD).await.is(200), "access_token");
+    let visit_of = |npi: &str| {
+        let mut body = visit();
+        body["provider_npi"] = json!(npi);
+        body
+    };
+    let ask = |method: &str, path: &str, body: Value| {
+        let ask = world.ask(&token, method, path).json(&body).header("if-match", "\"1\"");
+        if method == "POST" && path.ends_with("/encounters") { ask.without("if-match") } else { ask }
+    };
+    let visits = format!("/v1/patients/{patient}/encounters");
+    let (sign, add) = (format!("{open}/sign"), format!("{signed}/addenda"));
+    // Nobody said who they are: no licence is theirs.
+    nobody_in_particular(ask("POST", &visits, visit()).send().await);
+    nobody_in_particular(ask("POST", &sign, json!({})).raw(Vec::new()).without("content-type").send().await);
+    nobody_in_particular(ask("POST", &add, json!({"body": "later"})).without("if-match").send().await);
+
+    let own: Npi = "1245319599".parse().expect("an NPI");
+    let clinician = world.clinician_known_by(own, vec![licence("US-TX", None)]);
+    let path = format!("/v1/users/{}/clinician", robin.user);
+    let bind = |by: &str, body: Value| world.open(by, "PUT", &path).header("if-match", "\"1\"").json(&body);
+    for by in ["provider", "provider_staff", "auditor"] {
+        bind(by, json!({"provider_id": clinician.to_string()})).send().await.is(403);
+    }
+    bind("org_admin", json!({"provider_id": null})).header("if-match", "\"2\"").send().await.is(412);
+    for wrong in [json!({}), json!({"provider_id": "me"}), json!({"provider_id": patient})] {
+        let said = bind("org_admin", wrong).send().await.is(422).problem("invalid");
+        assert_eq!(said["errors"][0]["pointer"], "/provider_id");
+    }
+    let bound = bind("org_admin", json!({"provider_id": clinician.to_string()})).send().await.is(200);
+    assert_eq!(bound.json(), json!({"provider_id": clinician.to_string()}));
+    let other = world.staff("casey@elm.example", &[Role::Provider]);
+    let second = world.open("org_admin", "PUT", &format!("/v1/users/{}/clinician", other.user));
+    let second = second
+        .header("if-match", "\"1\"")
+        .json(&json!({"provider_id": clinician.to_string()}))
+        .send()
+        .await
+        .is(409);
+    second.problem("already-exists");
+
+    // Their own visits are theirs, a colleague's are not, and what they add rests on their own licence.
+    ask("POST", &visits, visit_of(own.as_str())).send().await.is(201);
+    let said = ask("POST", &visits, visit()).send().await.is(422).problem("invalid");
+    assert_eq!(said["errors"][0]["code"], "not-yours");
+    let said = ask("POST", &sign, json!({})).raw(Vec::new()).without("content-type").send().await.is(422);
+    assert_eq!(said.problem("invalid")["errors"][0]["code"], "not-yours");
+    ask("POST", &add, json!({"body": "later"})).without("if-match").send().await.is(201);
+    world.licensed(Vec::new());
+    ask("POST", &add, json!({"body": "later still"})).without("if-match").send().await.is(201);
+    // What is handed over is signed by whom it was handed to.
+    ask("PATCH", &open, json!({"provider_npi": own.as_str()})).send().await.is(200);
+    let said = world.sign_visit(&open, "\"2\"").await.is(422).problem("invalid");
+    assert_eq!(said["errors"][0]["code"], "not-yours");
+    let sign =
+        ask("POST", &sign, json!({})).raw(Vec::new()).without("content-type").header("if-match", "\"2\"");
+    sign.send().await.is(200);
+
+    // Taken back at once.
+    bind("org_admin", json!({"provider_id": null})).send().await.is(200);
+    nobody_in_particular(ask("POST", &visits, visit_of(own.as_str())).send().await);
 }

@@ -22,7 +22,7 @@ use residency_control::signin::SignInChange;
 use residency_control::{Command, Outcome};
 use residency_policy::{
     Entropy as _, Epoch, Home, Jurisdiction, KeyId, OrgId, OrgType, PatientId, Placement, PlacementState,
-    Region, Role, Ruleset,
+    ProviderId, Region, Role, Ruleset,
 };
 use residency_tokens::Verifier;
 use serde_json::{Value, json};
@@ -232,16 +232,23 @@ impl World {
         let desk = Arc::new(desk(&here, &book));
         let router = node_clinical::router(here.clone(), Arc::clone(&desk));
         let world = Self { region, book, router, here, desk, org };
+        let everywhere = ["US-TX", "US-CA"].map(|state| licence(state, None));
+        world.clinician_known_by(NPI.parse().expect("an NPI"), everywhere.to_vec());
         for &role in Role::ALL {
             world.key(role.as_str(), org, role, &["US-TX", "US-CA"]);
         }
         let other = OrgId::random(&TestEntropy::default());
         world.key("stranger", other, Role::Provider, &["US-TX", "US-CA"]);
         world.key("elsewhere", org, Role::Provider, &["US-NY"]);
-        let everywhere = ["US-TX", "US-CA"].map(|state| licence(state, None));
-        world.clinician_known_by(NPI.parse().expect("an NPI"), everywhere.to_vec());
         world.fill(200).await;
         world
+    }
+
+    /// Who the providers of the clinic are.
+    fn clinician_of_visits(&self, org: OrgId, role: Role) -> Option<ProviderId> {
+        let state = self.book.state.lock().expect("a lock");
+        let known = state.providers().by_npi(NPI.parse().expect("an NPI")).map(|known| known.id);
+        known.filter(|_| org == self.org && role == Role::Provider)
     }
 
     /// Adds an API key.
@@ -251,6 +258,7 @@ impl World {
             session: None,
             assurance: 1,
             user: None,
+            clinician: self.clinician_of_visits(org, role),
             org,
             org_type: OrgType::Provider,
             role,

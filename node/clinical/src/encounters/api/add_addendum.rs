@@ -11,8 +11,9 @@ use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
 
 use super::path;
 use super::view::{AddendumView, NewAddendumBody};
+use crate::encounters::licensed::{self, Whose};
 use crate::encounters::model::{Addendum, ClinicalText, State, read_addendum};
-use crate::encounters::{licensed, store};
+use crate::encounters::store;
 use crate::{nothing_found, refused};
 
 /// What the access log calls an addendum.
@@ -86,7 +87,7 @@ async fn apply<A: Act>(
         None
     };
     let refusal = refusal.map(|why| Problem::new(ProblemKind::IllegalTransition).detail(why));
-    if let Some(why) = refusal.or_else(|| licensed::judged(call, &encounter.setting).err()) {
+    if let Some(why) = refusal.or_else(|| licensed::judged(call, &encounter.setting, Whose::Own).err()) {
         return Err(refused(tx, AccessAction::Create, ENTITY, encounter_id.uuid(), patient, why).await);
     }
     let addendum = Addendum { id, body: body.clone(), at: tx.now(), by: call.call.caller.key };

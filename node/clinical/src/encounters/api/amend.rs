@@ -15,8 +15,9 @@ use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
 
 use super::ENTITY;
 use super::view::{EncounterPatch, EncounterView};
+use crate::encounters::licensed::{self, Whose};
 use crate::encounters::model::{self, Encounter, NotOpen, State};
-use crate::encounters::{licensed, store};
+use crate::encounters::store;
 use crate::{nothing_found, refused};
 
 /// Changing an encounter.
@@ -120,7 +121,7 @@ async fn apply<A: Act>(
         amendment.guarded.clone(),
     )?;
     if setting != before.setting
-        && let Err(why) = licensed::judged(call, &setting)
+        && let Err(why) = licensed::judged(call, &setting, Whose::Visit)
     {
         return Err(refused(tx, AccessAction::Update, ENTITY, id.uuid(), patient, why).await);
     }
