@@ -22,6 +22,7 @@ const VIEWS: &[(&str, &str, &[Role])] = &[
     ("AppointmentToken", "appointments", &[Role::Auditor]),
     ("BreakGlass", "break_glass_grants", &[Role::Provider, Role::OrgAdmin, Role::Auditor]),
     ("Consent", "consents", &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Auditor]),
+    ("ConsentListItem", "consents", &[Role::Pharmacist, Role::LabTech]),
     ("WaitlistEntry", "waitlist", &[Role::Provider, Role::ProviderStaff]),
 ];
 
@@ -47,6 +48,7 @@ const NOT_VIEWS: &[&str] = &[
     "User",
     "Session",
     "Provider",
+    "ProviderListItem",
     "Region",
     "Address",
     "PageInfo",

@@ -23,8 +23,8 @@ impl World {
     }
 
     /// The clinician of the visits, with these licences and no others.
-    fn licensed(&self, licences: Vec<Licence>) {
-        self.change_clinician(|one| one.licences = Licences::new(licences.clone()).expect("licences"));
+    fn licensed(&self, licences: &[Licence]) {
+        self.change_clinician(|one| one.licences = Licences::new(licences.to_vec()).expect("licences"));
     }
 
     async fn open_visit(&self, patient: &str, body: &Value) -> Answer {
@@ -64,7 +64,7 @@ async fn visits(world: &World) -> (String, String, String) {
 async fn a_licence_counts_on_its_last_day_and_not_on_the_next() {
     let world = World::new().await;
     let (patient, open, signed) = visits(&world).await;
-    world.licensed(vec![licence("US-TX", Some(date(2026, 11, 30)))]);
+    world.licensed(&[licence("US-TX", Some(date(2026, 11, 30)))]);
     // The last minute of the day in Austin; in El Paso an hour of it is left.
     world.region.clock.set("2026-12-01T05:59:59Z".parse().expect("an instant"));
     world.open_visit(&patient, &visit()).await.is(201);
@@ -81,7 +81,7 @@ async fn a_licence_counts_on_its_last_day_and_not_on_the_next() {
 async fn a_licence_counts_from_its_first_day_in_every_zone_of_the_place() {
     let world = World::new().await;
     let (patient, open, signed) = visits(&world).await;
-    world.licensed(vec![Licence { from: date(2026, 12, 5), ..licence("US-TX", None) }]);
+    world.licensed(&[Licence { from: date(2026, 12, 5), ..licence("US-TX", None) }]);
     world.region.clock.set("2026-12-05T06:59:59Z".parse().expect("an instant"));
     lacks(world.open_visit(&patient, &visit()).await, "US-TX", "licence-not-yet-in-force");
     lacks(world.sign_visit(&open, "\"1\"").await, "US-TX", "licence-not-yet-in-force");
@@ -102,7 +102,7 @@ async fn a_suspension_a_registration_and_another_place_are_told_apart() {
         ..licence("US-TX", None)
     };
     let registered = Licence { kind: LicenceKind::Telehealth, ..licence("US-FL", None) };
-    world.licensed(vec![suspended, registered]);
+    world.licensed(&[suspended, registered]);
     lacks(world.open_visit(&patient, &visit()).await, "US-TX", "licence-suspended");
     lacks(world.sign_visit(&open, "\"1\"").await, "US-TX", "licence-suspended");
     lacks(world.add_to_visit(&signed).await, "US-TX", "licence-suspended");
@@ -153,7 +153,7 @@ async fn the_same_request_gets_the_same_answer_whatever_became_of_the_licence() 
         ask.header("idempotency-key", "once").json(&visit())
     };
     let first = ask().send().await.is(201).json();
-    world.licensed(Vec::new());
+    world.licensed(&[]);
     assert_eq!(ask().send().await.is(201).json(), first);
     lacks(world.open_visit(&patient, &visit()).await, "US-TX", "licence-missing");
 }
@@ -211,7 +211,7 @@ async fn whoever_acts_is_the_clinician_that_an_administrator_says() {
     let said = ask("POST", &sign, json!({})).raw(Vec::new()).without("content-type").send().await.is(422);
     assert_eq!(said.problem("invalid")["errors"][0]["code"], "not-yours");
     ask("POST", &add, json!({"body": "later"})).without("if-match").send().await.is(201);
-    world.licensed(Vec::new());
+    world.licensed(&[]);
     ask("POST", &add, json!({"body": "later still"})).without("if-match").send().await.is(201);
     // What is handed over is signed by whom it was handed to.
     ask("PATCH", &open, json!({"provider_npi": own.as_str()})).send().await.is(200);

@@ -185,6 +185,7 @@ impl PatientView {
     }
 
     /// With who may be the same person.
+    #[must_use]
     pub fn beside(self, alike: &[PatientId]) -> Self {
         Self { possible_duplicates: Some(alike.to_vec()), ..self }
     }
