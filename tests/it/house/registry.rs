@@ -22,7 +22,8 @@ const VIEWS: &[(&str, &str, &[Role])] = &[
     ("AppointmentToken", "appointments", &[Role::Auditor]),
     ("BreakGlass", "break_glass_grants", &[Role::Provider, Role::OrgAdmin, Role::Auditor]),
     ("Consent", "consents", &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Auditor]),
-    ("ConsentListItem", "consents", &[Role::Pharmacist, Role::LabTech]),
+    // Of pharmacies and laboratories, as soon as anything can be assigned to them; until then nobody is shown it.
+    ("ConsentListItem", "consents", &[]),
     ("WaitlistEntry", "waitlist", &[Role::Provider, Role::ProviderStaff]),
 ];
 
