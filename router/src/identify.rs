@@ -161,6 +161,7 @@ fn versioned(path: &str, query: &str) -> Identified {
             _ => is("-", Target::Nothing),
         },
         (Some("users"), Some(_), Some("invitations")) => is("/v1/users/{user}/invitations", Target::Anywhere),
+        (Some("users"), Some(_), Some("clinician")) => is("/v1/users/{user}/clinician", Target::Anywhere),
         (Some("users"), Some(_), None) => is("/v1/users/{user}", Target::Anywhere),
         (Some("providers"), None, None) => is("/v1/providers", Target::Anywhere),
         (Some("providers"), Some(_), None) => is("/v1/providers/{provider}", Target::Anywhere),

@@ -3,14 +3,11 @@
 use anyhow::{Context, Result};
 use http::Method;
 use jiff::civil::{Date, date};
-use loadtest_people::Person;
+use loadtest_people::{Person, npi};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};
-
-/// A National Provider Identifier that fits its check digit (45 CFR 162.406) and belongs to nobody we know.
-pub const NPI: &str = "1234567893";
 
 /// The day on which the synthetic people are as old as they are.
 pub const TODAY: Date = date(2026, 11, 22);
@@ -108,11 +105,11 @@ pub async fn open_encounter(
     Record::of(answer.header("location"), &answer)
 }
 
-/// The body of an encounter.
+/// The body of an encounter with the clinician of the first clinic who is licensed everywhere.
 pub fn encounter(home: &str, reason: &str, note: &str) -> Value {
     json!({
         "service_jurisdiction": home,
-        "provider_npi": NPI,
+        "provider_npi": npi(0).to_string(),
         "reason": reason,
         "note": note,
         "diagnoses": ["J06.9"],

@@ -28,4 +28,4 @@ pub use encounter::{EncounterText, encounter};
 pub use person::{Address, Note, Person};
 pub use place::{Place, places};
 pub use population::{people, person};
-pub use provider::{CAST, Cast, SyntheticProvider, cast, provider};
+pub use provider::{CAST, Cast, SyntheticProvider, cast, npi, provider};

@@ -202,7 +202,8 @@ fn listed(index: usize) -> (Taxonomy, &'static str) {
 }
 
 /// The NPI at a place of the row. There are two hundred million places.
-fn npi(index: usize) -> Npi {
+/// The number of the clinician at a place of the row, in every cluster.
+pub fn npi(index: usize) -> Npi {
     let place = u32::try_from(index).unwrap_or(u32::MAX) % 200_000_000;
     // No more than nine digits, whatever the place.
     Npi::from_nine(FIRST + place).unwrap_or_else(|_| unreachable!())

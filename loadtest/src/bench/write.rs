@@ -21,8 +21,6 @@ const REGISTER_64: &str = "registration, 64 in flight";
 const REGISTER: &str = "registration, 256 in flight";
 const ENCOUNTER_64: &str = "encounter, 64 in flight";
 const ENCOUNTER: &str = "encounter, 256 in flight";
-/// Somebody who fits the check digit and belongs to nobody we know.
-const NPI: &str = "1234567893";
 const SEED: u64 = 20_261_122;
 
 fn run(options: &Options) -> anyhow::Result<Report> {
@@ -111,7 +109,7 @@ fn encounters(clinic: &Clinic) -> impl Fn(usize, u64) -> Question + Send + Sync 
     let (patients, fresh) = (clinic.patients.clone(), clinic.fresh());
     let body = json!({
         "service_jurisdiction": Clinic::home(),
-        "provider_npi": NPI,
+        "provider_npi": loadtest_people::npi(0).to_string(),
         "reason": "cough",
         "note": "Synthetic: three days of cough, no fever, lungs clear.",
         "diagnoses": ["J06.9"],

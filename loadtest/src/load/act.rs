@@ -13,9 +13,6 @@ use crate::client::{Answer, Client, Failure};
 use crate::history::homes::Accepted;
 use crate::history::{Act, Outcome, State};
 
-/// Somebody who fits the check digit and belongs to nobody we know.
-const NPI: &str = "1234567893";
-
 /// How an answer that should be this status is counted.
 pub(super) fn judged(answer: &Result<Answer, Failure>, expected: StatusCode) -> How {
     match answer {
@@ -173,7 +170,7 @@ pub async fn search(stage: &Stage, place: &Place, patient: &Patient, by_email: b
 pub async fn encounter(stage: &Stage, place: &Place, patient: &Patient) -> How {
     let body = json!({
         "service_jurisdiction": place.code,
-        "provider_npi": NPI,
+        "provider_npi": loadtest_people::npi(0).to_string(),
         "reason": "cough",
         "note": "Synthetic: three days of cough, no fever, lungs clear.",
         "diagnoses": ["J06.9"],

@@ -10,6 +10,7 @@ use residency_policy::{FieldError, Problem, ProblemKind, Purpose, Role, wire};
 use storage::{Consent, Judging, Known};
 
 use crate::policies::InForce;
+use crate::shown::left_out;
 
 /// An act that a route performs: its name in the log, and its place in the policies.
 pub trait Act: Send + Sync + 'static {
@@ -126,7 +127,7 @@ fn shown(policies: &Loaded, request: &Request) -> Result<Shape, RefusalReason> {
     match decision.verdict {
         Verdict::Refuse(reason) => Err(reason),
         Verdict::Allow(shape) => {
-            let unmet = |obligation| unmet(obligation, shape, &request.facts);
+            let unmet = |obligation| unmet(obligation, request.entity, shape, &request.facts);
             let step_up = |reason: &RefusalReason| *reason == RefusalReason::StepUpRequired;
             // One that nobody can meet comes first: to sign in again would not help.
             decision.obligations.iter().filter_map(unmet).min_by_key(step_up).map_or(Ok(shape), Err)
@@ -135,10 +136,10 @@ fn shown(policies: &Loaded, request: &Request) -> Result<Shape, RefusalReason> {
 }
 
 /// Why a condition of an answer is not met, if it is not. One that nothing here meets is not passed over.
-fn unmet(obligation: &Obligation, shape: Shape, facts: &Facts) -> Option<RefusalReason> {
+fn unmet(obligation: &Obligation, entity: Entity, shape: Shape, facts: &Facts) -> Option<RefusalReason> {
     match obligation {
         // What is left out, the type of the answer leaves out.
-        Obligation::LeaveOut(_) if shape != Shape::Full => None,
+        Obligation::LeaveOut(what) if left_out(entity, shape).contains(&what.as_str()) => None,
         Obligation::StepUp(level) if facts.assurance >= u16::from(*level) => None,
         // Breaking the glass put it in the privacy officer's queue, and what is done under the grant is recorded with it.
         Obligation::Notify(whom)
@@ -303,6 +304,35 @@ mod tests {
         for unmet in ["watermark", "watermark step-up:2", "leave-out:names"] {
             let refused = asked(&format!("@obligation(\"{unmet}\")")).expect_err(unmet);
             assert_eq!(refused, Problem::new(ProblemKind::Forbidden).reason("obligation-unmet"), "{unmet}");
+        }
+    }
+
+    #[test]
+    fn what_a_view_leaves_out_is_left_out_and_nothing_else_is() {
+        let asked = |shape: &str, word: &str| {
+            let text = format!(
+                "@id(\"a\") @citation(\"none\") @shape(\"{shape}\") @obligation(\"leave-out:{word}\") \
+                 permit (principal, action, resource is Patient);"
+            );
+            let policies =
+                Loaded::parse(SCHEMA, &[PolicyFile { name: "a.cedar", text: &text }]).expect("it loads");
+            authorize(
+                &policies,
+                Role::OrgAdmin,
+                Action::List,
+                Entity::Patient,
+                facts(Some(Purpose::Operations)),
+            )
+        };
+        assert_eq!(asked("listed", "contact"), Ok(Shape::Listed));
+        assert_eq!(asked("token", "person"), Ok(Shape::Token));
+        for (shape, word) in [("listed", "person"), ("listed", "birth-date"), ("full", "contact")] {
+            let refused = asked(shape, word).expect_err(word);
+            assert_eq!(
+                refused,
+                Problem::new(ProblemKind::Forbidden).reason("obligation-unmet"),
+                "{shape} {word}"
+            );
         }
     }
 

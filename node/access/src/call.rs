@@ -11,7 +11,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use http::Uri;
 use http::request::Parts;
 use jiff::civil::Date;
-use node_policy::{Action, Entity, Facts};
+use node_policy::{Action, Entity, Facts, LicenceState};
 use residency_policy::decide::RegionDecision;
 use residency_policy::{
     Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind, Purpose,
@@ -42,8 +42,8 @@ pub struct OpenCall<A> {
     pub caller: Credential,
     /// Which request this is.
     pub request: RequestId,
-    /// How much the caller is shown.
-    pub shape: Shape,
+    /// How much the caller is shown. Handlers take it as proof ([`OpenCall::shown`]).
+    pub(crate) shape: Shape,
     /// The query.
     pub parameters: Parameters,
     /// The whole target, for links.
@@ -103,6 +103,12 @@ impl<A: Act> OpenCall<A> {
     /// Whether the caller may do this too, in the same situation.
     pub fn may(&self, action: Action, entity: Entity) -> Result<(), Problem> {
         authorize(&self.policies.loaded, self.caller.role, action, entity, self.facts).map(|_| ())
+    }
+
+    /// Whether the caller may do this, now that it is known whether the clinician may practise where the patient is.
+    pub fn may_with(&self, licence: LicenceState) -> Result<(), Problem> {
+        let facts = Facts { licence, ..self.facts };
+        authorize(&self.policies.loaded, self.caller.role, A::ACTION, A::ENTITY, facts).map(|_| ())
     }
 
     /// The policies by which this call is decided, all of it.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
-use residency_policy::{Jurisdiction, KeyId, OrgId, OrgType, Problem, ProblemKind, Role, SessionId, UserId};
+use residency_policy::{
+    Jurisdiction, KeyId, OrgId, OrgType, Problem, ProblemKind, ProviderId, Role, SessionId, UserId,
+};
 
 use residency_tokens::cookie;
 
@@ -24,6 +26,8 @@ pub struct Credential {
     pub assurance: u16,
     /// Whose key it is, if it is a person's.
     pub user: Option<UserId>,
+    /// Which clinician of the tenant they are, if an administrator said so.
+    pub clinician: Option<ProviderId>,
     /// The tenant.
     pub org: OrgId,
     /// What kind of organisation that is.

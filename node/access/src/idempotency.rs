@@ -171,6 +171,22 @@ impl Change {
         }
     }
 
+    /// The same for whoever finds out otherwise what may be shown of what was done before: `None`, and nothing is shown.
+    pub async fn begin_first(&self, tx: RegionTx) -> Result<Option<(RegionTx, Doing)>, Refused> {
+        let Some(attempt) = self.attempt() else { return Ok(Some((tx, Doing(None)))) };
+        match storage::idempotency::begin(&tx, &attempt).await? {
+            Begun::Fresh(fresh) => Ok(Some((tx, Doing(Some(fresh))))),
+            Begun::InFlight => {
+                tx.rollback().await;
+                Err(Problem::new(ProblemKind::IdempotencyInFlight).retry_after(1).into())
+            }
+            Begun::Before(_) => {
+                tx.rollback().await;
+                Ok(None)
+            }
+        }
+    }
+
     /// Asks whether this was done before, for whoever would rather not begin in vain. That it was not is no promise.
     pub async fn find(&self, read: &RegionRead) -> Result<Option<Before>, Refused> {
         match self.attempt() {

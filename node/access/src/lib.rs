@@ -33,6 +33,7 @@ pub mod parameters;
 pub mod policies;
 pub mod problem;
 mod secret;
+pub mod shown;
 
 pub use admit::Admission;
 pub use authorize::Act;
@@ -44,6 +45,6 @@ pub use here::{
     Readiness, RegionView,
 };
 pub use metrics::Metrics;
-pub use node_policy::{Action, Entity, Loaded, Shape, Sources};
+pub use node_policy::{Action, Entity, LicenceState, Loaded, RefusalReason, Shape, Sources};
 pub use problem::{Disclosable, Refused};
 pub use secret::Secret;

@@ -5,6 +5,7 @@ pub mod appointments;
 pub mod break_glass;
 pub mod consents;
 pub mod encounters;
+mod marketers;
 mod merge_patch;
 pub mod patients;
 pub mod values;
@@ -86,14 +87,17 @@ fn joined(shown: &Document, signing_in: OpenApiRouter<Here>) -> OpenApiRouter<He
 
 /// The whole OpenAPI document, made from the handlers.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    joined(&Document::default(), node_signin::api::routes()).split_for_parts().1
+    let mut document = joined(&Document::default(), node_signin::api::routes()).split_for_parts().1;
+    marketers::mark(&mut document);
+    document
 }
 
 /// Every route of a node.
 pub fn router(here: Here, desk: Arc<Desk>) -> axum::Router {
     let shown = Document::default();
-    let (routes, document) =
+    let (routes, mut document) =
         joined(&shown, node_signin::api::routes().layer(Extension(desk))).split_for_parts();
+    marketers::mark(&mut document);
     // The document is made of strings and maps with string keys; nothing in it can fail to serialise.
     shown.is(serde_json::to_vec(&document).unwrap_or_default().into());
     finish::around(routes.fallback(nowhere), &here).with_state(here)

@@ -70,6 +70,14 @@ pub fn commands(
     (0..CAST).map(put).collect()
 }
 
+/// The commands that make the control plane know which of them the people are who work with these credentials.
+pub fn bindings(credentials: &[Credential]) -> impl Iterator<Item = Command> {
+    credentials.iter().filter_map(|credential| {
+        let (staff, clinician) = (credential.user.as_ref()?, credential.provider.as_ref()?);
+        Some(Command::BindClinician { user: staff.id, org: credential.org, provider: Some(clinician.id) })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use residency_control::machine::{State, apply};
@@ -93,12 +101,17 @@ mod tests {
         for command in &all {
             assert_eq!(apply(&mut state, command.clone()), Outcome::Done);
         }
+        for command in bindings(&keys) {
+            assert_eq!(apply(&mut state, command), Outcome::Done);
+        }
         let mut bound = Vec::new();
         for key in &keys {
             assert_eq!(key.provider.is_some(), key.role == Role::Provider, "{}", key.role);
             let Some(clinician) = key.provider else { continue };
             let known = state.providers().get(clinician.id).expect("is in the directory");
             assert!(known.npi == clinician.npi && known.orgs.contains(key.org) && known.synthetic);
+            let staff = key.user.as_ref().expect("somebody works with it");
+            assert_eq!(state.clinician(staff.id, key.org), Some(clinician.id));
             bound.push(clinician.id);
         }
         assert!(bound.len() >= 2 && bound[0] != bound[1], "two clinics, two people");

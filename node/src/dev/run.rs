@@ -243,6 +243,7 @@ pub async fn start(
     let mut commands = vec![rules.command()?];
     commands.extend(credentials::commands(&cluster.credentials, &**entropy)?);
     commands.extend(clinicians::commands(&cluster.credentials, plan.seed, &states, today)?);
+    commands.extend(clinicians::bindings(&cluster.credentials));
     commands.extend(calendars::commands(plan.seed, &states, today)?);
 
     let visitor = Visitor::trusting(&home.ca_cert())?;

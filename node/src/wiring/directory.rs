@@ -41,6 +41,7 @@ impl ControlDirectory {
             session: None,
             assurance: 1,
             user,
+            clinician: user.and_then(|user| self.reader.at(|state| state.clinician(user, verified.org)).1),
             org: verified.org,
             org_type: org.org_type,
             role: verified.role,

@@ -278,6 +278,15 @@ commands! {
         SignIn(SignInChange),
         /// Puts access policies in force. Refused unless the version is the one after the present one; the first is 1.
         PutAccessPolicies(PolicyVersion),
+        /// Says which clinician somebody is at an organisation, or that they are none. Nobody else is the same one there.
+        BindClinician {
+            /// Who.
+            user: UserId,
+            /// Where.
+            org: OrgId,
+            /// Which clinician.
+            provider: Option<ProviderId>,
+        },
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use residency_policy::{
-    DiskId, Epoch, Home, KeyId, NodeId, OrgId, PatientId, Placement, PlacementState, Region, UserId,
+    DiskId, Epoch, Home, KeyId, NodeId, OrgId, PatientId, Placement, PlacementState, ProviderId, Region, UserId,
 };
 
 use crate::IdBatch;
@@ -31,6 +31,8 @@ pub struct State {
     pub(crate) users: Arc<Sheets<UserId, Arc<User>>>,
     pub(crate) key_users: Arc<Sheets<KeyId, UserId>>,
     pub(crate) providers: Arc<Providers>,
+    /// Which clinician somebody is at an organisation.
+    pub(crate) clinicians: Arc<Sheets<(OrgId, UserId), ProviderId>>,
     pub(crate) ledger: Ledger,
     pub(crate) seats: Arc<BTreeMap<NodeId, Option<DiskId>>>,
     pub(crate) signin: SignIns,
@@ -123,6 +125,7 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         Command::AddUser(user) => users::add(state, user),
         Command::ChangeUser { user, expected } => users::change(state, user, expected),
         Command::PutUserKey { verifier, user } => users::put_key(state, verifier, user),
+        Command::BindClinician { user, org, provider } => users::bind(state, user, org, provider),
         Command::PutProvider { provider, expected } => provider_changes::put(state, provider, expected),
         Command::Enlist { node, disk } => seats::enlist(state, node, disk),
         Command::Calendar(change) => calendar::change::apply(state, change),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use residency_policy::{OrgId, Role, UserId};
+use residency_policy::{OrgId, ProviderId, Role, UserId};
 
 use crate::command::{KeyVerifier, Refusal, User};
 use crate::machine::{self, State};
@@ -34,6 +34,11 @@ impl State {
     pub fn may_be(&self, user: UserId, org: OrgId, role: Role) -> bool {
         self.organisations.get(&org).is_some_and(|org| org.active)
             && self.users.get(&user).is_some_and(|user| user.may_be(org, role))
+    }
+
+    /// Which clinician somebody is at an organisation.
+    pub fn clinician(&self, user: UserId, org: OrgId) -> Option<ProviderId> {
+        self.clinicians.get(&(org, user)).copied()
     }
 
     /// Puts a user and what finds them by organisation.
@@ -87,6 +92,37 @@ fn insert_member_of_known(state: &mut State, user: User) -> Result<(), Refusal> 
         return Err(Refusal::UnknownOrg);
     }
     state.insert_user(user);
+    Ok(())
+}
+
+/// Says which clinician somebody is at an organisation where they and the clinician work. The same again changes
+/// nothing; a clinician who is somebody else there is refused.
+pub(crate) fn bind(
+    state: &mut State,
+    user: UserId,
+    org: OrgId,
+    provider: Option<ProviderId>,
+) -> Result<(), Refusal> {
+    let there = state.users.get(&user).ok_or(Refusal::UnknownUser)?.memberships.of(org);
+    let there = there.ok_or(Refusal::NotAMember)?;
+    let Some(provider) = provider else {
+        if state.clinicians.contains_key(&(org, user)) {
+            Arc::make_mut(&mut state.clinicians).remove(&(org, user));
+        }
+        return Ok(());
+    };
+    if !there.roles.contains(Role::Provider) {
+        return Err(Refusal::NotAMember);
+    }
+    if !state.providers.get(provider).is_some_and(|known| known.orgs.contains(org)) {
+        return Err(Refusal::UnknownProvider);
+    }
+    let first = (org, UserId::from_bytes([0; 16]));
+    let of_org = state.clinicians.iter_from(&first).take_while(|((of, _), _)| *of == org);
+    if of_org.into_iter().any(|((_, who), one)| *one == provider && *who != user) {
+        return Err(Refusal::AlreadyKnown);
+    }
+    Arc::make_mut(&mut state.clinicians).insert((org, user), provider);
     Ok(())
 }
 

@@ -103,6 +103,7 @@ fn a_path_names_what_it_says() {
         ("GET", "/v1/providers?state=TX&home=US-TX".into(), Target::Anywhere),
         ("PUT", format!("/v1/providers/{id}"), Target::Anywhere),
         ("PATCH", format!("/v1/users/{id}"), Target::Anywhere),
+        ("PUT", format!("/v1/users/{id}/clinician"), Target::Anywhere),
         ("PUT", format!("/v1/providers/{id}/calendar"), Target::Anywhere),
         ("GET", format!("/v1/providers/{id}/slots?from=2027-01-04"), Target::Anywhere),
         ("POST", format!("/v1/providers/{id}/holds"), Target::Anywhere),

@@ -22,6 +22,8 @@ const VIEWS: &[(&str, &str, &[Role])] = &[
     ("AppointmentToken", "appointments", &[Role::Auditor]),
     ("BreakGlass", "break_glass_grants", &[Role::Provider, Role::OrgAdmin, Role::Auditor]),
     ("Consent", "consents", &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Auditor]),
+    // Of pharmacies and laboratories, as soon as anything can be assigned to them; until then nobody is shown it.
+    ("ConsentListItem", "consents", &[]),
     ("WaitlistEntry", "waitlist", &[Role::Provider, Role::ProviderStaff]),
 ];
 
@@ -47,6 +49,7 @@ const NOT_VIEWS: &[&str] = &[
     "User",
     "Session",
     "Provider",
+    "ProviderListItem",
     "Region",
     "Address",
     "PageInfo",

@@ -41,7 +41,7 @@ async fn a_region_goes_on_by_itself_and_changes_of_the_directory_are_refused() {
     assert!(known.json()["data"].as_array().is_some_and(|all| !all.is_empty()), "{}", known.text());
     let best = admin.get(&format!("{search}&consistency=linearizable")).await.expect("an answer");
     assert_eq!(best.problem(503).expect("a problem"), "control-unavailable");
-    let clinician = json!({ "npi": clinic::NPI, "name": "Nobody Agrees", "taxonomy": ["207Q00000X"] });
+    let clinician = json!({ "npi": "1234567893", "name": "Nobody Agrees", "taxonomy": ["207Q00000X"] });
     let refused = admin.post("/v1/providers", &clinician).await.expect("an answer");
     assert_eq!(refused.problem(503).expect("a problem"), "control-unavailable");
 

@@ -10,7 +10,7 @@ use tests::workspace::root;
 use super::route_coverage::{Operation, ask, is_public, operations};
 
 /// What each operation that is not public does: its entity and action in the matrix.
-const OPERATIONS: &[(&str, &str, &str)] = &[
+pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("create_patient", "patient", "create"),
     ("list_patients", "patient", "list"),
     ("search_patients", "patient", "search"),
@@ -65,6 +65,7 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("read_user", "user", "read"),
     ("update_user", "user", "update"),
     ("deactivate_user", "user", "delete"),
+    ("bind_clinician", "user", "update"),
     ("invite_user", "invitation", "create"),
     ("read_sessions", "session", "list"),
     ("end_session", "session", "delete"),
@@ -96,9 +97,14 @@ impl<'f> Line<'f> {
     }
 }
 
+/// The file.
+pub(crate) fn matrix() -> String {
+    fs::read_to_string(root().join("node/policy/matrix.tsv")).expect("the matrix")
+}
+
 /// Whether the file allows it to somebody of the same organisation, who shows one factor. The empty purpose is that of
 /// what is no PHI.
-fn file_allows(file: &str, role: &str, (entity, action): (&str, &str), purpose: &str) -> bool {
+pub(crate) fn file_allows(file: &str, role: &str, (entity, action): (&str, &str), purpose: &str) -> bool {
     Line::all(file).any(|line| {
         line.names(0, role)
             && line.names(1, entity)
@@ -120,7 +126,7 @@ pub(crate) struct Compared {
 /// Asks the node of a region for every operation that is wanted, as every role, for every purpose, and compares what it
 /// answers with the file.
 pub(crate) async fn compare(cluster: &Cluster, region: &str, wanted: impl Fn(&Operation) -> bool) -> Compared {
-    let file = fs::read_to_string(root().join("node/policy/matrix.tsv")).expect("the matrix");
+    let file = matrix();
     let region = cluster.region(region).clone();
     let mut compared = Compared::default();
     for operation in operations().await.iter().filter(|o| !is_public(o) && wanted(o)) {

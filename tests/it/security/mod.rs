@@ -11,3 +11,4 @@ mod sign_in;
 mod sign_in_canaries;
 mod tls;
 mod tls_report;
+mod views;

@@ -11,7 +11,7 @@ use tests::faults::wait_until;
 use tests::operate;
 
 /// Operations that anybody may ask. Adding one is a decision that this list makes visible.
-const PUBLIC: &[&str] = &[
+pub(crate) const PUBLIC: &[&str] = &[
     "read_health",
     "read_readiness",
     "read_metrics",
@@ -25,7 +25,7 @@ const PUBLIC: &[&str] = &[
 ];
 
 /// Operations that are told who asks by what they are shown, and ask for no key.
-const AT_THE_DOOR: &[&str] = &[
+pub(crate) const AT_THE_DOOR: &[&str] = &[
     "login",
     "refresh_session",
     "logout",

@@ -1,7 +1,7 @@
 //! How what was on its way ends here: in one transaction with the end of its work, or not at all.
 
 use node_access::Refused;
-use residency_policy::AppointmentId;
+use residency_policy::{AppointmentId, ProblemKind};
 use storage::bookings::Subject;
 use storage::{Access, AccessAction, AccessOutcome, Event, EventName, RegionTx};
 
@@ -9,6 +9,7 @@ use super::api::ENTITY;
 use super::hand::Hand;
 use super::model::{CancelCode, Facts, Failure, State};
 use super::{store, work};
+use crate::consents;
 
 /// The request of nobody: what was undone was asked for by no request that may be answered with it.
 const NO_REQUEST: [u8; 32] = [0; 32];
@@ -53,6 +54,22 @@ pub(crate) async fn end(
     .await
 }
 
+/// Ends what was done in the control plane and may not be shown to whoever asked for it: the patient took back their
+/// consent meanwhile. It is as if nobody had asked: a time that was taken is given back.
+pub(crate) async fn end_unseen(
+    hand: &Hand,
+    id: AppointmentId,
+    fence: i64,
+    ending: Ending,
+    why: Refused,
+) -> Refused {
+    if why.problem().kind() != ProblemKind::Forbidden {
+        return why;
+    }
+    // What does not come through here is the work of whoever comes next, and ends in the same way.
+    end(&hand.unjudged(), id, fence, ending).await.err().unwrap_or(why)
+}
+
 /// Writes the ending into a transaction that somebody else commits. `None` if the work is not ours any more.
 pub(crate) async fn ended(
     tx: &RegionTx,
@@ -90,10 +107,13 @@ pub(crate) async fn ended(
     }
     let undone = matches!(ending, Ending::Stayed | Ending::NotCancelled);
     let request = if undone { NO_REQUEST } else { before.request };
-    // Whoever was removed from view meanwhile keeps no time: what it came to is cancelled by whoever comes next.
+    // Whoever was removed from view meanwhile, or took back their consent, keeps no time: what it came to is cancelled by
+    // whoever comes next. A caller whose own transaction this is was asked about the consent in it.
+    let withdrawn = booked && hand.is_unjudged() && consents::store::withdrawn(tx, hand.patient).await?;
     let state = match (state, before.state) {
         (State::Booked, State::Cancelling(code)) if removed => State::Cancelling(code),
         (State::Booked, _) if removed => State::Cancelling(CancelCode::PatientRemoved),
+        (State::Booked, _) if withdrawn => State::Cancelling(CancelCode::PatientRequest),
         (state, _) => state,
     };
     let after = Facts { state, place, request, ..before };

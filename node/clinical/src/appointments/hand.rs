@@ -50,6 +50,17 @@ impl Hand {
         Self { here: here.clone(), patient: work.patient, scope: Arc::new(scope), act }
     }
 
+    /// The same, for what must end although the patient takes back their consent meanwhile: nothing is disclosed by it.
+    pub(crate) fn unjudged(&self) -> Self {
+        let scope = Scope { judge: None, ..Scope::clone(&self.scope) };
+        Self { scope: Arc::new(scope), ..self.clone() }
+    }
+
+    /// Whether nobody decides by the patient's consent what this does.
+    pub(crate) fn is_unjudged(&self) -> bool {
+        self.scope.judge.is_none()
+    }
+
     /// For which organisation.
     pub(crate) fn scope(&self) -> &Scope {
         &self.scope

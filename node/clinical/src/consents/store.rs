@@ -25,6 +25,8 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("consents.lock", LOCK),
     ("consents.list", LIST),
     ("consents.revoke", REVOKE),
+    ("consents.wake", WAKE),
+    ("consents.withdrawn", WITHDRAWN),
 ];
 
 /// How many there are, and when one about the same was last taken back, if the patient is there.
@@ -78,6 +80,23 @@ SET revoked_at = $4, revoked_by = $5, revoked_evidence = $6, revoked_reference_s
     revoked_word = nextval('consent_words')
 WHERE org_id = $1 AND patient_id = $2 AND id = $3";
 
+/// Has whoever works on the patient's wishes for an appointment look at them at once.
+pub const WAKE: &str = "\
+UPDATE booking_work
+SET due_at = now()
+WHERE org_id = $1 AND patient_id = $2 AND subject = 'wish' AND resting AND due_at > now()";
+
+/// Whether the last word on being treated by this organisation, or on its running, was a revocation.
+pub const WITHDRAWN: &str = "\
+SELECT EXISTS (
+    SELECT FROM consents c
+    WHERE c.org_id = $1 AND c.patient_id = $2 AND c.grantee_org_id = $1 AND c.category = 'general'
+        AND c.purpose IN ('TREAT', 'HOPERAT')
+    GROUP BY c.purpose
+    HAVING max(c.revoked_word) > coalesce(max(c.granted_word) FILTER (
+        WHERE c.revoked_word IS NULL AND c.granted_at <= $3 AND (c.expires_at IS NULL OR c.expires_at > $3)), 0)
+) AS withdrawn";
+
 /// What the ledger has already, as far as it matters for one more.
 pub struct Before {
     /// Whether there is room for it.
@@ -124,6 +143,12 @@ pub async fn insert(tx: &RegionTx, consent: &Consent) -> Result<(), Error> {
     .await
 }
 
+/// Whether a patient took back the consent for which anybody of this organisation makes appointments.
+pub async fn withdrawn(tx: &RegionTx, patient: PatientId) -> Result<bool, Error> {
+    let row = tx.query_one(WITHDRAWN, &[&tx.scope().org.uuid(), &patient.uuid(), &tx.now()]).await?;
+    row.get("withdrawn")
+}
+
 /// Takes back a consent that [`lock`] read.
 pub async fn revoke(tx: &RegionTx, consent: &Consent, revocation: &Revocation) -> Result<(), Error> {
     let reference = seal(tx, consent.id, REVOKED_REFERENCE, &revocation.reference).await?;
@@ -139,7 +164,8 @@ pub async fn revoke(tx: &RegionTx, consent: &Consent, revocation: &Revocation) -
             &reference,
         ],
     )
-    .await
+    .await?;
+    tx.put(WAKE, &[&tx.scope().org.uuid(), &consent.patient.uuid()]).await
 }
 
 /// One consent.

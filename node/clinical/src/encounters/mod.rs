@@ -5,6 +5,7 @@
 //! `/encounters` is of the general category, and what is under `/segregated` never appears there.
 
 pub mod api;
+mod licensed;
 pub mod model;
 pub mod store;
 

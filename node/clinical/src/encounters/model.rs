@@ -162,7 +162,7 @@ pub struct Content {
 }
 
 /// Where a visit takes place and with whom. Not PHI by itself: the columns are in the clear.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Setting {
     /// Where the patient physically is.
     #[serde(rename = "service_jurisdiction")]

@@ -11,7 +11,7 @@ use residency_policy::{Npi, OrgType, ProviderId};
 use serde_json::{Value, json};
 use storage::testing::TestEntropy;
 
-use crate::support::{Answer, World, jurisdiction};
+use crate::support::{Answer, World, jurisdiction, random};
 
 /// When the tests' clock stands, as a day of the week: a Wednesday, `2026-11-18T11:06:40Z`.
 pub(crate) const MONDAY: &str = "2026-11-23";
@@ -43,8 +43,13 @@ pub(crate) fn weekdays() -> Value {
 impl World {
     /// A clinician of the clinic's own organisation who holds these licences, without a calendar.
     pub(crate) fn clinician(&self, licences: Vec<Licence>) -> ProviderId {
+        let nine = u32::from_be_bytes(random::<[u8; 16]>()[..4].try_into().expect("four bytes"));
+        self.clinician_known_by(Npi::from_nine(100_000_000 + nine % 200_000_000).expect("an NPI"), licences)
+    }
+
+    /// The same with this NPI.
+    pub(crate) fn clinician_known_by(&self, npi: Npi, licences: Vec<Licence>) -> ProviderId {
         let id = ProviderId::random(&TestEntropy::default());
-        let nine = u32::from_be_bytes(id.to_bytes()[..4].try_into().expect("four bytes"));
         let mut state = self.book.state.lock().expect("a lock");
         let organisation = Organisation {
             id: self.org,
@@ -59,7 +64,7 @@ impl World {
         }
         let provider = Provider {
             id,
-            npi: Npi::from_nine(100_000_000 + nine % 200_000_000).expect("an NPI"),
+            npi,
             name: "Robin Sample".parse().expect("a name"),
             taxonomy: Taxonomies::new(vec!["207Q00000X".parse().expect("a code")]).expect("codes"),
             languages: Languages::new(Vec::new()).expect("languages"),

@@ -26,7 +26,7 @@ async fn an_organisation_is_added_once_however_often_it_is_sent() {
         world.ask("marketer", "GET", made.header("location")).without("purpose-of-use").send().await.is(200);
     assert_eq!(read.json(), json);
     let list = world.ask("pharmacist", "GET", "/v1/orgs").without("purpose-of-use").send().await.is(200).json();
-    assert_eq!(list["data"], json!([json]));
+    assert!(list["data"].as_array().expect("a list").contains(&json), "{list}");
     for role in ["provider", "provider_staff", "marketer", "pharmacist", "lab_tech", "auditor"] {
         world.ask(role, "POST", "/v1/orgs").json(&other).send().await.is(403).problem("forbidden");
     }
@@ -58,11 +58,12 @@ async fn without_a_quorum_changes_are_refused_and_reads_go_on() {
 #[tokio::test]
 async fn organisations_and_regions_come_in_pages() {
     let world = World::new().await;
+    // And the callers' own.
     for number in 0..3 {
         let body = json!({"name": format!("Clinic {number}"), "type": "provider", "serves": ["US-TX"]});
         world.ask("org_admin", "POST", "/v1/orgs").json(&body).send().await.is(201);
     }
-    for (list, key, wanted) in [("/v1/orgs", "id", 3), ("/v1/regions", "name", 3)] {
+    for (list, key, wanted) in [("/v1/orgs", "id", 4), ("/v1/regions", "name", 3)] {
         let mut seen = Vec::new();
         let mut path = format!("{list}?limit=2");
         loop {

@@ -8,7 +8,7 @@ use node_access::Sources;
 use node_access::policies::{InForce, NotInForce};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World, ana, id};
+use crate::support::{Answer, World, ana, id, visit};
 
 /// The shipped set without one of its files.
 fn without(name: &str, version: u64) -> Arc<InForce> {
@@ -83,4 +83,47 @@ async fn a_request_is_decided_by_one_set_from_its_beginning_to_its_end() {
     assert!(!allowed(ask().json(&question()).send().await), "the next one by the new set");
     assert!(!allowed(ask().stream(exchanging(shipped)).await), "by the set of its beginning");
     assert!(allowed(ask().json(&question()).send().await));
+}
+
+/// The shipped set, in which those who treat are shown less of what they treat.
+fn shown_less() -> Arc<InForce> {
+    let mut sources = Sources::shipped();
+    let care = sources.policies.iter_mut().find(|file| file.name == "care.cedar").expect("the file of care");
+    for id in ["patient-provider", "encounter-provider"] {
+        let (before, rest) = care.text.split_once(&format!("@id(\"{id}\")")).expect("the policy");
+        let rest = rest.replacen("@shape(\"full\")", "@shape(\"token\")", 1);
+        care.text = format!("{before}@id(\"{id}\"){rest}");
+    }
+    Arc::new(InForce { version: Some(7), loaded: sources.load().expect("it loads") })
+}
+
+/// What is answered to a change shows as much as a reading does, so whoever is shown less may not have it.
+#[tokio::test]
+async fn an_act_whose_answer_shows_everything_is_refused_to_whoever_is_shown_less() {
+    let world = World::new().await;
+    let known = id(&world.register(&ana()).await);
+    let visits = format!("/v1/patients/{known}/encounters");
+    let opened = world.ask("provider", "POST", &visits).json(&visit()).send().await.is(201);
+    let sign = format!("{}/sign", opened.header("location"));
+    world.here.policies.put(Ok(shown_less()));
+
+    let shown = world.ask("provider", "GET", &format!("/v1/patients/{known}")).send().await.is(200).json();
+    assert!(shown["family_name"].is_null() && shown["id"] == known.as_str(), "{shown}");
+    let shown = world.ask("provider", "GET", opened.header("location")).send().await.is(200).json();
+    assert!(shown.get("note").is_none(), "{shown}");
+    let search = "/v1/patients/search?home=US-TX";
+    for (path, body) in [("/v1/patients?home=US-TX", ana()), (search, json!({"family_name": "Sample"}))] {
+        let refused = world.ask("provider", "POST", path).json(&body).send().await.is(403);
+        assert_eq!(refused.problem("forbidden")["reason"], "obligation-unmet", "{path}");
+    }
+    let again = world.ask("provider", "POST", &visits).json(&visit()).send().await.is(403);
+    assert_eq!(again.problem("forbidden")["reason"], "obligation-unmet");
+    let signing = world.ask("provider", "POST", &sign).header("if-match", "\"1\"").send().await.is(403);
+    assert_eq!(signing.problem("forbidden")["reason"], "obligation-unmet");
+
+    // Nothing happened: there is one encounter, and it is open.
+    world.here.policies.put(Ok(without("pharmacy.cedar", 8)));
+    let listed = world.ask("provider", "GET", &visits).send().await.is(200).json();
+    assert_eq!(listed["data"].as_array().map(Vec::len), Some(1));
+    assert_eq!(listed["data"][0]["status"], "open");
 }

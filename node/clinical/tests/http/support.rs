@@ -22,7 +22,7 @@ use residency_control::signin::SignInChange;
 use residency_control::{Command, Outcome};
 use residency_policy::{
     Entropy as _, Epoch, Home, Jurisdiction, KeyId, OrgId, OrgType, PatientId, Placement, PlacementState,
-    Region, Role, Ruleset,
+    ProviderId, Region, Role, Ruleset,
 };
 use residency_tokens::Verifier;
 use serde_json::{Value, json};
@@ -30,6 +30,7 @@ use storage::testing::{PostgresServer, TestEntropy, TestRegion};
 use tower::ServiceExt as _;
 
 use crate::book::Book;
+use crate::calendars::licence;
 
 pub(crate) fn jurisdiction(code: &str) -> Jurisdiction {
     code.parse().expect("a jurisdiction")
@@ -50,6 +51,9 @@ fn policies() -> Arc<InForce> {
 
 /// The cluster that tokens are good for.
 pub(crate) const CLUSTER: &str = "domicile:test";
+
+/// The clinician of the visits.
+pub(crate) const NPI: &str = "1234567893";
 
 /// Where browsers reach it.
 pub(crate) const ORIGIN: &str = "https://clinic.example";
@@ -228,6 +232,8 @@ impl World {
         let desk = Arc::new(desk(&here, &book));
         let router = node_clinical::router(here.clone(), Arc::clone(&desk));
         let world = Self { region, book, router, here, desk, org };
+        let everywhere = ["US-TX", "US-CA"].map(|state| licence(state, None));
+        world.clinician_known_by(NPI.parse().expect("an NPI"), everywhere.to_vec());
         for &role in Role::ALL {
             world.key(role.as_str(), org, role, &["US-TX", "US-CA"]);
         }
@@ -238,6 +244,13 @@ impl World {
         world
     }
 
+    /// Who the providers of the clinic are.
+    fn clinician_of_visits(&self, org: OrgId, role: Role) -> Option<ProviderId> {
+        let state = self.book.state.lock().expect("a lock");
+        let known = state.providers().by_npi(NPI.parse().expect("an NPI")).map(|known| known.id);
+        known.filter(|_| org == self.org && role == Role::Provider)
+    }
+
     /// Adds an API key.
     pub(crate) fn key(&self, text: &str, org: OrgId, role: Role, jurisdictions: &[&str]) {
         let credential = Credential {
@@ -245,6 +258,7 @@ impl World {
             session: None,
             assurance: 1,
             user: None,
+            clinician: self.clinician_of_visits(org, role),
             org,
             org_type: OrgType::Provider,
             role,
@@ -334,7 +348,7 @@ pub(crate) fn ana() -> Value {
 /// A visit of somebody made up.
 pub(crate) fn visit() -> Value {
     json!({
-        "service_jurisdiction": "US-TX", "provider_npi": "1234567893", "reason": "cough",
+        "service_jurisdiction": "US-TX", "provider_npi": NPI, "reason": "cough",
         "note": "Lungs clear.\nRest.", "diagnoses": ["J06.9"]
     })
 }

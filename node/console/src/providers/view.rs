@@ -1,9 +1,11 @@
 //! How a clinician looks on the wire.
 
 use jiff::civil::Date;
-use node_access::Shape;
+use node_access::Entity;
 use node_access::page::PageInfo;
+use node_access::shown::{self, Shown, Views, too_little};
 use residency_control::Provider;
+use residency_policy::Problem;
 use residency_policy::licensure::{Authority, Licence, Taxonomy};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,36 +17,36 @@ use utoipa::ToSchema;
 pub struct ProviderBody {
     /// The id.
     #[schema(format = Uuid)]
-    pub id: String,
+    id: String,
     /// The National Provider Identifier.
     #[schema(pattern = "^[12][0-9]{9}$", example = "1234567893")]
-    pub npi: String,
+    npi: String,
     /// The public name.
     #[schema(example = "Robin Sample, MD")]
-    pub name: String,
+    name: String,
     /// What they are, as NUCC taxonomy codes, the primary one first.
     #[schema(example = json!(["207Q00000X"]))]
-    pub taxonomy: Vec<String>,
+    taxonomy: Vec<String>,
     /// The codes' names in their order, `null` where the code is not a common one.
     #[schema(example = json!(["Family Medicine Physician"]))]
-    pub specialties: Vec<Option<&'static str>>,
+    specialties: Vec<Option<&'static str>>,
     /// In which languages they see patients, as BCP 47 tags.
     #[schema(example = json!(["en", "es"]))]
-    pub languages: Vec<String>,
+    languages: Vec<String>,
     /// For which organisations they work.
-    pub organisations: Vec<String>,
+    organisations: Vec<String>,
     /// What they may practise on.
-    pub licences: Vec<LicenceBody>,
+    licences: Vec<LicenceBody>,
     /// The physician with whom they collaborate.
     #[schema(required, format = Uuid)]
-    pub collaborating: Option<String>,
+    collaborating: Option<String>,
     /// Whether patients can be booked with them.
-    pub active: bool,
+    active: bool,
     /// Whether they are made up.
-    pub synthetic: bool,
+    synthetic: bool,
     /// In a search by state: what gives them authority to practise there on that day.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub authority: Option<AuthorityBody>,
+    authority: Option<AuthorityBody>,
 }
 
 /// A licence, registration, certificate or privilege, as its issuer published it.
@@ -54,29 +56,103 @@ pub struct ProviderBody {
 pub struct LicenceBody {
     /// Who issued it, as an ISO 3166-2 code.
     #[schema(example = "US-TX")]
-    pub jurisdiction: &'static str,
+    jurisdiction: &'static str,
     /// What it is: `full`, `telehealth`, or what a compact gives.
     #[schema(example = "full")]
-    pub kind: &'static str,
-    /// Its number. Left out for marketers.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: &'static str,
+    /// Its number.
     #[schema(example = "T12345")]
-    pub number: Option<String>,
+    number: String,
     /// Its state at the board.
     #[schema(pattern = "^(active|expired|suspended|revoked|surrendered|pending)$", example = "active")]
-    pub status: &'static str,
+    status: &'static str,
     /// Since which day it is in that state.
-    pub status_since: Date,
+    status_since: Date,
     /// Its first day.
-    pub from: Date,
+    from: Date,
     /// Its last day. `null` where there is none.
     #[schema(required)]
-    pub until: Option<Date>,
+    until: Option<Date>,
     /// Where it was looked up.
     #[schema(pattern = "^(state-board|nursys|fsmb|compact-commission)$", example = "state-board")]
-    pub source: &'static str,
+    source: &'static str,
     /// When it was looked up.
-    pub verified: Date,
+    verified: Date,
+}
+
+/// A clinician without the numbers of licences.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderListItem {
+    /// The id.
+    #[schema(format = Uuid)]
+    id: String,
+    /// The National Provider Identifier.
+    #[schema(pattern = "^[12][0-9]{9}$", example = "1234567893")]
+    npi: String,
+    /// The public name.
+    #[schema(example = "Robin Sample, MD")]
+    name: String,
+    /// What they are, as NUCC taxonomy codes, the primary one first.
+    #[schema(example = json!(["207Q00000X"]))]
+    taxonomy: Vec<String>,
+    /// The codes' names in their order, `null` where the code is not a common one.
+    #[schema(example = json!(["Family Medicine Physician"]))]
+    specialties: Vec<Option<&'static str>>,
+    /// In which languages they see patients, as BCP 47 tags.
+    #[schema(example = json!(["en", "es"]))]
+    languages: Vec<String>,
+    /// For which organisations they work.
+    organisations: Vec<String>,
+    /// What they may practise on.
+    licences: Vec<LicenceListItem>,
+    /// The physician with whom they collaborate.
+    #[schema(required, format = Uuid)]
+    collaborating: Option<String>,
+    /// Whether patients can be booked with them.
+    active: bool,
+    /// Whether they are made up.
+    synthetic: bool,
+    /// In a search by state: what gives them authority to practise there on that day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authority: Option<AuthorityBody>,
+}
+
+/// A licence, registration, certificate or privilege, without its number.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LicenceListItem {
+    /// Who issued it, as an ISO 3166-2 code.
+    #[schema(example = "US-TX")]
+    jurisdiction: &'static str,
+    /// What it is: `full`, `telehealth`, or what a compact gives.
+    #[schema(example = "full")]
+    kind: &'static str,
+    /// Its state at the board.
+    #[schema(pattern = "^(active|expired|suspended|revoked|surrendered|pending)$", example = "active")]
+    status: &'static str,
+    /// Since which day it is in that state.
+    status_since: Date,
+    /// Its first day.
+    from: Date,
+    /// Its last day. `null` where there is none.
+    #[schema(required)]
+    until: Option<Date>,
+    /// Where it was looked up.
+    #[schema(pattern = "^(state-board|nursys|fsmb|compact-commission)$", example = "state-board")]
+    source: &'static str,
+    /// When it was looked up.
+    verified: Date,
+}
+
+/// A clinician, as the caller's role is shown them.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AnyProvider {
+    /// For everybody who is not a marketer.
+    Full(Box<ProviderBody>),
+    /// For marketers.
+    Listed(Box<ProviderListItem>),
 }
 
 /// What gives authority to practise in a state on a day.
@@ -101,7 +177,7 @@ pub struct AuthorityBody {
 #[serde(deny_unknown_fields)]
 pub struct ProviderPage {
     /// The clinicians, in the order in which they were added.
-    pub data: Vec<ProviderBody>,
+    pub data: Vec<AnyProvider>,
     /// How the list goes on.
     pub page: PageInfo,
 }
@@ -170,39 +246,98 @@ pub struct NewLicenceBody {
     pub verified: Date,
 }
 
-/// Shows a clinician to somebody who may see so much.
-pub(super) fn shown(provider: &Provider, shape: Shape, authority: Option<Authority>) -> ProviderBody {
-    let codes = provider.taxonomy.as_slice();
-    ProviderBody {
-        id: provider.id.to_string(),
-        npi: provider.npi.to_string(),
-        name: provider.name.to_string(),
-        taxonomy: codes.iter().map(Taxonomy::to_string).collect(),
-        specialties: codes.iter().map(Taxonomy::name).collect(),
-        languages: provider.languages.as_slice().iter().map(ToString::to_string).collect(),
-        organisations: provider.orgs.as_slice().iter().map(ToString::to_string).collect(),
-        licences: provider.licences.iter().map(|licence| licence_body(licence, shape)).collect(),
-        collaborating: provider.collaborating.map(|id| id.to_string()),
-        active: provider.active,
-        synthetic: provider.synthetic,
-        authority: authority.map(|authority| AuthorityBody {
-            jurisdiction: authority.licence.jurisdiction.code(),
-            kind: authority.licence.kind.as_str(),
-            until: authority.licence.until,
-        }),
+impl Views for AnyProvider {
+    const ENTITY: Entity = Entity::Provider;
+}
+
+/// Everything of a clinician may be shown.
+pub(super) type Full = shown::Full<AnyProvider>;
+
+impl AnyProvider {
+    /// Shows a clinician.
+    pub(super) fn of(
+        provider: &Provider,
+        shown: &Shown<Self>,
+        authority: Option<Authority>,
+    ) -> Result<Self, Problem> {
+        match shown {
+            Shown::Full(full) => Ok(Self::Full(Box::new(ProviderBody::of(provider, authority, *full)))),
+            Shown::Listed(listed) => {
+                Ok(Self::Listed(Box::new(ProviderListItem::of(provider, authority, *listed))))
+            }
+            Shown::Token(_) => Err(too_little()),
+        }
     }
 }
 
-fn licence_body(licence: &Licence, shape: Shape) -> LicenceBody {
-    LicenceBody {
-        jurisdiction: licence.jurisdiction.code(),
-        kind: licence.kind.as_str(),
-        number: (shape == Shape::Full).then(|| licence.number.to_string()),
-        status: licence.status.as_str(),
-        status_since: licence.status_since,
-        from: licence.from,
-        until: licence.until,
-        source: licence.source.as_str(),
-        verified: licence.verified,
+impl ProviderBody {
+    /// Shows a clinician with the numbers of licences.
+    pub(super) fn of(provider: &Provider, authority: Option<Authority>, full: Full) -> Self {
+        let item = ProviderListItem::of(provider, authority, full.into());
+        let numbers = provider.licences.iter().map(|licence| licence.number.to_string());
+        let numbered = |(licence, number): (LicenceListItem, String)| LicenceBody {
+            jurisdiction: licence.jurisdiction,
+            kind: licence.kind,
+            number,
+            status: licence.status,
+            status_since: licence.status_since,
+            from: licence.from,
+            until: licence.until,
+            source: licence.source,
+            verified: licence.verified,
+        };
+        Self {
+            id: item.id,
+            npi: item.npi,
+            name: item.name,
+            taxonomy: item.taxonomy,
+            specialties: item.specialties,
+            languages: item.languages,
+            organisations: item.organisations,
+            licences: item.licences.into_iter().zip(numbers).map(numbered).collect(),
+            collaborating: item.collaborating,
+            active: item.active,
+            synthetic: item.synthetic,
+            authority: item.authority,
+        }
+    }
+}
+
+impl ProviderListItem {
+    fn of(provider: &Provider, authority: Option<Authority>, _: shown::Listed<AnyProvider>) -> Self {
+        let codes = provider.taxonomy.as_slice();
+        Self {
+            id: provider.id.to_string(),
+            npi: provider.npi.to_string(),
+            name: provider.name.to_string(),
+            taxonomy: codes.iter().map(Taxonomy::to_string).collect(),
+            specialties: codes.iter().map(Taxonomy::name).collect(),
+            languages: provider.languages.as_slice().iter().map(ToString::to_string).collect(),
+            organisations: provider.orgs.as_slice().iter().map(ToString::to_string).collect(),
+            licences: provider.licences.iter().map(LicenceListItem::of).collect(),
+            collaborating: provider.collaborating.map(|id| id.to_string()),
+            active: provider.active,
+            synthetic: provider.synthetic,
+            authority: authority.map(|authority| AuthorityBody {
+                jurisdiction: authority.licence.jurisdiction.code(),
+                kind: authority.licence.kind.as_str(),
+                until: authority.licence.until,
+            }),
+        }
+    }
+}
+
+impl LicenceListItem {
+    fn of(licence: &Licence) -> Self {
+        Self {
+            jurisdiction: licence.jurisdiction.code(),
+            kind: licence.kind.as_str(),
+            status: licence.status.as_str(),
+            status_since: licence.status_since,
+            from: licence.from,
+            until: licence.until,
+            source: licence.source.as_str(),
+            verified: licence.verified,
+        }
     }
 }

@@ -15,11 +15,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn routes() -> OpenApiRouter<Here> {
-    OpenApiRouter::new().routes(routes!(api::list::list, api::create::create)).routes(routes!(
-        api::read::read,
-        api::update::update,
-        api::deactivate::deactivate
-    ))
+    OpenApiRouter::new()
+        .routes(routes!(api::list::list, api::create::create))
+        .routes(routes!(api::read::read, api::update::update, api::deactivate::deactivate))
+        .routes(routes!(api::bind::bind))
 }
 
 /// A user, as the administrators of one organisation see them.

@@ -77,6 +77,7 @@ fn weight(command: &Command) -> usize {
         | Command::ChangeUser { .. }
         | Command::PutUserKey { .. } => 768,
         Command::Enlist { .. }
+        | Command::BindClinician { .. }
         | Command::CloseOrganisation { .. }
         | Command::RevokeKey(_)
         | Command::PutPolicy(_)
@@ -130,6 +131,7 @@ impl Core {
             | Command::AddUser(_)
             | Command::ChangeUser { .. }
             | Command::PutUserKey { .. }
+            | Command::BindClinician { .. }
             | Command::PutProvider { .. } => true,
         }
     }

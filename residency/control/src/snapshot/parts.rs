@@ -3,7 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 
-use residency_policy::{BookingHandle, DiskId, KeyId, NodeId, OrgId, UserId};
+use residency_policy::{BookingHandle, DiskId, KeyId, NodeId, OrgId, ProviderId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::ledger::Image;
@@ -55,6 +55,8 @@ pub(super) enum Part {
     IdentityLinks(Vec<IdentityLink>),
     /// Flows through them that were used: when each ends, and its digest.
     SpentFlows(Vec<(i64, [u8; 32])>),
+    /// Which clinician somebody is at an organisation.
+    Clinicians(Vec<((OrgId, UserId), ProviderId)>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -81,6 +83,7 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         ))
         .chain(in_parts(federation.links(), Part::IdentityLinks))
         .chain(in_parts(federation.spent(), Part::SpentFlows))
+        .chain(in_parts(state.clinicians.iter().map(|(who, one)| (*who, *one)), Part::Clinicians))
 }
 
 fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
@@ -127,6 +130,7 @@ pub(super) fn put(state: &mut State, part: Part) {
             }
         }
         Part::IdentityLinks(some) => some.iter().for_each(|link| state.signin.federation_mut().link(link)),
+        Part::Clinicians(some) => Arc::make_mut(&mut state.clinicians).extend(some),
         Part::SpentFlows(some) => {
             for (ends, flow) in some {
                 state.signin.federation_mut().spend(ends, flow);

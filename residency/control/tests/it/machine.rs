@@ -50,6 +50,7 @@ fn commands() -> impl Strategy<Value = Command> {
             Command::PutUserKey { verifier: verifier(n, of), user: UserId::from_bytes([whose; 16]) }
         }),
         crate::providers::changes(),
+        crate::clinicians::changes(),
         crate::signin::changes(),
         (0..60_u64, 1..4_u32).prop_map(|(n, e)| Command::Retire { patient: patient(n), expected: Epoch(e) }),
     ]

@@ -1,6 +1,7 @@
 //! The control plane's tests, in one binary.
 
 mod bookings;
+mod clinicians;
 mod directory;
 mod federation;
 mod given_up;

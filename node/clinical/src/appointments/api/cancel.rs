@@ -19,7 +19,7 @@ use storage::{Access, AccessAction, Phi, RegionTx};
 
 use super::ENTITY;
 use super::reschedule::{answer, in_flight};
-use super::view::{AppointmentView, NewCancellationBody};
+use super::view::{AppointmentView, Full, NewCancellationBody};
 use crate::appointments::end::{self, Ending};
 use crate::appointments::hand::Hand;
 use crate::appointments::model::{CancelCode, Facts, State};
@@ -79,7 +79,7 @@ pub async fn cancel(
     let change = Change::new(&call.call, key, if_match.as_ref(), Some(&body));
     let (open, guarded) = body.split(&["code"]);
     let (code, note) = reading::read_cancellation(&open, guarded)?;
-    let hand = Hand::of_call(&call)?;
+    let (hand, full) = (Hand::of_call(&call)?, call.call.full()?);
     let order = Order { id: call.call.path("appointment")?, if_match: if_match.as_ref(), code, note };
     let (facts, fence, first) = match Box::pin(call.transact(|tx| begin(&call, tx, &change, &order))).await? {
         Begun::Answered(response) => return Ok(response),
@@ -87,7 +87,13 @@ pub async fn cancel(
         Begun::Left(facts, fence) => (facts, fence, false),
     };
     match carry::free(&call.call.here, &facts.place).await {
-        Ok(index) => Box::pin(hand.transact(|tx| finish(&hand, tx, &change, facts.id, fence, index))).await,
+        Ok(index) => {
+            let done = hand.transact(|tx| finish(&hand, tx, &change, facts.id, (fence, index), full));
+            match Box::pin(done).await {
+                Err(why) => Err(end::end_unseen(&hand, facts.id, fence, Ending::Cancelled, why).await),
+                done => done,
+            }
+        }
         // Nothing was asked for, by anybody: it is as it was. What whoever was before us asked for may come yet.
         Err(why @ NotDone::Unproposed(ProposeError::NoQuorum)) if first => {
             end::end(&hand, facts.id, fence, Ending::NotCancelled).await?;
@@ -106,7 +112,7 @@ async fn begin(
     change: &Change,
     order: &Order<'_>,
 ) -> Result<Begun, Refused> {
-    let patient = call.patient()?;
+    let (patient, full) = (call.patient()?, call.call.full()?);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(Begun::Answered(answer)),
         Step::Do(tx, doing) => (tx, doing),
@@ -119,7 +125,7 @@ async fn begin(
     let access = Access::to(AccessAction::Update, ENTITY, id.uuid(), patient);
     match there.state {
         // It was cancelled, and the answer was lost on the way.
-        State::Cancelled(_) if mine => answer(tx, doing, id, None).await.map(Begun::Answered),
+        State::Cancelled(_) if mine => answer(tx, doing, id, None, full).await.map(Begun::Answered),
         State::Cancelling(_) if mine => {
             let Some(fence) = work::store::take(&tx, id.uuid(), patient).await? else {
                 tx.rollback().await;
@@ -154,8 +160,8 @@ async fn finish(
     tx: RegionTx,
     change: &Change,
     id: AppointmentId,
-    fence: i64,
-    index: LogIndex,
+    (fence, index): (i64, LogIndex),
+    full: Full,
 ) -> Result<Response, Refused> {
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
@@ -165,5 +171,5 @@ async fn finish(
         tx.rollback().await;
         return Err(in_flight().into());
     }
-    answer(tx, doing, id, Some(index)).await
+    answer(tx, doing, id, Some(index), full).await
 }

@@ -18,7 +18,7 @@ use storage::bookings::Subject;
 use storage::{Access, AccessAction, Phi, RegionTx};
 
 use super::ENTITY;
-use super::view::{AppointmentView, NewAppointmentBody};
+use super::view::{AppointmentView, Full, NewAppointmentBody};
 use crate::appointments::carry::{self, Fate};
 use crate::appointments::end::{self, Ending};
 use crate::appointments::hand::Hand;
@@ -77,7 +77,7 @@ pub async fn create(call: PatientCall<Create>, key: IdempotencyKey, body: Json) 
     let change = Change::new(&call.call, key, None, Some(&body));
     let (open, guarded) = body.split(Asked::FIELDS);
     let (asked, reason) = reading::read(&open, guarded)?;
-    let hand = Hand::of_call(&call)?;
+    let (hand, full) = (Hand::of_call(&call)?, call.call.full()?);
     let here = &call.call.here;
     let org = call.call.caller.org;
     // Nothing is asked of the control plane for somebody who is not served here.
@@ -95,7 +95,7 @@ pub async fn create(call: PatientCall<Create>, key: IdempotencyKey, body: Json) 
             Begun::Answered(response) => return Ok(response),
             Begun::Ours(facts, fence) => {
                 let fate = carry::take(here, org, facts.service, &facts.place, held, None).await;
-                return Box::pin(finish(&hand, &change, &facts, fence, fate)).await;
+                return Box::pin(finish(&hand, &change, &facts, fence, fate, full)).await;
             }
             Begun::Left(facts, fence) => {
                 match carry::resume(here, org, facts.service, &facts.place, held, None).await {
@@ -107,7 +107,7 @@ pub async fn create(call: PatientCall<Create>, key: IdempotencyKey, body: Json) 
                         }
                         undone = true;
                     }
-                    fate => return Box::pin(finish(&hand, &change, &facts, fence, fate)).await,
+                    fate => return Box::pin(finish(&hand, &change, &facts, fence, fate, full)).await,
                 }
             }
         }
@@ -120,7 +120,7 @@ async fn begin(
     change: &Change,
     order: &Order,
 ) -> Result<Begun, Refused> {
-    let patient = call.patient()?;
+    let (patient, full) = (call.patient()?, call.call.full()?);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(Begun::Answered(answer)),
         Step::Do(tx, doing) => (tx, doing),
@@ -153,7 +153,7 @@ async fn begin(
         }
         // It was booked, and the answer was lost on the way: this is what is there by now.
         State::Booked | State::Moving(_) | State::Cancelling(_) | State::Cancelled(_) => {
-            answer(tx, doing, there.id, None).await.map(Begun::Answered)
+            answer(tx, doing, there.id, None, full).await.map(Begun::Answered)
         }
     }
 }
@@ -214,10 +214,16 @@ async fn finish(
     facts: &Facts,
     fence: i64,
     fate: Fate,
+    full: Full,
 ) -> Result<Response, Refused> {
     match fate {
         Fate::Booked(index) => {
-            Box::pin(hand.transact(|tx| finish_booked(hand, tx, change, facts, fence, index))).await
+            let done =
+                Box::pin(hand.transact(|tx| finish_booked(hand, tx, change, facts, (fence, index), full)));
+            match done.await {
+                Err(why) => Err(end::end_unseen(hand, facts.id, fence, Ending::Booked, why).await),
+                done => done,
+            }
         }
         Fate::Nothing(why) => {
             let ended = end::end(hand, facts.id, fence, Ending::Failed(Failure::of(&why))).await?;
@@ -236,8 +242,8 @@ async fn finish_booked(
     tx: RegionTx,
     change: &Change,
     facts: &Facts,
-    fence: i64,
-    index: LogIndex,
+    (fence, index): (i64, LogIndex),
+    full: Full,
 ) -> Result<Response, Refused> {
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
@@ -248,7 +254,7 @@ async fn finish_booked(
         tx.rollback().await;
         return Err(in_flight().into());
     }
-    answer(tx, doing, facts.id, Some(index)).await
+    answer(tx, doing, facts.id, Some(index), full).await
 }
 
 /// Shows the appointment, and stores the answer.
@@ -257,6 +263,7 @@ async fn answer(
     doing: Doing,
     id: AppointmentId,
     index: Option<LogIndex>,
+    full: Full,
 ) -> Result<Response, Refused> {
     let patient = tx.patient().ok_or_else(|| Refused::internal("appointment.create: no patient"))?;
     let Some(appointment) = store::by_id(&tx, patient, id).await? else {
@@ -268,7 +275,7 @@ async fn answer(
     let mut headers = vec![("location", location.as_str()), ("etag", tag.as_str())];
     headers.extend(index.as_deref().map(|index| (residency_policy::wire::LOG_INDEX, index)));
     let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
-    let view = AppointmentView::of(appointment);
+    let view = AppointmentView::of(appointment, full);
     doing.commit(tx, &[access], StatusCode::CREATED, &headers, Some(view)).await
 }
 

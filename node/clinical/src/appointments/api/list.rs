@@ -4,12 +4,13 @@ use axum::response::Response;
 use node_access::doc::{PageParameters, PatientPath, PhiProblems, PurposeHeader};
 use node_access::page::{self, Position};
 use node_access::parameters::bad;
-use node_access::{Act, Action, Entity, PatientCall, Refused, Shape, idempotency};
+use node_access::shown::Shown;
+use node_access::{Act, Action, Entity, PatientCall, Refused, idempotency};
 use residency_policy::PatientId;
 use storage::{Access, AccessAction, Phi};
 
 use super::ENTITY;
-use super::view::{AnyAppointmentItem, AppointmentPage};
+use super::view::{AnyAppointment, AnyAppointmentItem, AppointmentListItem, AppointmentPage, AppointmentToken};
 use crate::appointments::model::Facts;
 use crate::appointments::store;
 use crate::{nothing_found, patients};
@@ -63,9 +64,11 @@ pub async fn list(call: PatientCall<List>) -> Result<Response, Refused> {
         at: row.place.start.timestamp(),
         id: row.id.uuid(),
     })?;
-    let show = |row: &Facts| match call.call.shape {
-        Shape::Full | Shape::Listed => AnyAppointmentItem::Listed(row.into()),
-        Shape::Token => AnyAppointmentItem::Token(row.into()),
+    let shown = call.call.shown::<AnyAppointment>();
+    let show = |row: &Facts| match shown {
+        Shown::Full(full) => AnyAppointmentItem::Listed(AppointmentListItem::of(row, full.into())),
+        Shown::Listed(listed) => AnyAppointmentItem::Listed(AppointmentListItem::of(row, listed)),
+        Shown::Token(token) => AnyAppointmentItem::Token(AppointmentToken::of(row, token)),
     };
     let data: Vec<_> = rows.iter().map(show).collect();
     let access = Access { patient: Some(patient), ..Access::of(AccessAction::List, ENTITY) };

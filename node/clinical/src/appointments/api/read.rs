@@ -4,7 +4,8 @@ use axum::response::Response;
 use http::HeaderMap;
 use http::header::ETAG;
 use node_access::doc::{AppointmentPath, PhiProblems, PurposeHeader};
-use node_access::{Act, Action, Entity, PatientCall, Refused, Shape, etag, idempotency};
+use node_access::shown::{Shown, too_little};
+use node_access::{Act, Action, Entity, PatientCall, Refused, etag, idempotency};
 use residency_policy::AppointmentId;
 use storage::{Access, AccessAction, Phi};
 
@@ -45,11 +46,12 @@ pub async fn read(call: PatientCall<Read>) -> Result<Response, Refused> {
     let seen = tx.disclose(&[Access::to(AccessAction::Read, ENTITY, id.uuid(), patient)]).await?;
     let mut headers = HeaderMap::new();
     headers.insert(ETAG, etag::of(appointment.facts.version));
-    let view = match call.call.shape {
-        Shape::Full | Shape::Listed => {
-            AppointmentView::of(appointment).map(|view| AnyAppointment::Full(Box::new(view)))
+    let view = match call.call.shown() {
+        Shown::Full(full) => {
+            AppointmentView::of(appointment, full).map(|view| AnyAppointment::Full(Box::new(view)))
         }
-        Shape::Token => Phi::new(AnyAppointment::Token(AppointmentToken::from(&appointment.facts))),
+        Shown::Listed(_) => return Err(too_little().into()),
+        Shown::Token(shown) => Phi::new(AnyAppointment::Token(AppointmentToken::of(&appointment.facts, shown))),
     };
     idempotency::show(headers, view, &seen)
 }

@@ -19,7 +19,7 @@ use storage::{Access, AccessAction, RegionTx};
 
 use super::ENTITY;
 use super::create::hold_used;
-use super::view::{AppointmentView, NewTimeBody};
+use super::view::{AppointmentView, Full, NewTimeBody};
 use crate::appointments::carry::{self, Fate};
 use crate::appointments::end::{self, Ending};
 use crate::appointments::hand::Hand;
@@ -83,7 +83,7 @@ pub async fn reschedule(
     let (open, rest) = body.split(&["provider", "start", "hold"]);
     rest.try_map(|rest| rest.only(&[]))?;
     let (provider, when) = reading::read_move(&open)?;
-    let hand = Hand::of_call(&call)?;
+    let (hand, full) = (Hand::of_call(&call)?, call.call.full()?);
     let (here, org) = (&call.call.here, call.call.caller.org);
     let handle = match when {
         When::Held(handle) => handle,
@@ -117,7 +117,7 @@ pub async fn reschedule(
             }
             Begun::Ours(facts, to, fence) => {
                 let fate = carry::take(here, org, facts.service, &to, held, Some(&facts.place)).await;
-                return Box::pin(finish(&hand, &change, &facts, fence, fate)).await;
+                return Box::pin(finish(&hand, &change, &facts, fence, fate, full)).await;
             }
             Begun::Left(facts, to, fence) => {
                 match carry::resume(here, org, facts.service, &to, held, Some(&facts.place)).await {
@@ -126,7 +126,7 @@ pub async fn reschedule(
                         end::end(&hand, facts.id, fence, Ending::Stayed).await?;
                         return Err(in_flight().into());
                     }
-                    fate => return Box::pin(finish(&hand, &change, &facts, fence, fate)).await,
+                    fate => return Box::pin(finish(&hand, &change, &facts, fence, fate, full)).await,
                 }
             }
         };
@@ -140,7 +140,7 @@ async fn begin(
     order: &Order<'_>,
     to: Option<Place>,
 ) -> Result<Begun, Refused> {
-    let patient = call.patient()?;
+    let (patient, full) = (call.patient()?, call.call.full()?);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(Begun::Answered(answer)),
         Step::Do(tx, doing) => (tx, doing),
@@ -152,7 +152,7 @@ async fn begin(
     let mine = there.request == change.request();
     match there.state {
         // It was moved, and the answer was lost on the way.
-        State::Booked if mine => answer(tx, doing, id, None).await.map(Begun::Answered),
+        State::Booked if mine => answer(tx, doing, id, None, full).await.map(Begun::Answered),
         State::Booked => {
             if let Some(Err(why)) = order.if_match.map(|if_match| if_match.check(there.version)) {
                 return Err(refused(tx, AccessAction::Update, ENTITY, id.uuid(), patient, why).await);
@@ -202,10 +202,16 @@ async fn finish(
     facts: &Facts,
     fence: i64,
     fate: Fate,
+    full: Full,
 ) -> Result<Response, Refused> {
     match fate {
         Fate::Booked(index) => {
-            Box::pin(hand.transact(|tx| finish_moved(hand, tx, change, facts.id, fence, index))).await
+            let done =
+                Box::pin(hand.transact(|tx| finish_moved(hand, tx, change, facts.id, (fence, index), full)));
+            match done.await {
+                Err(why) => Err(end::end_unseen(hand, facts.id, fence, Ending::Moved, why).await),
+                done => done,
+            }
         }
         Fate::Nothing(why) => {
             let ended = end::end(hand, facts.id, fence, Ending::Stayed).await?;
@@ -224,8 +230,8 @@ async fn finish_moved(
     tx: RegionTx,
     change: &Change,
     id: AppointmentId,
-    fence: i64,
-    index: LogIndex,
+    (fence, index): (i64, LogIndex),
+    full: Full,
 ) -> Result<Response, Refused> {
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
@@ -235,7 +241,7 @@ async fn finish_moved(
         tx.rollback().await;
         return Err(in_flight().into());
     }
-    answer(tx, doing, id, Some(index)).await
+    answer(tx, doing, id, Some(index), full).await
 }
 
 /// Shows the appointment, and stores the answer.
@@ -244,6 +250,7 @@ pub(super) async fn answer(
     doing: Doing,
     id: AppointmentId,
     index: Option<LogIndex>,
+    full: Full,
 ) -> Result<Response, Refused> {
     let patient = tx.patient().ok_or_else(|| Refused::internal("appointment.reschedule: no patient"))?;
     let Some(appointment) = store::by_id(&tx, patient, id).await? else {
@@ -254,7 +261,7 @@ pub(super) async fn answer(
     let mut headers = vec![("etag", tag.as_str())];
     headers.extend(index.as_deref().map(|index| (residency_policy::wire::LOG_INDEX, index)));
     let access = Access::to(AccessAction::Update, ENTITY, id.uuid(), patient);
-    let view = AppointmentView::of(appointment);
+    let view = AppointmentView::of(appointment, full);
     doing.commit(tx, &[access], StatusCode::OK, &headers, Some(view)).await
 }
 

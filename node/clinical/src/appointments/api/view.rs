@@ -1,7 +1,9 @@
 //! What each role is shown of an appointment, and the bodies that are taken.
 
 use jiff::Timestamp;
+use node_access::Entity;
 use node_access::page::PageInfo;
+use node_access::shown::{self, Views};
 use residency_policy::{AppointmentId, PatientId, ProviderId};
 use serde::Serialize;
 use storage::Phi;
@@ -17,50 +19,50 @@ use crate::encounters::model::ClinicalText;
 pub struct AppointmentView {
     /// Its id.
     #[schema(value_type = String, format = Uuid)]
-    pub id: AppointmentId,
+    id: AppointmentId,
     /// Who comes.
     #[schema(value_type = String, format = Uuid)]
-    pub patient_id: PatientId,
+    patient_id: PatientId,
     /// `booked` or `cancelled`; `pending`, `moving` or `cancelling` while it is on its way; `failed` when its time was
     /// not to be had.
     #[schema(pattern = "^(pending|booked|moving|cancelling|cancelled|failed)$", example = "booked")]
-    pub status: &'static str,
+    status: &'static str,
     /// With whom.
     #[schema(value_type = String, format = Uuid)]
-    pub provider_id: ProviderId,
+    provider_id: ProviderId,
     /// Where the patient will be.
     #[schema(pattern = "^US-[A-Z]{2}$", example = "US-TX")]
-    pub service_jurisdiction: &'static str,
+    service_jurisdiction: &'static str,
     /// How they meet.
     #[schema(pattern = "^(video|phone|in-person)$", example = "video")]
-    pub kind: &'static str,
+    kind: &'static str,
     /// When it begins.
     #[schema(value_type = String, format = DateTime)]
-    pub starts_at: Timestamp,
+    starts_at: Timestamp,
     /// When it ends.
     #[schema(value_type = String, format = DateTime)]
-    pub ends_at: Timestamp,
+    ends_at: Timestamp,
     /// Why the patient comes.
     #[schema(required, value_type = Option<String>)]
-    pub reason: Option<ClinicalText>,
+    reason: Option<ClinicalText>,
     /// Why it was cancelled.
     #[schema(required)]
-    pub cancel_code: Option<&'static str>,
+    cancel_code: Option<&'static str>,
     /// Why it was cancelled, in words.
     #[schema(required, value_type = Option<String>)]
-    pub cancel_note: Option<ClinicalText>,
+    cancel_note: Option<ClinicalText>,
     /// Why it was not to be had: the last part of a problem's `type`.
     #[schema(required)]
-    pub failure: Option<&'static str>,
+    failure: Option<&'static str>,
     /// When it was asked for.
     #[schema(value_type = String, format = DateTime)]
-    pub created_at: Timestamp,
+    created_at: Timestamp,
     /// When it was last changed.
     #[schema(value_type = String, format = DateTime)]
-    pub updated_at: Timestamp,
+    updated_at: Timestamp,
     /// Raised by every change; the `ETag` without its quotes.
     #[schema(minimum = 1)]
-    pub version: i32,
+    version: i32,
 }
 
 /// An appointment without why.
@@ -69,44 +71,44 @@ pub struct AppointmentView {
 pub struct AppointmentListItem {
     /// Its id.
     #[schema(value_type = String, format = Uuid)]
-    pub id: AppointmentId,
+    id: AppointmentId,
     /// Who comes.
     #[schema(value_type = String, format = Uuid)]
-    pub patient_id: PatientId,
+    patient_id: PatientId,
     /// `booked` or `cancelled`; `pending`, `moving` or `cancelling` while it is on its way; `failed` when its time was
     /// not to be had.
     #[schema(pattern = "^(pending|booked|moving|cancelling|cancelled|failed)$", example = "booked")]
-    pub status: &'static str,
+    status: &'static str,
     /// With whom.
     #[schema(value_type = String, format = Uuid)]
-    pub provider_id: ProviderId,
+    provider_id: ProviderId,
     /// Where the patient will be.
     #[schema(pattern = "^US-[A-Z]{2}$", example = "US-TX")]
-    pub service_jurisdiction: &'static str,
+    service_jurisdiction: &'static str,
     /// How they meet.
     #[schema(pattern = "^(video|phone|in-person)$", example = "video")]
-    pub kind: &'static str,
+    kind: &'static str,
     /// When it begins.
     #[schema(value_type = String, format = DateTime)]
-    pub starts_at: Timestamp,
+    starts_at: Timestamp,
     /// When it ends.
     #[schema(value_type = String, format = DateTime)]
-    pub ends_at: Timestamp,
+    ends_at: Timestamp,
     /// Why it was cancelled.
     #[schema(required)]
-    pub cancel_code: Option<&'static str>,
+    cancel_code: Option<&'static str>,
     /// Why it was not to be had: the last part of a problem's `type`.
     #[schema(required)]
-    pub failure: Option<&'static str>,
+    failure: Option<&'static str>,
     /// When it was asked for.
     #[schema(value_type = String, format = DateTime)]
-    pub created_at: Timestamp,
+    created_at: Timestamp,
     /// When it was last changed.
     #[schema(value_type = String, format = DateTime)]
-    pub updated_at: Timestamp,
+    updated_at: Timestamp,
     /// Raised by every change; the `ETag` without its quotes.
     #[schema(minimum = 1)]
-    pub version: i32,
+    version: i32,
 }
 
 /// An appointment, as an auditor sees it.
@@ -115,19 +117,19 @@ pub struct AppointmentListItem {
 pub struct AppointmentToken {
     /// Its id.
     #[schema(value_type = String, format = Uuid)]
-    pub id: AppointmentId,
+    id: AppointmentId,
     /// Who comes.
     #[schema(value_type = String, format = Uuid)]
-    pub patient_id: PatientId,
+    patient_id: PatientId,
     /// Where it is in its life.
     #[schema(pattern = "^(pending|booked|moving|cancelling|cancelled|failed)$")]
-    pub status: &'static str,
+    status: &'static str,
     /// When it begins.
     #[schema(value_type = String, format = DateTime)]
-    pub starts_at: Timestamp,
+    starts_at: Timestamp,
     /// When it was asked for.
     #[schema(value_type = String, format = DateTime)]
-    pub created_at: Timestamp,
+    created_at: Timestamp,
 }
 
 /// An appointment, as the caller's role is shown it.
@@ -160,11 +162,18 @@ pub struct AppointmentPage {
     pub page: PageInfo,
 }
 
+impl Views for AnyAppointment {
+    const ENTITY: Entity = Entity::Appointment;
+}
+
+/// Everything of an appointment may be shown.
+pub(super) type Full = shown::Full<AnyAppointment>;
+
 impl AppointmentView {
     /// Shows an appointment, still under guard.
-    pub fn of(appointment: Appointment) -> Phi<Self> {
+    pub fn of(appointment: Appointment, full: Full) -> Phi<Self> {
         let Appointment { facts, reason, note } = appointment;
-        let item = AppointmentListItem::from(&facts);
+        let item = AppointmentListItem::of(&facts, full.into());
         reason.zip(note).map(|(reason, cancel_note)| Self {
             id: item.id,
             patient_id: item.patient_id,
@@ -185,8 +194,9 @@ impl AppointmentView {
     }
 }
 
-impl From<&Facts> for AppointmentListItem {
-    fn from(facts: &Facts) -> Self {
+impl AppointmentListItem {
+    /// Shows an appointment without why.
+    pub fn of(facts: &Facts, _: shown::Listed<AnyAppointment>) -> Self {
         let cancel_code = match facts.state {
             State::Cancelling(code) | State::Cancelled(code) => Some(code.as_str()),
             State::Pending | State::Booked | State::Moving(_) | State::Failed(_) => None,
@@ -213,8 +223,9 @@ impl From<&Facts> for AppointmentListItem {
     }
 }
 
-impl From<&Facts> for AppointmentToken {
-    fn from(facts: &Facts) -> Self {
+impl AppointmentToken {
+    /// Shows an appointment to somebody who checks.
+    pub fn of(facts: &Facts, _: shown::Token<AnyAppointment>) -> Self {
         Self {
             id: facts.id,
             patient_id: facts.patient,

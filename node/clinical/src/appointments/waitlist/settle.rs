@@ -14,7 +14,7 @@ use crate::appointments::hand::Hand;
 use crate::appointments::model::Place;
 use crate::appointments::reconcile::Desk;
 use crate::appointments::work;
-use crate::patients;
+use crate::{consents, patients};
 
 /// How long a slot is held for whoever is offered it, in seconds.
 pub const OFFER_SECONDS: i64 = 1_800;
@@ -25,14 +25,16 @@ const PAUSE: f64 = 5.0;
 pub(crate) async fn settle(desk: &Desk, hand: &Hand, id: WaitlistId, fence: i64) -> Result<(), Refused> {
     let read = hand.transact(|tx| async move {
         let wish = store::lock(&tx, hand.patient, id).await?;
-        let removed = patients::store::removed(&tx, hand.patient).await?;
+        // Nobody is offered anything who may not be served.
+        let gone = patients::store::removed(&tx, hand.patient).await?
+            || consents::store::withdrawn(&tx, hand.patient).await?;
         tx.rollback().await;
-        Ok(wish.map(|wish| (wish, removed)))
+        Ok(wish.map(|wish| (wish, gone)))
     });
-    let Some((wish, removed)) = read.await? else { return Ok(()) };
+    let Some((wish, gone)) = read.await? else { return Ok(()) };
     let now = hand.here.clock.now();
     match wish.state {
-        State::Joining | State::Waiting | State::Offering(_) | State::Offered(_) if removed => {
+        State::Joining | State::Waiting | State::Offering(_) | State::Offered(_) if gone => {
             if let Some(offer) = wish.state.offer() {
                 give_back(hand, offer).await?;
             }

@@ -51,7 +51,7 @@ async fn apply(
     asked: &Asked,
     text: &Phi<ClinicalText>,
 ) -> Result<Response, Refused> {
-    let patient = call.patient()?;
+    let (patient, full) = (call.patient()?, call.call.full()?);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
@@ -80,7 +80,7 @@ async fn apply(
     store::insert(&tx, &grant).await?;
     tx.emit(&Event::new(EventName::GlassBroken, id.uuid())).await?;
     let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
-    let view = BreakGlassView::of(grant);
+    let view = BreakGlassView::of(grant, full);
     let answer = doing.commit(tx, &[access], StatusCode::CREATED, &[], Some(view)).await?;
     // It holds: whoever watches is told, with ids and codes only.
     call.call.here.metrics.glass_broken();

@@ -35,6 +35,7 @@ impl Act for List {
     )
 )]
 pub async fn list(call: RegionCall<List>) -> Result<Response, Refused> {
+    let full = call.call.full()?;
     let request = call.call.page(&[call.home().0.0.code().as_bytes()])?;
     let tx = call.look()?;
     let mut rows = store::unreviewed(&tx, &request).await?;
@@ -45,7 +46,7 @@ pub async fn list(call: RegionCall<List>) -> Result<Response, Refused> {
     // As one act, and as one for each patient whose grant was shown.
     let each = rows.iter().map(|row| Access::to(AccessAction::List, ENTITY, row.id.uuid(), row.patient));
     let accesses: Vec<_> = std::iter::once(Access::of(AccessAction::List, ENTITY)).chain(each).collect();
-    let data = together(rows.into_iter().map(BreakGlassView::of).collect());
+    let data = together(rows.into_iter().map(|row| BreakGlassView::of(row, full)).collect());
     let seen = tx.disclose(&accesses).await?;
     let headers = page::link(&call.call.uri, &page);
     idempotency::show(headers, data.map(|data| BreakGlassPage { data, page }), &seen)

@@ -50,7 +50,7 @@ async fn apply(
     verdict: Verdict,
     text: &Phi<Option<ClinicalText>>,
 ) -> Result<Response, Refused> {
-    let patient = call.patient()?;
+    let (patient, full) = (call.patient()?, call.call.full()?);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
@@ -72,6 +72,6 @@ async fn apply(
     store::review(&tx, &before, &review).await?;
     tx.emit(&Event::new(EventName::GlassReviewed, id.uuid())).await?;
     let access = Access::to(AccessAction::Update, ENTITY, id.uuid(), patient);
-    let view = BreakGlassView::of(Grant { review: Some(review), ..before });
+    let view = BreakGlassView::of(Grant { review: Some(review), ..before }, full);
     doing.commit(tx, &[access], StatusCode::OK, &[], Some(view)).await
 }

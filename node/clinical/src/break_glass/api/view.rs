@@ -1,7 +1,9 @@
 //! What is shown of a break-glass grant, and the bodies that are taken.
 
 use jiff::Timestamp;
+use node_access::Entity;
 use node_access::page::PageInfo;
+use node_access::shown::{Full, Views};
 use residency_policy::{GrantId, KeyId, PatientId, UserId};
 use serde::Serialize;
 use storage::Phi;
@@ -17,52 +19,52 @@ use crate::encounters::model::ClinicalText;
 pub struct BreakGlassView {
     /// Random id; access records under the grant carry it.
     #[schema(value_type = String, format = Uuid)]
-    pub id: GrantId,
+    id: GrantId,
     /// For whose records.
     #[schema(value_type = String, format = Uuid)]
-    pub patient_id: PatientId,
+    patient_id: PatientId,
     /// The session or key that has it.
     #[schema(value_type = String, format = Uuid)]
-    pub key_id: KeyId,
+    key_id: KeyId,
     /// Whose that is.
     #[schema(required, value_type = Option<String>, format = Uuid)]
-    pub user_id: Option<UserId>,
+    user_id: Option<UserId>,
     /// In which role.
     #[schema(example = "provider")]
-    pub role: String,
+    role: String,
     /// For which purpose.
     #[schema(pattern = "^(ETREAT|BTG)$", example = "ETREAT")]
-    pub purpose: &'static str,
+    purpose: &'static str,
     /// What it opens.
     #[schema(min_items = 1, max_items = 5, example = json!(["general"]))]
-    pub categories: Vec<&'static str>,
+    categories: Vec<&'static str>,
     /// Why, as a code.
     #[schema(
         pattern = "^(medical-emergency|patient-unable-to-consent|threat-to-life|other)$",
         example = "medical-emergency"
     )]
-    pub reason_code: &'static str,
+    reason_code: &'static str,
     /// Why, in words.
     #[schema(value_type = String)]
-    pub reason: ClinicalText,
+    reason: ClinicalText,
     /// From when.
     #[schema(value_type = String, format = DateTime)]
-    pub granted_at: Timestamp,
+    granted_at: Timestamp,
     /// Until when, not included.
     #[schema(value_type = String, format = DateTime)]
-    pub expires_at: Timestamp,
+    expires_at: Timestamp,
     /// When it was reviewed.
     #[schema(required, value_type = Option<String>, format = DateTime)]
-    pub reviewed_at: Option<Timestamp>,
+    reviewed_at: Option<Timestamp>,
     /// The credential that reviewed it.
     #[schema(required, value_type = Option<String>, format = Uuid)]
-    pub reviewed_by: Option<KeyId>,
+    reviewed_by: Option<KeyId>,
     /// What was found.
     #[schema(required, pattern = "^(justified|not-justified)$")]
-    pub verdict: Option<&'static str>,
+    verdict: Option<&'static str>,
     /// What was found, in words.
     #[schema(required, value_type = Option<String>)]
-    pub review: Option<ClinicalText>,
+    review: Option<ClinicalText>,
 }
 
 /// A page of grants that nobody has reviewed, newest first.
@@ -75,9 +77,14 @@ pub struct BreakGlassPage {
     pub page: PageInfo,
 }
 
+/// There is one view of it, which shows everything.
+impl Views for BreakGlassView {
+    const ENTITY: Entity = Entity::BreakGlass;
+}
+
 impl BreakGlassView {
     /// Shows a grant, still under guard.
-    pub fn of(grant: Grant) -> Phi<Self> {
+    pub fn of(grant: Grant, _: Full<Self>) -> Phi<Self> {
         let Grant { id, patient, key, user, role, purpose, categories, reason, text, .. } = grant;
         let (granted_at, expires_at) = (grant.granted_at, grant.expires_at);
         let reviewed = grant.review.as_ref().map(|review| (review.at, review.by, review.verdict.as_str()));

@@ -60,7 +60,7 @@ async fn apply(
     terms: &Terms,
     reference: &Phi<Option<ClinicalText>>,
 ) -> Result<Response, Refused> {
-    let patient = call.patient()?;
+    let (patient, full) = (call.patient()?, call.call.full()?);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
@@ -85,7 +85,7 @@ async fn apply(
     tx.emit(&Event::new(EventName::ConsentGranted, id.uuid())).await?;
     let location = format!("/v1/patients/{patient}/consents/{id}");
     let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
-    let view = ConsentView::of(consent, call.call.shape, now);
+    let view = ConsentView::of(consent, full, now);
     doing.commit(tx, &[access], StatusCode::CREATED, &[("location", &location)], Some(view)).await
 }
 

@@ -8,7 +8,7 @@ use residency_policy::PatientId;
 use storage::{Access, AccessAction};
 
 use super::ENTITY;
-use super::view::{ConsentPage, ConsentView};
+use super::view::{AnyConsent, ConsentPage};
 use crate::consents::model::Consent;
 use crate::consents::store;
 use crate::{nothing_found, patients, together};
@@ -49,8 +49,9 @@ pub async fn list(call: PatientCall<List>) -> Result<Response, Refused> {
         at: row.recorded_at,
         id: row.id.uuid(),
     })?;
-    let (shape, now) = (call.call.shape, tx.now());
-    let data = together(rows.into_iter().map(|row| ConsentView::of(row, shape, now)).collect());
+    let (shown, now) = (call.call.shown(), tx.now());
+    let data: Result<Vec<_>, _> = rows.into_iter().map(|row| AnyConsent::of(row, &shown, now)).collect();
+    let data = together(data?);
     let access = Access { patient: Some(patient), ..Access::of(AccessAction::List, ENTITY) };
     let seen = tx.disclose(&[access]).await?;
     let headers = page::link(&call.call.uri, &page);

@@ -8,7 +8,7 @@ use residency_policy::ConsentId;
 use storage::{Access, AccessAction};
 
 use super::ENTITY;
-use super::view::ConsentView;
+use super::view::AnyConsent;
 use crate::consents::store;
 use crate::nothing_found;
 
@@ -26,7 +26,7 @@ impl Act for Read {
     get, path = "/v1/patients/{id}/consents/{consent}", operation_id = "read_consent", tag = "consents",
     security(("bearer" = [])),
     params(ConsentPath, PurposeHeader),
-    responses((status = 200, description = "The consent", body = ConsentView), PhiProblems)
+    responses((status = 200, description = "The consent", body = AnyConsent), PhiProblems)
 )]
 pub async fn read(call: PatientCall<Read>) -> Result<Response, Refused> {
     let patient = call.patient()?;
@@ -35,7 +35,7 @@ pub async fn read(call: PatientCall<Read>) -> Result<Response, Refused> {
     let Some(consent) = store::by_id(&tx, patient, id).await? else {
         return Err(nothing_found(tx, AccessAction::Read, ENTITY, id.uuid(), patient).await);
     };
-    let view = ConsentView::of(consent, call.call.shape, tx.now());
+    let view = AnyConsent::of(consent, &call.call.shown(), tx.now())?;
     let seen = tx.disclose(&[Access::to(AccessAction::Read, ENTITY, id.uuid(), patient)]).await?;
     idempotency::show(HeaderMap::new(), view, &seen)
 }

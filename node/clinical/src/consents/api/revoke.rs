@@ -49,7 +49,7 @@ async fn apply(
     evidence: Evidence,
     reference: &Phi<Option<ClinicalText>>,
 ) -> Result<Response, Refused> {
-    let patient = call.patient()?;
+    let (patient, full) = (call.patient()?, call.call.full()?);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
@@ -67,6 +67,6 @@ async fn apply(
     tx.emit(&Event::new(EventName::ConsentRevoked, id.uuid())).await?;
     let after = Consent { revocation: Some(revocation), ..before };
     let access = Access::to(AccessAction::Update, ENTITY, id.uuid(), patient);
-    let view = ConsentView::of(after, call.call.shape, now);
+    let view = ConsentView::of(after, full, now);
     doing.commit(tx, &[access], StatusCode::OK, &[], Some(view)).await
 }

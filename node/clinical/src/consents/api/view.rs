@@ -1,9 +1,11 @@
 //! What is shown of a consent, and the bodies that are taken.
 
 use jiff::Timestamp;
-use node_access::Shape;
+use node_access::Entity;
 use node_access::page::PageInfo;
-use residency_policy::{ConsentId, KeyId, OrgId, PatientId};
+use node_access::shown::{self, Shown, Views, too_little};
+
+use residency_policy::{ConsentId, KeyId, OrgId, PatientId, Problem};
 use serde::Serialize;
 use storage::Phi;
 use utoipa::ToSchema;
@@ -18,61 +20,128 @@ use crate::encounters::model::ClinicalText;
 pub struct ConsentView {
     /// Random id.
     #[schema(value_type = String, format = Uuid)]
-    pub id: ConsentId,
+    id: ConsentId,
     /// Whose consent.
     #[schema(value_type = String, format = Uuid)]
-    pub patient_id: PatientId,
+    patient_id: PatientId,
     /// The organisation that is allowed it.
     #[schema(value_type = String, format = Uuid)]
-    pub grantee_org_id: OrgId,
+    grantee_org_id: OrgId,
     /// For what, as a code of HL7 v3-ActReason.
     #[schema(pattern = "^[A-Z]{3,10}$", example = "TREAT")]
-    pub purpose: &'static str,
+    purpose: &'static str,
     /// The legal category of the PHI that it is about.
     #[schema(
         pattern = "^(general|psychotherapy-notes|substance-use|reproductive|minor-sensitive)$",
         example = "substance-use"
     )]
-    pub category: &'static str,
+    category: &'static str,
     /// Whether it holds now. Of two about the same, the word that was entered last counts.
     #[schema(pattern = "^(in-force|expired|revoked)$", example = "in-force")]
-    pub state: &'static str,
+    state: &'static str,
     /// How it was given.
     #[schema(pattern = "^(signature|verbal|import)$", example = "signature")]
-    pub evidence: &'static str,
-    /// Where the evidence is found. Left out for those who only hand out and test.
+    evidence: &'static str,
+    /// Where the evidence is found.
     #[schema(required, value_type = Option<String>)]
-    pub reference: Option<ClinicalText>,
+    reference: Option<ClinicalText>,
     /// Which version of the text was agreed to.
     #[schema(pattern = "^[a-z0-9-]{1,63}$", example = "part2-2026-02")]
-    pub text_version: String,
+    text_version: String,
     /// In which language (BCP 47).
     #[schema(max_length = 35, example = "en-US")]
-    pub locale: String,
+    locale: String,
     /// When it was given.
     #[schema(value_type = String, format = DateTime)]
-    pub granted_at: Timestamp,
+    granted_at: Timestamp,
     /// From when it no longer holds; null: until it is revoked.
     #[schema(required, value_type = Option<String>, format = DateTime)]
-    pub expires_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
     /// When it was entered.
     #[schema(value_type = String, format = DateTime)]
-    pub recorded_at: Timestamp,
+    recorded_at: Timestamp,
     /// The credential that entered it.
     #[schema(value_type = String, format = Uuid)]
-    pub recorded_by: KeyId,
+    recorded_by: KeyId,
     /// When its revocation was entered.
     #[schema(required, value_type = Option<String>, format = DateTime)]
-    pub revoked_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
     /// The credential that entered the revocation.
     #[schema(required, value_type = Option<String>, format = Uuid)]
-    pub revoked_by: Option<KeyId>,
+    revoked_by: Option<KeyId>,
     /// How it was taken back.
     #[schema(required, pattern = "^(signature|verbal|import)$")]
-    pub revoked_evidence: Option<&'static str>,
+    revoked_evidence: Option<&'static str>,
     /// Where the evidence of that is found.
     #[schema(required, value_type = Option<String>)]
-    pub revoked_reference: Option<ClinicalText>,
+    revoked_reference: Option<ClinicalText>,
+}
+
+/// A consent without where its evidence is found.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConsentListItem {
+    /// Random id.
+    #[schema(value_type = String, format = Uuid)]
+    id: ConsentId,
+    /// Whose consent.
+    #[schema(value_type = String, format = Uuid)]
+    patient_id: PatientId,
+    /// The organisation that is allowed it.
+    #[schema(value_type = String, format = Uuid)]
+    grantee_org_id: OrgId,
+    /// For what, as a code of HL7 v3-ActReason.
+    #[schema(pattern = "^[A-Z]{3,10}$", example = "TREAT")]
+    purpose: &'static str,
+    /// The legal category of the PHI that it is about.
+    #[schema(
+        pattern = "^(general|psychotherapy-notes|substance-use|reproductive|minor-sensitive)$",
+        example = "substance-use"
+    )]
+    category: &'static str,
+    /// Whether it holds now. Of two about the same, the word that was entered last counts.
+    #[schema(pattern = "^(in-force|expired|revoked)$", example = "in-force")]
+    state: &'static str,
+    /// How it was given.
+    #[schema(pattern = "^(signature|verbal|import)$", example = "signature")]
+    evidence: &'static str,
+    /// Which version of the text was agreed to.
+    #[schema(pattern = "^[a-z0-9-]{1,63}$", example = "part2-2026-02")]
+    text_version: String,
+    /// In which language (BCP 47).
+    #[schema(max_length = 35, example = "en-US")]
+    locale: String,
+    /// When it was given.
+    #[schema(value_type = String, format = DateTime)]
+    granted_at: Timestamp,
+    /// From when it no longer holds; null: until it is revoked.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// When it was entered.
+    #[schema(value_type = String, format = DateTime)]
+    recorded_at: Timestamp,
+    /// The credential that entered it.
+    #[schema(value_type = String, format = Uuid)]
+    recorded_by: KeyId,
+    /// When its revocation was entered.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    revoked_at: Option<Timestamp>,
+    /// The credential that entered the revocation.
+    #[schema(required, value_type = Option<String>, format = Uuid)]
+    revoked_by: Option<KeyId>,
+    /// How it was taken back.
+    #[schema(required, pattern = "^(signature|verbal|import)$")]
+    revoked_evidence: Option<&'static str>,
+}
+
+/// A consent, as the caller's role is shown it.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AnyConsent {
+    /// For those who treat, and those who keep the ledger.
+    Full(Box<ConsentView>),
+    /// For those who only hand out and test.
+    Listed(Box<ConsentListItem>),
 }
 
 /// A page of consents, the last entered first.
@@ -80,39 +149,77 @@ pub struct ConsentView {
 #[serde(deny_unknown_fields)]
 pub struct ConsentPage {
     /// The consents.
-    pub data: Vec<ConsentView>,
+    pub data: Vec<AnyConsent>,
     /// How the list goes on.
     pub page: PageInfo,
 }
 
-impl ConsentView {
+impl Views for AnyConsent {
+    const ENTITY: Entity = Entity::Consent;
+}
+
+impl AnyConsent {
     /// Shows a consent as it stands at an instant, still under guard.
-    pub fn of(consent: Consent, shape: Shape, at: Timestamp) -> Phi<Self> {
-        let state = consent.state(at);
-        let Consent { id, patient, terms, reference, recorded_at, recorded_by, revocation } = consent;
-        let revoked = revocation.as_ref().map(|r| (r.at, r.by, r.evidence));
-        let revoked_reference = revocation.map_or(Phi::new(None), |revocation| revocation.reference);
-        let shown = |text: Option<ClinicalText>| text.filter(|_| shape == Shape::Full);
-        reference.zip(revoked_reference).map(|(reference, revoked_reference)| Self {
-            id,
-            patient_id: patient,
+    pub(super) fn of(consent: Consent, shown: &Shown<Self>, at: Timestamp) -> Result<Phi<Self>, Problem> {
+        match shown {
+            Shown::Full(full) => Ok(ConsentView::of(consent, *full, at).map(|view| Self::Full(Box::new(view)))),
+            Shown::Listed(listed) => {
+                Ok(Phi::new(Self::Listed(Box::new(ConsentListItem::of(&consent, *listed, at)))))
+            }
+            Shown::Token(_) => Err(too_little()),
+        }
+    }
+}
+
+impl ConsentView {
+    /// Shows a consent with where its evidence is found, still under guard.
+    pub fn of(consent: Consent, full: shown::Full<AnyConsent>, at: Timestamp) -> Phi<Self> {
+        let item = ConsentListItem::of(&consent, full.into(), at);
+        let revoked_reference = consent.revocation.map_or(Phi::new(None), |revocation| revocation.reference);
+        consent.reference.zip(revoked_reference).map(|(reference, revoked_reference)| Self {
+            id: item.id,
+            patient_id: item.patient_id,
+            grantee_org_id: item.grantee_org_id,
+            purpose: item.purpose,
+            category: item.category,
+            state: item.state,
+            evidence: item.evidence,
+            reference,
+            text_version: item.text_version,
+            locale: item.locale,
+            granted_at: item.granted_at,
+            expires_at: item.expires_at,
+            recorded_at: item.recorded_at,
+            recorded_by: item.recorded_by,
+            revoked_at: item.revoked_at,
+            revoked_by: item.revoked_by,
+            revoked_evidence: item.revoked_evidence,
+            revoked_reference,
+        })
+    }
+}
+
+impl ConsentListItem {
+    fn of(consent: &Consent, _: shown::Listed<AnyConsent>, at: Timestamp) -> Self {
+        let (terms, revocation) = (&consent.terms, consent.revocation.as_ref());
+        Self {
+            id: consent.id,
+            patient_id: consent.patient,
             grantee_org_id: terms.grantee,
             purpose: terms.purpose.as_str(),
             category: terms.category.name(),
-            state,
+            state: consent.state(at),
             evidence: terms.evidence.as_str(),
-            reference: shown(reference),
             text_version: terms.text_version.as_str().to_owned(),
             locale: terms.locale.as_str().to_owned(),
             granted_at: terms.granted_at,
             expires_at: terms.expires_at,
-            recorded_at,
-            recorded_by,
-            revoked_at: revoked.map(|(at, _, _)| at),
-            revoked_by: revoked.map(|(_, by, _)| by),
-            revoked_evidence: revoked.map(|(_, _, evidence)| Evidence::as_str(evidence)),
-            revoked_reference: shown(revoked_reference),
-        })
+            recorded_at: consent.recorded_at,
+            recorded_by: consent.recorded_by,
+            revoked_at: revocation.map(|revocation| revocation.at),
+            revoked_by: revocation.map(|revocation| revocation.by),
+            revoked_evidence: revocation.map(|revocation| Evidence::as_str(revocation.evidence)),
+        }
     }
 }
 

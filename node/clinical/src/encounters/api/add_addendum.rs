@@ -11,6 +11,7 @@ use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
 
 use super::path;
 use super::view::{AddendumView, NewAddendumBody};
+use crate::encounters::licensed::{self, Whose};
 use crate::encounters::model::{Addendum, ClinicalText, State, read_addendum};
 use crate::encounters::store;
 use crate::{nothing_found, refused};
@@ -70,7 +71,7 @@ async fn apply<A: Act>(
     id: RecordId,
     body: &Phi<ClinicalText>,
 ) -> Result<Response, Refused> {
-    let patient = call.patient()?;
+    let (patient, full) = (call.patient()?, call.call.full()?);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
@@ -85,8 +86,8 @@ async fn apply<A: Act>(
     } else {
         None
     };
-    if let Some(why) = refusal {
-        let why = Problem::new(ProblemKind::IllegalTransition).detail(why);
+    let refusal = refusal.map(|why| Problem::new(ProblemKind::IllegalTransition).detail(why));
+    if let Some(why) = refusal.or_else(|| licensed::judged(call, &encounter.setting, Whose::Own).err()) {
         return Err(refused(tx, AccessAction::Create, ENTITY, encounter_id.uuid(), patient, why).await);
     }
     let addendum = Addendum { id, body: body.clone(), at: tx.now(), by: call.call.caller.key };
@@ -95,5 +96,6 @@ async fn apply<A: Act>(
     let location = path(patient, call.category(), encounter_id);
     let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
     let headers = [("location", location.as_str())];
-    doing.commit(tx, &[access], StatusCode::CREATED, &headers, Some(AddendumView::of(addendum))).await
+    let view = AddendumView::of(addendum, full);
+    doing.commit(tx, &[access], StatusCode::CREATED, &headers, Some(view)).await
 }

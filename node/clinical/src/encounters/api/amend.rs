@@ -15,6 +15,7 @@ use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
 
 use super::ENTITY;
 use super::view::{EncounterPatch, EncounterView};
+use crate::encounters::licensed::{self, Whose};
 use crate::encounters::model::{self, Encounter, NotOpen, State};
 use crate::encounters::store;
 use crate::{nothing_found, refused};
@@ -96,7 +97,7 @@ async fn apply<A: Act>(
     change: &Change,
     amendment: &Amendment,
 ) -> Result<Response, Refused> {
-    let (patient, id) = (call.patient()?, amendment.id);
+    let (patient, id, full) = (call.patient()?, amendment.id, call.call.full()?);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
@@ -119,6 +120,11 @@ async fn apply<A: Act>(
         amendment.open.clone(),
         amendment.guarded.clone(),
     )?;
+    if setting != before.setting
+        && let Err(why) = licensed::judged(call, &setting, Whose::Visit)
+    {
+        return Err(refused(tx, AccessAction::Update, ENTITY, id.uuid(), patient, why).await);
+    }
     let state = if amendment.cancel { before.state.cancel()? } else { before.state };
     let after = Encounter { state, setting, content, ..before };
     store::update(&tx, &after).await?;
@@ -126,6 +132,6 @@ async fn apply<A: Act>(
     let after = Encounter { version: after.version + 1, ..after };
     let tag = format!("\"{}\"", after.version);
     let access = Access::to(AccessAction::Update, ENTITY, id.uuid(), patient);
-    let view = EncounterView::of(after, Vec::new());
+    let view = EncounterView::of(after, Vec::new(), full);
     doing.commit(tx, &[access], StatusCode::OK, &[("etag", &tag)], Some(view)).await
 }

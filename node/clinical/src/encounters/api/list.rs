@@ -3,12 +3,13 @@
 use axum::response::Response;
 use node_access::doc::{PageParameters, PatientPath, PhiProblems, PurposeHeader};
 use node_access::page::{self, Position};
-use node_access::{Act, Action, Entity, PatientCall, Refused, Shape, idempotency, parameters};
+use node_access::shown::Shown;
+use node_access::{Act, Action, Entity, PatientCall, Refused, idempotency, parameters};
 use residency_policy::PatientId;
 use storage::{Access, AccessAction, Phi};
 
 use super::ENTITY;
-use super::view::{AnyHeading, EncounterPage};
+use super::view::{AnyEncounter, AnyHeading, EncounterListItem, EncounterPage, EncounterToken};
 use crate::encounters::model::Heading;
 use crate::encounters::store;
 use crate::{nothing_found, patients};
@@ -54,9 +55,11 @@ pub(super) async fn run<A: Act>(call: PatientCall<A>) -> Result<Response, Refuse
         at: row.opened_at,
         id: row.id.uuid(),
     })?;
-    let show = |row: Heading| match call.call.shape {
-        Shape::Full | Shape::Listed => AnyHeading::Listed(row.into()),
-        Shape::Token => AnyHeading::Token(row.into()),
+    let shown = call.call.shown::<AnyEncounter>();
+    let show = |row: Heading| match shown {
+        Shown::Full(full) => AnyHeading::Listed(EncounterListItem::of(row, full.into())),
+        Shown::Listed(listed) => AnyHeading::Listed(EncounterListItem::of(row, listed)),
+        Shown::Token(token) => AnyHeading::Token(EncounterToken::of(row, token)),
     };
     let data: Vec<_> = rows.into_iter().map(show).collect();
     let access = Access { patient: Some(patient), ..Access::of(AccessAction::List, ENTITY) };

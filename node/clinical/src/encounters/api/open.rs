@@ -6,14 +6,14 @@ use node_access::body::Json;
 use node_access::doc::{IdempotencyHeader, PatientPath, PhiCreateProblems, PurposeHeader};
 use node_access::idempotency::{Change, IdempotencyKey, Step};
 use node_access::{Act, Action, Entity, PatientCall, Refused};
-use residency_policy::EncounterId;
+use residency_policy::{EncounterId, Problem};
 use storage::{Access, AccessAction, Error, Event, EventName, Phi, RegionTx, Unavailable};
 
 use super::view::{EncounterView, NewEncounterBody};
 use super::{ENTITY, path};
 use crate::encounters::model::{self, Content, Encounter, Setting, State};
-use crate::encounters::store;
-use crate::{nothing_found, patients};
+use crate::encounters::{licensed, store};
+use crate::{nothing_found, patients, refused};
 
 /// Opening an encounter.
 pub struct Open;
@@ -52,29 +52,46 @@ pub(super) async fn run<A: Act>(
     let (open, guarded) = body.split(Setting::FIELDS);
     let (setting, content) = model::read(&open, guarded)?;
     let id = EncounterId::random(&*call.call.here.entropy);
-    call.transact(|tx| apply(&call, tx, &change, id, &setting, &content)).await
+    // Nothing is asked of the control plane for somebody who is not served here.
+    call.permit()?;
+    let licensed = licensed::asked(&call, &setting).await;
+    let new = New { id, setting, content, licensed };
+    call.transact(|tx| apply(&call, tx, &change, &new)).await
+}
+
+/// What is to be opened.
+struct New {
+    id: EncounterId,
+    setting: Setting,
+    content: Phi<Content>,
+    licensed: Result<(), Problem>,
 }
 
 async fn apply<A: Act>(
     call: &PatientCall<A>,
     tx: RegionTx,
     change: &Change,
-    id: EncounterId,
-    setting: &Setting,
-    content: &Phi<Content>,
+    new: &New,
 ) -> Result<Response, Refused> {
-    let patient = call.patient()?;
+    let (patient, full, id) = (call.patient()?, call.call.full()?, new.id);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
     };
+    if let Err(why) = &new.licensed {
+        // That there is such a patient is told by any other answer than 404.
+        if patients::store::token_by_id(&tx, patient).await?.is_none() {
+            return Err(nothing_found(tx, AccessAction::Create, ENTITY, id.uuid(), patient).await);
+        }
+        return Err(refused(tx, AccessAction::Create, ENTITY, id.uuid(), patient, why.clone()).await);
+    }
     let encounter = Encounter {
         id,
         patient,
         category: call.category(),
         state: State::Open,
-        setting: setting.clone(),
-        content: content.clone(),
+        setting: new.setting.clone(),
+        content: new.content.clone(),
         opened_at: tx.now(),
         version: 1,
     };
@@ -96,6 +113,6 @@ async fn apply<A: Act>(
     let location = path(patient, call.category(), id);
     let headers = [("location", location.as_str()), ("etag", "\"1\"")];
     let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
-    let view = EncounterView::of(encounter, Vec::new());
+    let view = EncounterView::of(encounter, Vec::new(), full);
     doing.commit(tx, &[access], StatusCode::CREATED, &headers, Some(view)).await
 }

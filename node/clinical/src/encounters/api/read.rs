@@ -4,13 +4,14 @@ use axum::response::Response;
 use http::HeaderMap;
 use http::header::ETAG;
 use node_access::doc::{EncounterPath, PhiProblems, PurposeHeader};
-use node_access::{Act, Action, Entity, PatientCall, Refused, Shape, etag, idempotency};
+use node_access::shown::Shown;
+use node_access::{Act, Action, Entity, PatientCall, Refused, etag, idempotency};
 use residency_policy::EncounterId;
-use storage::{Access, AccessAction, Phi};
+use storage::{Access, AccessAction, Phi, RegionRead};
 
 use super::ENTITY;
-use super::view::{AnyEncounter, EncounterView};
-use crate::encounters::model::State;
+use super::view::{AnyEncounter, EncounterListItem, EncounterToken, EncounterView};
+use crate::encounters::model::{Heading, State};
 use crate::encounters::store;
 use crate::nothing_found;
 
@@ -45,17 +46,15 @@ pub(super) async fn run<A: Act>(call: PatientCall<A>) -> Result<Response, Refuse
     let id: EncounterId = call.call.path("encounter")?;
     let tx = call.look()?;
     let access = Access::to(AccessAction::Read, ENTITY, id.uuid(), patient);
-    if call.call.shape != Shape::Full {
-        let Some(heading) = store::heading(&tx, patient, id).await? else {
-            return Err(nothing_found(tx, AccessAction::Read, ENTITY, id.uuid(), patient).await);
-        };
-        let seen = tx.disclose(&[access]).await?;
-        let view = match call.call.shape {
-            Shape::Token => AnyEncounter::Token(heading.into()),
-            Shape::Full | Shape::Listed => AnyEncounter::Listed(heading.into()),
-        };
-        return idempotency::show(HeaderMap::new(), Phi::new(view), &seen);
-    }
+    let full = match call.call.shown() {
+        Shown::Full(full) => full,
+        Shown::Listed(shown) => {
+            return heading(&call, tx, |row| AnyEncounter::Listed(EncounterListItem::of(row, shown))).await;
+        }
+        Shown::Token(shown) => {
+            return heading(&call, tx, |row| AnyEncounter::Token(EncounterToken::of(row, shown))).await;
+        }
+    };
     let Some(encounter) = store::by_id(&tx, patient, id).await? else {
         return Err(nothing_found(tx, AccessAction::Read, ENTITY, id.uuid(), patient).await);
     };
@@ -69,6 +68,21 @@ pub(super) async fn run<A: Act>(call: PatientCall<A>) -> Result<Response, Refuse
     }
     let mut headers = HeaderMap::new();
     headers.insert(ETAG, etag::of(encounter.version));
-    let view = EncounterView::of(encounter, addenda).map(|view| AnyEncounter::Full(Box::new(view)));
+    let view = EncounterView::of(encounter, addenda, full).map(|view| AnyEncounter::Full(Box::new(view)));
     idempotency::show(headers, view, &seen)
+}
+
+/// Without what is clinical, which is not even loaded.
+async fn heading<A: Act>(
+    call: &PatientCall<A>,
+    tx: RegionRead,
+    show: impl Fn(Heading) -> AnyEncounter,
+) -> Result<Response, Refused> {
+    let patient = call.patient()?;
+    let id: EncounterId = call.call.path("encounter")?;
+    let Some(heading) = store::heading(&tx, patient, id).await? else {
+        return Err(nothing_found(tx, AccessAction::Read, ENTITY, id.uuid(), patient).await);
+    };
+    let seen = tx.disclose(&[Access::to(AccessAction::Read, ENTITY, id.uuid(), patient)]).await?;
+    idempotency::show(HeaderMap::new(), Phi::new(show(heading)), &seen)
 }

@@ -16,7 +16,7 @@ use storage::{Access, AccessAction, Event, EventName, RegionTx};
 use super::ENTITY;
 use super::view::EncounterView;
 use crate::encounters::model::{Encounter, NotOpen, Signature, State};
-use crate::encounters::store;
+use crate::encounters::{licensed, store};
 use crate::{nothing_found, refused};
 
 /// Signing an encounter.
@@ -32,6 +32,7 @@ impl Act for Sign {
 struct Signed {
     version: i32,
     digest: [u8; 32],
+    licensed: Result<(), Problem>,
 }
 
 /// Signs an open encounter in the version that was read. It never changes after that.
@@ -77,7 +78,8 @@ async fn look<A: Act>(call: &PatientCall<A>, id: EncounterId) -> Result<Signed, 
     };
     let seen = tx.disclose(&[Access::to(AccessAction::Read, ENTITY, id.uuid(), patient)]).await?;
     let bytes = encounter.signed_bytes(encounter.content.open(&seen));
-    Ok(Signed { version: encounter.version, digest: call.call.here.pool.fingerprint(&bytes) })
+    let licensed = licensed::asked(call, &encounter.setting).await;
+    Ok(Signed { version: encounter.version, digest: call.call.here.pool.fingerprint(&bytes), licensed })
 }
 
 async fn apply<A: Act>(
@@ -88,7 +90,7 @@ async fn apply<A: Act>(
     id: EncounterId,
     signed: &Signed,
 ) -> Result<Response, Refused> {
-    let patient = call.patient()?;
+    let (patient, full) = (call.patient()?, call.call.full()?);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
@@ -106,7 +108,7 @@ async fn apply<A: Act>(
     let after = Encounter { version: after.version + 1, ..after };
     let tag = format!("\"{}\"", after.version);
     let access = Access::to(AccessAction::Update, ENTITY, id.uuid(), patient);
-    let view = EncounterView::of(after, Vec::new());
+    let view = EncounterView::of(after, Vec::new(), full);
     doing.commit(tx, &[access], StatusCode::OK, &[("etag", &tag)], Some(view)).await
 }
 
@@ -119,5 +121,5 @@ fn allowed(before: &Encounter, if_match: &IfMatch, signed: &Signed) -> Result<()
         return Err(Problem::new(ProblemKind::PreconditionFailed)
             .detail("it was changed while it was being signed; read it again and sign what you have read"));
     }
-    Ok(())
+    signed.licensed.clone()
 }

@@ -1,7 +1,9 @@
 //! What each role is shown of an encounter, and the bodies that are taken.
 
 use jiff::Timestamp;
+use node_access::Entity;
 use node_access::page::PageInfo;
+use node_access::shown::{self, Views};
 use residency_policy::{EncounterId, KeyId, PatientId, RecordId};
 use serde::Serialize;
 use storage::Phi;
@@ -18,53 +20,53 @@ use crate::values::Icd10;
 pub struct EncounterView {
     /// Random id.
     #[schema(value_type = String, format = Uuid)]
-    pub id: EncounterId,
+    id: EncounterId,
     /// Whose visit.
     #[schema(value_type = String, format = Uuid)]
-    pub patient_id: PatientId,
+    patient_id: PatientId,
     /// `open`, then `signed` or `cancelled`; nothing leads back.
     #[schema(pattern = "^(open|signed|cancelled)$", example = "open")]
-    pub status: &'static str,
+    status: &'static str,
     /// The legal category.
     #[schema(
         pattern = "^(general|psychotherapy-notes|substance-use|reproductive|minor-sensitive)$",
         example = "general"
     )]
-    pub category: &'static str,
+    category: &'static str,
     /// Where the patient physically was.
     #[schema(pattern = "^US-[A-Z]{2}$", example = "US-TX")]
-    pub service_jurisdiction: &'static str,
+    service_jurisdiction: &'static str,
     /// The clinician's National Provider Identifier.
     #[schema(pattern = "^[12][0-9]{9}$", example = "1234567893")]
-    pub provider_npi: String,
+    provider_npi: String,
     /// Why the patient came.
     #[schema(required, value_type = Option<String>)]
-    pub reason: Option<ClinicalText>,
+    reason: Option<ClinicalText>,
     /// The note.
     #[schema(required, value_type = Option<String>)]
-    pub note: Option<ClinicalText>,
+    note: Option<ClinicalText>,
     /// ICD-10-CM codes, most important first.
     #[schema(value_type = Vec<String>, max_items = 12, example = json!(["J06.9"]))]
-    pub diagnoses: Vec<Icd10>,
+    diagnoses: Vec<Icd10>,
     /// When it was opened.
     #[schema(value_type = String, format = DateTime)]
-    pub opened_at: Timestamp,
+    opened_at: Timestamp,
     /// When it was signed.
     #[schema(required, value_type = Option<String>, format = DateTime)]
-    pub signed_at: Option<Timestamp>,
+    signed_at: Option<Timestamp>,
     /// The credential that signed.
     #[schema(required, value_type = Option<String>, format = Uuid)]
-    pub signed_by: Option<KeyId>,
+    signed_by: Option<KeyId>,
     /// Keyed digest (HMAC-SHA-256 under the region's key) of what was signed, in hex. Keyed, because a plain hash of
     /// a short note can be guessed.
     #[schema(required, pattern = "^[0-9a-f]{64}$")]
-    pub content_digest: Option<String>,
+    content_digest: Option<String>,
     /// Raised by every change; the `ETag` without its quotes.
     #[schema(minimum = 1)]
-    pub version: i32,
+    version: i32,
     /// What was said after it was signed, oldest first.
     #[schema(max_items = 200)]
-    pub addenda: Vec<AddendumView>,
+    addenda: Vec<AddendumView>,
 }
 
 /// What was said of a signed encounter later.
@@ -74,16 +76,16 @@ pub struct EncounterView {
 pub struct AddendumView {
     /// Random id.
     #[schema(value_type = String, format = Uuid)]
-    pub id: RecordId,
+    id: RecordId,
     /// The text.
     #[schema(value_type = String, min_length = 1)]
-    pub body: ClinicalText,
+    body: ClinicalText,
     /// When it was added.
     #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
+    at: Timestamp,
     /// The credential that added it.
     #[schema(value_type = String, format = Uuid)]
-    pub by: KeyId,
+    by: KeyId,
 }
 
 /// An encounter without what is clinical.
@@ -92,28 +94,28 @@ pub struct AddendumView {
 pub struct EncounterListItem {
     /// Random id.
     #[schema(value_type = String, format = Uuid)]
-    pub id: EncounterId,
+    id: EncounterId,
     /// Whose visit.
     #[schema(value_type = String, format = Uuid)]
-    pub patient_id: PatientId,
+    patient_id: PatientId,
     /// `open`, `signed` or `cancelled`.
     #[schema(pattern = "^(open|signed|cancelled)$")]
-    pub status: String,
+    status: String,
     /// Where the patient physically was.
     #[schema(pattern = "^US-[A-Z]{2}$")]
-    pub service_jurisdiction: String,
+    service_jurisdiction: String,
     /// The clinician's National Provider Identifier.
     #[schema(pattern = "^[12][0-9]{9}$")]
-    pub provider_npi: String,
+    provider_npi: String,
     /// When it was opened.
     #[schema(value_type = String, format = DateTime)]
-    pub opened_at: Timestamp,
+    opened_at: Timestamp,
     /// When it was signed.
     #[schema(required, value_type = Option<String>, format = DateTime)]
-    pub signed_at: Option<Timestamp>,
+    signed_at: Option<Timestamp>,
     /// Raised by every change.
     #[schema(minimum = 1)]
-    pub version: i32,
+    version: i32,
 }
 
 /// An encounter, as an auditor sees it.
@@ -122,19 +124,19 @@ pub struct EncounterListItem {
 pub struct EncounterToken {
     /// Random id.
     #[schema(value_type = String, format = Uuid)]
-    pub id: EncounterId,
+    id: EncounterId,
     /// Whose visit.
     #[schema(value_type = String, format = Uuid)]
-    pub patient_id: PatientId,
+    patient_id: PatientId,
     /// `open`, `signed` or `cancelled`.
     #[schema(pattern = "^(open|signed|cancelled)$")]
-    pub status: String,
+    status: String,
     /// When it was opened.
     #[schema(value_type = String, format = DateTime)]
-    pub opened_at: Timestamp,
+    opened_at: Timestamp,
     /// When it was signed.
     #[schema(required, value_type = Option<String>, format = DateTime)]
-    pub signed_at: Option<Timestamp>,
+    signed_at: Option<Timestamp>,
 }
 
 /// An encounter, as the caller's role is shown it.
@@ -169,16 +171,23 @@ pub struct EncounterPage {
     pub page: PageInfo,
 }
 
+impl Views for AnyEncounter {
+    const ENTITY: Entity = Entity::Encounter;
+}
+
+/// Everything of an encounter may be shown.
+pub(super) type Full = shown::Full<AnyEncounter>;
+
 impl EncounterView {
     /// Shows an encounter with its addenda, still under guard.
-    pub fn of(encounter: Encounter, addenda: Vec<Addendum>) -> Phi<Self> {
+    pub fn of(encounter: Encounter, addenda: Vec<Addendum>, full: Full) -> Phi<Self> {
         let Encounter { id, patient, category, state, setting, content, opened_at, version } = encounter;
         let status = state.as_str();
         let signature = match state {
             State::Signed(signature) => Some(signature),
             State::Open | State::Cancelled => None,
         };
-        let addenda = together(addenda.into_iter().map(AddendumView::of).collect());
+        let addenda = together(addenda.into_iter().map(|addendum| AddendumView::of(addendum, full)).collect());
         content.zip(addenda).map(|(content, addenda)| Self {
             id,
             patient_id: patient,
@@ -201,14 +210,15 @@ impl EncounterView {
 
 impl AddendumView {
     /// Shows an addendum, still under guard.
-    pub fn of(addendum: Addendum) -> Phi<Self> {
+    pub fn of(addendum: Addendum, _: Full) -> Phi<Self> {
         let Addendum { id, body, at, by } = addendum;
         body.map(|body| Self { id, body, at, by })
     }
 }
 
-impl From<Heading> for EncounterListItem {
-    fn from(heading: Heading) -> Self {
+impl EncounterListItem {
+    /// Shows an encounter to somebody who works a list.
+    pub fn of(heading: Heading, _: shown::Listed<AnyEncounter>) -> Self {
         Self {
             id: heading.id,
             patient_id: heading.patient,
@@ -222,8 +232,9 @@ impl From<Heading> for EncounterListItem {
     }
 }
 
-impl From<Heading> for EncounterToken {
-    fn from(heading: Heading) -> Self {
+impl EncounterToken {
+    /// Shows an encounter to somebody who checks.
+    pub fn of(heading: Heading, _: shown::Token<AnyEncounter>) -> Self {
         Self {
             id: heading.id,
             patient_id: heading.patient,

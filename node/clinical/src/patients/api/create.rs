@@ -6,15 +6,15 @@ use futures::future::try_join;
 use http::StatusCode;
 use node_access::body::Json;
 use node_access::doc::{HomeParameter, IdempotencyHeader, PhiCreateProblems, PurposeHeader};
-use node_access::idempotency::{Change, IdempotencyKey, Step};
+use node_access::idempotency::{Change, IdempotencyKey};
 use node_access::{Act, Action, Entity, Refused, RegionCall, parameters};
-use residency_policy::{PatientId, Problem, ProblemKind, wire};
+use residency_policy::{PatientId, Problem, ProblemKind};
 use storage::idempotency::Before;
 use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
 
 use super::ENTITY;
 use super::list::accesses;
-use super::view::{NewPatientBody, PatientView};
+use super::view::{Full, NewPatientBody, PatientView};
 use crate::patients::model::{Demographics, Patient, address_outside_home};
 use crate::patients::store::{self, Alike};
 use crate::refused;
@@ -47,6 +47,8 @@ impl Act for Create {
     )
 )]
 pub async fn create(call: RegionCall<Create>, key: IdempotencyKey, body: Json) -> Result<Response, Refused> {
+    // Also a repeated request is answered with everything, and no id is spent on whoever may not see that.
+    let _: Full = call.call.full()?;
     let change = Change::new(&call.call, key, None, Some(&body));
     let here = &call.call.here;
     let today = call.call.today();
@@ -67,7 +69,14 @@ pub async fn create(call: RegionCall<Create>, key: IdempotencyKey, body: Json) -
     if lost_a_race(&answer) {
         here.pool.give_back(id).await;
     }
-    answer
+    if let Some(answer) = answer? {
+        return Ok(answer);
+    }
+    // The same request was quicker: what may be shown of it is asked as if it had been done long ago.
+    match look(&call, &change, &person).await? {
+        Looked::Done(answer) => Ok(answer),
+        Looked::New(_) => Err(Problem::new(ProblemKind::IdempotencyInFlight).retry_after(1).into()),
+    }
 }
 
 /// What is known before an id is taken.
@@ -110,9 +119,9 @@ async fn look(
 /// Whether a registration certainly left nothing under its id: the same attempt, or one with the same number, was
 /// quicker. Its data key, if it has one already, is that of whoever gets the id next. After any other failure the id
 /// is not used again: it may have been committed, or may be what is wrong.
-fn lost_a_race(answer: &Result<Response, Refused>) -> bool {
+fn lost_a_race(answer: &Result<Option<Response>, Refused>) -> bool {
     match answer {
-        Ok(response) => response.headers().contains_key(wire::IDEMPOTENT_REPLAYED),
+        Ok(answer) => answer.is_none(),
         Err(refused) => matches!(
             refused.problem().kind(),
             ProblemKind::AlreadyExists | ProblemKind::IdempotencyInFlight | ProblemKind::IdempotencyReused
@@ -120,6 +129,7 @@ fn lost_a_race(answer: &Result<Response, Refused>) -> bool {
     }
 }
 
+/// `None`: the same request was quicker.
 async fn register(
     call: &RegionCall<Create>,
     tx: RegionTx,
@@ -127,12 +137,9 @@ async fn register(
     change: &Change,
     person: &Phi<Demographics>,
     alike: &[PatientId],
-) -> Result<Response, Refused> {
-    let (tx, doing) = match change.begin(tx, ENTITY).await? {
-        Step::Done(answer) => return Ok(answer),
-        Step::Do(tx, doing) => (tx, doing),
-    };
-    let home = call.home();
+) -> Result<Option<Response>, Refused> {
+    let Some((tx, doing)) = change.begin_first(tx).await? else { return Ok(None) };
+    let (home, full) = (call.home(), call.call.full()?);
     let outside = address_outside_home(person, home.0.0);
     store::insert(&tx, id, person, outside).await?;
     tx.emit(&Event::new(EventName::PatientCreated, id.uuid())).await?;
@@ -145,13 +152,12 @@ async fn register(
         created_at: at,
         updated_at: at,
     };
-    let view = PatientView::of(patient, home)
-        .map(|view| PatientView { possible_duplicates: Some(alike.to_vec()), ..view });
+    let view = PatientView::of(patient, home, full).map(|view| view.beside(alike));
     let location = format!("/v1/patients/{id}");
     let headers = [("location", location.as_str()), ("etag", "\"1\"")];
     let mut recorded = accesses(AccessAction::Search, alike);
     recorded.push(Access::to(AccessAction::Create, ENTITY, id.uuid(), id));
-    doing.commit_or(tx, &recorded, StatusCode::CREATED, &headers, Some(view), number_taken).await
+    doing.commit_or(tx, &recorded, StatusCode::CREATED, &headers, Some(view), number_taken).await.map(Some)
 }
 
 /// Two patients of one organisation may not have one number.

@@ -3,7 +3,8 @@
 use axum::response::Response;
 use node_access::doc::{HomeParameter, PageParameters, PhiProblems, PurposeHeader};
 use node_access::page::{self, Position};
-use node_access::{Act, Action, Entity, Refused, RegionCall, Shape, idempotency, parameters};
+use node_access::shown::Shown;
+use node_access::{Act, Action, Entity, Refused, RegionCall, idempotency, parameters};
 use residency_policy::PatientId;
 use storage::{Access, AccessAction};
 
@@ -40,28 +41,28 @@ pub async fn list(call: RegionCall<List>) -> Result<Response, Refused> {
     let request = call.call.page(&[home.0.0.code().as_bytes()])?;
     let tx = call.look()?;
     let entropy = &*call.call.here.entropy;
-    let (ids, data, page) = match call.call.shape {
-        Shape::Full => {
+    let (ids, data, page) = match call.call.shown() {
+        Shown::Full(shown) => {
             let mut rows = store::list_full(&tx, &request).await?;
             let page = request.cut(&mut rows, entropy, position_of_patient)?;
             let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-            let data: Vec<_> = rows.into_iter().map(|row| AnyPatient::full(row, home)).collect();
+            let data: Vec<_> = rows.into_iter().map(|row| AnyPatient::full(row, home, shown)).collect();
             (ids, data, page)
         }
-        Shape::Listed => {
+        Shown::Listed(shown) => {
             let mut rows = store::list_listed(&tx, &request).await?;
             let page = request
                 .cut(&mut rows, entropy, |row: &Listed| Position { at: row.created_at, id: row.id.uuid() })?;
             let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-            let data: Vec<_> = rows.into_iter().map(|row| AnyPatient::listed(row, home)).collect();
+            let data: Vec<_> = rows.into_iter().map(|row| AnyPatient::listed(row, home, shown)).collect();
             (ids, data, page)
         }
-        Shape::Token => {
+        Shown::Token(shown) => {
             let mut rows = store::list_tokens(&tx, &request).await?;
             let page = request
                 .cut(&mut rows, entropy, |row: &Token| Position { at: row.created_at, id: row.id.uuid() })?;
             let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-            let data: Vec<_> = rows.iter().map(|row| AnyPatient::token(row, home)).collect();
+            let data: Vec<_> = rows.iter().map(|row| AnyPatient::token(row, home, shown)).collect();
             (ids, data, page)
         }
     };

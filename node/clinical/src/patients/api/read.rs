@@ -4,7 +4,8 @@ use axum::response::Response;
 use http::HeaderMap;
 use http::header::ETAG;
 use node_access::doc::{PatientPath, PhiProblems, PurposeHeader};
-use node_access::{Act, Action, Entity, PatientCall, Refused, Shape, etag, idempotency};
+use node_access::shown::{Shown, too_little};
+use node_access::{Act, Action, Entity, PatientCall, Refused, etag, idempotency};
 use storage::{Access, AccessAction};
 
 use super::ENTITY;
@@ -39,14 +40,15 @@ pub async fn read(call: PatientCall<Read>) -> Result<Response, Refused> {
     let home = call.home();
     // Room for those that every answer has.
     let mut headers = HeaderMap::with_capacity(16);
-    let view = match call.call.shape {
-        Shape::Full => store::by_id(&tx, id).await?.map(|patient| {
+    let view = match call.call.shown() {
+        Shown::Full(full) => store::by_id(&tx, id).await?.map(|patient| {
             headers.insert(ETAG, etag::of(patient.version));
-            AnyPatient::full(patient, home)
+            AnyPatient::full(patient, home, full)
         }),
-        // Nobody reads one patient in the form of a list; whoever may see less sees a token.
-        Shape::Listed | Shape::Token => {
-            store::token_by_id(&tx, id).await?.map(|token| AnyPatient::token(&token, home))
+        // One patient has no view in the form of a list.
+        Shown::Listed(_) => return Err(too_little().into()),
+        Shown::Token(shown) => {
+            store::token_by_id(&tx, id).await?.map(|token| AnyPatient::token(&token, home, shown))
         }
     };
     let Some(view) = view else {

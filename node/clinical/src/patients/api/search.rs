@@ -38,6 +38,7 @@ impl Act for Search {
     )
 )]
 pub async fn search(call: RegionCall<Search>, _key: IdempotencyKey, body: Json) -> Result<Response, Refused> {
+    let full = call.call.full()?;
     let home = call.home();
     let today = call.call.today();
     // A cursor goes with the very body that it was given out for.
@@ -47,7 +48,7 @@ pub async fn search(call: RegionCall<Search>, _key: IdempotencyKey, body: Json) 
     let mut rows = store::search(&tx, &criteria, &request).await?;
     let page = request.cut(&mut rows, &*call.call.here.entropy, position_of_patient)?;
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-    let data = together(rows.into_iter().map(|row| AnyPatient::full(row, home)).collect());
+    let data = together(rows.into_iter().map(|row| AnyPatient::full(row, home, full)).collect());
     let seen = tx.disclose(&accesses(AccessAction::Search, &ids)).await?;
     // No `Link`: a link is followed with GET, and this is a POST.
     let headers = HeaderMap::new();

@@ -84,7 +84,7 @@ async fn apply(
         .clone()
         .zip(patch.clone())
         .try_map(|(person, patch)| person.patched(patch, today))?;
-    let home = call.home();
+    let (home, full) = (call.home(), call.call.full()?);
     let outside = address_outside_home(&person, home.0.0);
     store::update(&tx, &before, &person, outside).await?;
     tx.emit(&Event::new(EventName::PatientUpdated, id.uuid())).await?;
@@ -96,7 +96,7 @@ async fn apply(
         ..before
     };
     let tag = format!("\"{}\"", patient.version);
-    let view = PatientView::of(patient, home);
+    let view = PatientView::of(patient, home, full);
     let access = Access::to(AccessAction::Update, ENTITY, id.uuid(), id);
     doing.commit_or(tx, &[access], StatusCode::OK, &[("etag", &tag)], Some(view), number_taken).await
 }

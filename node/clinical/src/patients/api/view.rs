@@ -1,7 +1,9 @@
 //! What each role is shown of a patient, and the bodies that are taken.
 
 use jiff::Timestamp;
+use node_access::Entity;
 use node_access::page::PageInfo;
+use node_access::shown::{self, Views};
 use residency_policy::{Home, PatientId};
 use serde::Serialize;
 use storage::Phi;
@@ -17,50 +19,50 @@ use crate::values::{Address, BirthDate, Email, Mrn, PersonName, PhoneE164, Sex};
 pub struct PatientView {
     /// Random id.
     #[schema(value_type = String, format = Uuid)]
-    pub id: PatientId,
+    id: PatientId,
     /// Where the record lives, as an ISO 3166-2 code.
     #[schema(value_type = String, pattern = "^US-[A-Z]{2}$", example = "US-TX")]
-    pub home: Home,
+    home: Home,
     /// Medical record number.
     #[schema(value_type = String, pattern = "^[A-Z0-9-]{1,32}$", example = "M-7Q2K-9XTR-04HB")]
-    pub mrn: Mrn,
+    mrn: Mrn,
     /// Given name.
     #[schema(value_type = String, min_length = 1, max_length = 100, example = "Ana")]
-    pub given_name: PersonName,
+    given_name: PersonName,
     /// Family name.
     #[schema(value_type = String, min_length = 1, max_length = 100, example = "Sample")]
-    pub family_name: PersonName,
+    family_name: PersonName,
     /// Birth date.
     #[schema(value_type = String, format = Date, example = "1980-02-29")]
-    pub birth_date: BirthDate,
+    birth_date: BirthDate,
     /// Administrative sex.
     #[schema(value_type = String, pattern = "^(male|female|other|unknown)$", example = "female")]
-    pub sex: Sex,
+    sex: Sex,
     /// E-mail address.
     #[schema(required, value_type = Option<String>, max_length = 254, example = "ana.sample@example.com")]
-    pub email: Option<Email>,
+    email: Option<Email>,
     /// Telephone number in E.164 form.
     #[schema(required, value_type = Option<String>, pattern = "^\\+(1[2-9](0[0-9]|1[02-9]|[2-8][0-9])[2-9](0[0-9]|1[02-9]|[2-9][0-9])[0-9]{4}|[2-9][0-9]{6,14})$", example = "+15125550100")]
-    pub phone: Option<PhoneE164>,
+    phone: Option<PhoneE164>,
     /// Postal address.
     #[schema(value_type = AddressBody)]
-    pub address: Address,
+    address: Address,
     /// Whether the address is in another state than the home.
-    pub address_outside_home: bool,
+    address_outside_home: bool,
     /// Raised by every change; the `ETag` without its quotes.
     #[schema(minimum = 1, example = 1)]
-    pub version: i32,
+    version: i32,
     /// When it was registered.
     #[schema(value_type = String, format = DateTime)]
-    pub created_at: Timestamp,
+    created_at: Timestamp,
     /// When it was last changed.
     #[schema(value_type = String, format = DateTime)]
-    pub updated_at: Timestamp,
+    updated_at: Timestamp,
     /// Only in the answer to a registration: who may be the same person, by family name and birth date, phone or
     /// e-mail address.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>, nullable = false)]
-    pub possible_duplicates: Option<Vec<PatientId>>,
+    possible_duplicates: Option<Vec<PatientId>>,
 }
 
 /// A postal address in the United States.
@@ -88,28 +90,28 @@ pub struct AddressBody {
 pub struct PatientListItem {
     /// Random id.
     #[schema(value_type = String, format = Uuid)]
-    pub id: PatientId,
+    id: PatientId,
     /// Where the record lives, as an ISO 3166-2 code.
     #[schema(value_type = String, pattern = "^US-[A-Z]{2}$", example = "US-TX")]
-    pub home: Home,
+    home: Home,
     /// Medical record number.
     #[schema(value_type = String, pattern = "^[A-Z0-9-]{1,32}$")]
-    pub mrn: Mrn,
+    mrn: Mrn,
     /// Given name.
     #[schema(value_type = String, min_length = 1, max_length = 100)]
-    pub given_name: PersonName,
+    given_name: PersonName,
     /// Family name.
     #[schema(value_type = String, min_length = 1, max_length = 100)]
-    pub family_name: PersonName,
+    family_name: PersonName,
     /// Raised by every change.
     #[schema(minimum = 1)]
-    pub version: i32,
+    version: i32,
     /// When it was registered.
     #[schema(value_type = String, format = DateTime)]
-    pub created_at: Timestamp,
+    created_at: Timestamp,
     /// When it was last changed.
     #[schema(value_type = String, format = DateTime)]
-    pub updated_at: Timestamp,
+    updated_at: Timestamp,
 }
 
 /// A patient, as an auditor sees it.
@@ -118,16 +120,16 @@ pub struct PatientListItem {
 pub struct PatientToken {
     /// Random id.
     #[schema(value_type = String, format = Uuid)]
-    pub id: PatientId,
+    id: PatientId,
     /// Where the record lives, as an ISO 3166-2 code.
     #[schema(value_type = String, pattern = "^US-[A-Z]{2}$")]
-    pub home: Home,
+    home: Home,
     /// When it was registered.
     #[schema(value_type = String, format = DateTime)]
-    pub created_at: Timestamp,
+    created_at: Timestamp,
     /// When it was last changed.
     #[schema(value_type = String, format = DateTime)]
-    pub updated_at: Timestamp,
+    updated_at: Timestamp,
 }
 
 /// A patient, as the caller's role is shown it.
@@ -152,9 +154,16 @@ pub struct PatientPage {
     pub page: PageInfo,
 }
 
+impl Views for AnyPatient {
+    const ENTITY: Entity = Entity::Patient;
+}
+
+/// Everything of a patient may be shown.
+pub(super) type Full = shown::Full<AnyPatient>;
+
 impl PatientView {
     /// Shows a patient, still under guard.
-    pub fn of(patient: Patient, home: Home) -> Phi<Self> {
+    pub fn of(patient: Patient, home: Home, _: Full) -> Phi<Self> {
         let Patient { id, demographics, address_outside_home, version, created_at, updated_at } = patient;
         demographics.map(|person| Self {
             id,
@@ -174,14 +183,20 @@ impl PatientView {
             possible_duplicates: None,
         })
     }
+
+    /// With who may be the same person.
+    #[must_use]
+    pub fn beside(self, alike: &[PatientId]) -> Self {
+        Self { possible_duplicates: Some(alike.to_vec()), ..self }
+    }
 }
 
 impl AnyPatient {
-    pub(super) fn full(patient: Patient, home: Home) -> Phi<Self> {
-        PatientView::of(patient, home).map(|view| Self::Full(Box::new(view)))
+    pub(super) fn full(patient: Patient, home: Home, full: Full) -> Phi<Self> {
+        PatientView::of(patient, home, full).map(|view| Self::Full(Box::new(view)))
     }
 
-    pub(super) fn listed(listed: Listed, home: Home) -> Phi<Self> {
+    pub(super) fn listed(listed: Listed, home: Home, _: shown::Listed<Self>) -> Phi<Self> {
         let Listed { id, names, version, created_at, updated_at } = listed;
         names.map(|(mrn, given_name, family_name)| {
             Self::Listed(PatientListItem {
@@ -197,7 +212,7 @@ impl AnyPatient {
         })
     }
 
-    pub(super) fn token(token: &Token, home: Home) -> Phi<Self> {
+    pub(super) fn token(token: &Token, home: Home, _: shown::Token<Self>) -> Phi<Self> {
         let Token { id, created_at, updated_at } = *token;
         Phi::new(Self::Token(PatientToken { id, home, created_at, updated_at }))
     }

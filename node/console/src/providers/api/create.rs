@@ -14,7 +14,7 @@ use residency_policy::{Problem, ProblemKind, ProviderId, wire};
 use super::changing::{Unchanged, collaborates, employs};
 use crate::organisations;
 use crate::providers::told;
-use crate::providers::view::{NewProviderBody, ProviderBody, shown};
+use crate::providers::view::{NewProviderBody, ProviderBody};
 
 /// Adding a clinician.
 pub struct Create;
@@ -46,6 +46,7 @@ pub async fn create(
     key: IdempotencyKey,
     body: PublicJson,
 ) -> Result<Response, Refused> {
+    let full = call.full()?;
     employs(&call.caller)?;
     let told = told::read(&body.0)?;
     let own =
@@ -62,7 +63,7 @@ pub async fn create(
     let index = call.propose(command).await.map_err(Unchanged)?;
     let location = HeaderValue::from_str(&format!("/v1/providers/{id}"));
     let headers = organisations::shown(1, index);
-    let body = Json(shown(&Provider { version: 1, ..provider }, call.shape, None));
+    let body = Json(ProviderBody::of(&Provider { version: 1, ..provider }, None, full));
     let mut response = (StatusCode::CREATED, headers, body).into_response();
     let headers = response.headers_mut();
     headers.insert(LOCATION, location.map_err(|_| Refused::internal("provider.create: location"))?);

@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 
 use crate::organisations::stands_at;
 use crate::providers::search::{Found, PARAMETERS, Search};
-use crate::providers::view::{ProviderPage, shown};
+use crate::providers::view::{AnyProvider, ProviderPage};
 
 /// Listing clinicians.
 pub struct List;
@@ -81,6 +81,8 @@ pub async fn list(call: OpenCall<List>) -> Result<Response, Refused> {
     };
     let position = |found: &Found| Position::of_rank(u128::from(found.rank.0));
     let page = request.cut(&mut found, &*call.here.entropy, position)?;
-    let data = found.iter().map(|found| shown(&found.provider, call.shape, found.authority)).collect();
+    let shown = call.shown();
+    let data = found.iter().map(|found| AnyProvider::of(&found.provider, &shown, found.authority));
+    let data = data.collect::<Result<_, _>>()?;
     Ok((page::link(&call.uri, &page), stands_at(index), Json(ProviderPage { data, page })).into_response())
 }

@@ -7,7 +7,7 @@ use node_access::problem::not_found;
 use node_access::{Act, Action, Entity, OpenCall, Refused, change};
 
 use crate::organisations;
-use crate::providers::view::{ProviderBody, shown};
+use crate::providers::view::AnyProvider;
 
 /// Reading a clinician.
 pub struct Read;
@@ -24,7 +24,7 @@ impl Act for Read {
     get, path = "/v1/providers/{id}", operation_id = "read_provider", tag = "providers",
     security(("bearer" = [])),
     params(ProviderPath, ConsistencyParameter),
-    responses((status = 200, description = "The clinician", body = ProviderBody, headers(
+    responses((status = 200, description = "The clinician", body = AnyProvider, headers(
         ("etag" = String, description = "The version"),
         ("x-log-index" = u64, description = "How far in the replicated log the answer is")
     )), OpenProblems)
@@ -35,5 +35,5 @@ pub async fn read(call: OpenCall<Read>) -> Result<Response, Refused> {
     let (index, providers) = call.here.directory.providers();
     let provider = providers.get(id).ok_or_else(not_found)?;
     let headers = organisations::shown(provider.version, index);
-    Ok((headers, Json(shown(provider, call.shape, None))).into_response())
+    Ok((headers, Json(AnyProvider::of(provider, &call.shown(), None)?)).into_response())
 }

@@ -13,7 +13,7 @@ use residency_policy::ProviderId;
 use super::changing::{Unchanged, collaborates, employs, may_change};
 use crate::organisations;
 use crate::providers::told;
-use crate::providers::view::{NewProviderBody, ProviderBody, shown};
+use crate::providers::view::{NewProviderBody, ProviderBody};
 
 /// Replacing what is known of a clinician.
 pub struct Replace;
@@ -44,6 +44,7 @@ pub async fn replace(
     if_match: IfMatch,
     body: PublicJson,
 ) -> Result<Response, Refused> {
+    let full = call.full()?;
     employs(&call.caller)?;
     let told = told::read(&body.0)?;
     let id: ProviderId = call.path("id")?;
@@ -57,10 +58,10 @@ pub async fn replace(
     collaborates(&call, &after)?;
     if (Provider { version: before.version, ..after.clone() }) == *before {
         let headers = organisations::shown(before.version, caught_up);
-        return Ok((headers, Json(shown(&before, call.shape, None))).into_response());
+        return Ok((headers, Json(ProviderBody::of(&before, None, full))).into_response());
     }
     let command = Command::PutProvider { provider: after.clone(), expected: before.version };
     let index = call.propose(command).await.map_err(Unchanged)?;
     let headers = organisations::shown(before.version + 1, index);
-    Ok((headers, Json(shown(&after, call.shape, None))).into_response())
+    Ok((headers, Json(ProviderBody::of(&after, None, full))).into_response())
 }

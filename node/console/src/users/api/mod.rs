@@ -1,5 +1,6 @@
 //! One act per file.
 
+pub mod bind;
 pub mod create;
 pub mod deactivate;
 pub mod list;

@@ -67,7 +67,7 @@ async fn apply(
     handle: BookingHandle,
     asked: &Asked,
 ) -> Result<Response, Refused> {
-    let patient: PatientId = call.patient()?;
+    let (patient, full) = (call.patient()?, call.call.full()?);
     let (tx, doing) = match change.begin(tx, ENTITY).await? {
         Step::Done(answer) => return Ok(answer),
         Step::Do(tx, doing) => (tx, doing),
@@ -75,8 +75,8 @@ async fn apply(
     if patients::store::token_by_id(&tx, patient).await?.is_none() {
         return Err(nothing_found(tx, AccessAction::Create, ENTITY, id.uuid(), patient).await);
     }
-    if let Some(full) = full(call, &tx, patient).await? {
-        let why = Problem::new(ProblemKind::WaitlistFull).detail(full);
+    if let Some(whose) = crowded(call, &tx, patient).await? {
+        let why = Problem::new(ProblemKind::WaitlistFull).detail(whose);
         return Err(refused(tx, AccessAction::Create, ENTITY, id.uuid(), patient, why).await);
     }
     let now = tx.now();
@@ -96,11 +96,12 @@ async fn apply(
     work::store::begin(&tx, id.uuid(), patient, Subject::Wish, handle, 0.0).await?;
     tx.emit(&Event::new(EventName::WaitlistJoined, id.uuid())).await?;
     let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
-    doing.commit(tx, &[access], StatusCode::CREATED, &[], Some(Phi::new(WishView::from(&wish)))).await
+    let view = Phi::new(WishView::of(&wish, full));
+    doing.commit(tx, &[access], StatusCode::CREATED, &[], Some(view)).await
 }
 
 /// Whose wishes are as many as they may be, if anybody's are. The control plane has the last word on an organisation's.
-async fn full(
+async fn crowded(
     call: &PatientCall<Join>,
     tx: &RegionTx,
     patient: PatientId,

@@ -50,6 +50,7 @@ pub async fn list(call: PatientCall<List>) -> Result<Response, Refused> {
     let named = call.patient().map_or([0; 16], PatientId::to_bytes);
     let request = call.call.page(&[&named, &[u8::from(all)]])?;
     let patient = call.patient()?;
+    let full = call.call.full()?;
     let tx = call.look()?;
     if patients::store::token_by_id(&tx, patient).await?.is_none() {
         return Err(nothing_found(tx, AccessAction::List, ENTITY, patient.uuid(), patient).await);
@@ -59,7 +60,7 @@ pub async fn list(call: PatientCall<List>) -> Result<Response, Refused> {
         at: row.created_at,
         id: row.id.uuid(),
     })?;
-    let data: Vec<_> = rows.iter().map(WishView::from).collect();
+    let data: Vec<_> = rows.iter().map(|wish| WishView::of(wish, full)).collect();
     let access = Access { patient: Some(patient), ..Access::of(AccessAction::List, ENTITY) };
     let seen = tx.disclose(&[access]).await?;
     let headers = page::link(&call.call.uri, &page);

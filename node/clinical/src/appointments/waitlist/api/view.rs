@@ -1,7 +1,9 @@
 //! What is shown of a wish, and the body that is taken.
 
 use jiff::Timestamp;
+use node_access::Entity;
 use node_access::page::PageInfo;
+use node_access::shown::{Full, Views};
 use residency_control::calendar::Wanted;
 use residency_policy::{BookingHandle, PatientId, ProviderId, WaitlistId};
 use serde::Serialize;
@@ -16,43 +18,43 @@ use crate::appointments::waitlist::model::{Outcome, State, Wish};
 pub struct WishView {
     /// Its id.
     #[schema(value_type = String, format = Uuid)]
-    pub id: WaitlistId,
+    id: WaitlistId,
     /// Who waits.
     #[schema(value_type = String, format = Uuid)]
-    pub patient_id: PatientId,
+    patient_id: PatientId,
     /// `joining`, `waiting`, `offering` and `offered`; then `leaving` and `ended`.
     #[schema(pattern = "^(joining|waiting|offering|offered|leaving|ended)$", example = "waiting")]
-    pub status: &'static str,
+    status: &'static str,
     /// For whom, if for one provider.
     #[schema(required, value_type = Option<String>, format = Uuid)]
-    pub provider_id: Option<ProviderId>,
+    provider_id: Option<ProviderId>,
     /// For which specialty otherwise, as a NUCC code.
     #[schema(required, pattern = "^[0-9]{3}[0-9A-Z]{6}X$")]
-    pub specialty: Option<String>,
+    specialty: Option<String>,
     /// Where the patient will be.
     #[schema(pattern = "^US-[A-Z]{2}$", example = "US-TX")]
-    pub service_jurisdiction: &'static str,
+    service_jurisdiction: &'static str,
     /// The earliest beginning.
     #[schema(value_type = String, format = DateTime)]
-    pub wanted_from: Timestamp,
+    wanted_from: Timestamp,
     /// No slot that begins then or later is offered.
     #[schema(value_type = String, format = DateTime)]
-    pub wanted_to: Timestamp,
+    wanted_to: Timestamp,
     /// What is held for the patient. Book it with `hold`.
     #[schema(required)]
-    pub offer: Option<OfferView>,
+    offer: Option<OfferView>,
     /// How it ended.
     #[schema(required, pattern = "^(booked|removed|expired)$")]
-    pub outcome: Option<&'static str>,
+    outcome: Option<&'static str>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
-    pub created_at: Timestamp,
+    created_at: Timestamp,
     /// When it was last changed.
     #[schema(value_type = String, format = DateTime)]
-    pub updated_at: Timestamp,
+    updated_at: Timestamp,
     /// Raised by every change.
     #[schema(minimum = 1)]
-    pub version: i32,
+    version: i32,
 }
 
 /// A slot that is held for whoever waits.
@@ -62,19 +64,19 @@ pub struct WishView {
 pub struct OfferView {
     /// The hold.
     #[schema(value_type = String, format = Uuid)]
-    pub hold: BookingHandle,
+    hold: BookingHandle,
     /// With whom.
     #[schema(value_type = String, format = Uuid)]
-    pub provider_id: ProviderId,
+    provider_id: ProviderId,
     /// When it begins.
     #[schema(value_type = String, format = DateTime)]
-    pub starts_at: Timestamp,
+    starts_at: Timestamp,
     /// When it ends.
     #[schema(value_type = String, format = DateTime)]
-    pub ends_at: Timestamp,
+    ends_at: Timestamp,
     /// Until when it is held.
     #[schema(value_type = String, format = DateTime)]
-    pub until: Timestamp,
+    until: Timestamp,
 }
 
 /// A page of wishes, the newest first.
@@ -109,8 +111,14 @@ pub struct NewWishBody {
     pub to: String,
 }
 
-impl From<&Wish> for WishView {
-    fn from(wish: &Wish) -> Self {
+/// There is one view of it, which shows everything.
+impl Views for WishView {
+    const ENTITY: Entity = Entity::Waitlist;
+}
+
+impl WishView {
+    /// Shows a wish.
+    pub fn of(wish: &Wish, _: Full<Self>) -> Self {
         let (provider_id, specialty) = match wish.asked.wanted {
             Wanted::Provider(provider) => (Some(provider), None),
             Wanted::Specialty(code) => (None, Some(code.as_str().to_owned())),

@@ -1,0 +1,168 @@
+//! A patient takes back their consent while something is on its way for them: nobody keeps a time that they were told no
+//! about, and nobody is offered one.
+
+use node_clinical::appointments::reconcile::Desk;
+use serde_json::{Value, json};
+
+use crate::appointments::{LATER, START, appointment};
+use crate::consents::{grant, revoke, treatment};
+use crate::crashes::STEPS;
+use crate::support::{Answer, Ask, World, ana, id};
+use crate::waitlist::{rounds, wish};
+
+/// A consent of somebody new, which may be taken back.
+async fn consented(world: &World) -> (String, Value) {
+    let patient = world.somebody().await;
+    let consent = grant(world, &patient, &treatment("general")).await;
+    (patient, consent)
+}
+
+#[track_caller]
+fn refused(answer: Answer) {
+    assert_eq!(answer.is(403).problem("forbidden")["reason"], "consent-revoked");
+}
+
+impl World {
+    /// How their appointments ended.
+    async fn states(&self) -> Vec<String> {
+        let client = self.region.as_superuser().await;
+        let sql = "SELECT status || ' ' || coalesce(cancel_code, failure, '') FROM appointments";
+        client.query(sql, &[]).await.expect("rows").iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Asks, stands still after so many steps, takes the consent back, and goes on.
+    async fn withdrawn_between(&self, ask: Ask<'_>, consent: &Value, patient: &str, steps: i64) -> Answer {
+        let mut slow = Box::pin(ask.send());
+        self.stands_still(&mut slow, steps).await;
+        revoke(self, patient, consent).await;
+        self.book.back.notify_one();
+        slow.await
+    }
+}
+
+#[tokio::test]
+async fn a_booking_that_may_not_be_shown_any_more_keeps_no_time() {
+    for steps in 0..STEPS {
+        let world = World::new().await;
+        let (provider, (patient, consent)) = (world.doctor().await, consented(&world).await);
+        let ask = world.book(&patient, &appointment(provider, START));
+        refused(world.withdrawn_between(ask, &consent, &patient, steps).await);
+        // The control: without anybody to give it back, the time is still taken.
+        assert_eq!(world.standing(provider), [(START.to_owned(), "booked")], "{steps}");
+        world.settle().await;
+        assert_eq!(world.standing(provider), [], "{steps}");
+        assert_eq!(world.diverged().await, Vec::<String>::new(), "{steps}");
+        assert_eq!(world.states().await, ["cancelled patient-request"], "{steps}");
+    }
+}
+
+#[tokio::test]
+async fn a_booking_that_broke_off_is_not_finished_for_whoever_took_back_their_consent() {
+    for steps in 0..STEPS {
+        let world = World::new().await;
+        let (provider, (patient, consent)) = (world.doctor().await, consented(&world).await);
+        let body = appointment(provider, START);
+        assert!(world.send_and_die(world.book(&patient, &body), steps).await.is_none());
+        revoke(&world, &patient, &consent).await;
+        world.settle().await;
+        assert_eq!(world.standing(provider), [], "{steps}");
+        assert_eq!(world.diverged().await, Vec::<String>::new(), "{steps}");
+        let expected = if steps + 1 < STEPS { "failed interrupted" } else { "cancelled patient-request" };
+        assert_eq!(world.states().await, [expected], "{steps}");
+    }
+}
+
+#[tokio::test]
+async fn a_move_and_a_cancellation_that_may_not_be_shown_any_more_come_to_an_end() {
+    for (way, body, ends) in [
+        ("reschedule", json!({"start": LATER}), "cancelled patient-request"),
+        ("cancel", json!({"code": "no-longer-needed"}), "cancelled no-longer-needed"),
+    ] {
+        let world = World::new().await;
+        let (provider, (patient, consent)) = (world.doctor().await, consented(&world).await);
+        let booked = world.book(&patient, &appointment(provider, START)).send().await.is(201);
+        let path = format!("{}/{way}", booked.header("location"));
+        // After the first change of the control plane.
+        let ask = world.ask("provider", "POST", &path).json(&body);
+        refused(world.withdrawn_between(ask, &consent, &patient, 1).await);
+        world.settle().await;
+        assert_eq!(world.standing(provider), [], "{way}");
+        assert_eq!(world.diverged().await, Vec::<String>::new(), "{way}");
+        assert_eq!(world.states().await, [ends], "{way}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_took_back_their_consent_waits_no_more_and_what_they_were_offered_is_free() {
+    for offered in [false, true] {
+        let world = World::new().await;
+        let (provider, (patient, consent)) = (world.doctor().await, consented(&world).await);
+        let desk = Desk::new(world.here.clone());
+        world.join(&patient, &wish(provider)).await;
+        world.settle().await;
+        assert_eq!(world.order(), 1, "{offered}: they wait");
+        if offered {
+            rounds(&desk).await;
+            assert_eq!(world.standing(provider).len(), 1, "a slot is held for them");
+        }
+        revoke(&world, &patient, &consent).await;
+        // Nobody moves any clock: taking it back is what makes somebody look.
+        while desk.round().await.expect("a round") > 0 {}
+        rounds(&desk).await;
+        assert_eq!((world.order(), world.standing(provider)), (0, Vec::new()), "{offered}");
+        let client = world.region.as_superuser().await;
+        let row = client.query_one("SELECT status, outcome FROM waitlist", &[]).await.expect("a row");
+        assert_eq!(
+            (row.get::<_, String>(0), row.get::<_, String>(1)),
+            ("ended".to_owned(), "removed".to_owned())
+        );
+    }
+}
+
+/// Whoever sends the same registration twice at once gets no more of the second than of one that is sent later.
+#[tokio::test]
+async fn a_registration_that_was_quicker_is_judged_as_one_of_long_ago() {
+    let world = World::new().await;
+    let ask = || {
+        let ask = world.ask("provider", "POST", "/v1/patients?home=US-TX");
+        ask.header("idempotency-key", "one").json(&ana())
+    };
+    let patient = id(&ask().send().await.is(201).json());
+    let consent = grant(&world, &patient, &treatment("general")).await;
+    revoke(&world, &patient, &consent).await;
+    // No id is at hand, so the second has to ask for one after its look, and waits there.
+    while world.region.pool.take_id().await.is_ok() {}
+    world.fill(1).await;
+    let mut client = world.region.as_superuser().await;
+    client
+        .batch_execute("ALTER TABLE idempotency_records DISABLE TRIGGER USER")
+        .await
+        .expect("a superuser may");
+    // Its look finds nothing yet.
+    let turn = "UPDATE idempotency_records SET attempt_mac = sha256(attempt_mac) WHERE patient_id::text = $1";
+    let back = "UPDATE idempotency_records SET attempt_mac = $2 WHERE patient_id::text = $1";
+    let known = "SELECT attempt_mac FROM idempotency_records WHERE patient_id::text = $1 AND status = 201 \
+                 ORDER BY created_at LIMIT 1";
+    let mac: Vec<u8> = client.query_one(known, &[&patient]).await.expect("the stored answer").get(0);
+    let only = "DELETE FROM idempotency_records WHERE patient_id::text = $1 AND attempt_mac <> $2";
+    client.execute(only, &[&patient, &mac]).await.expect("the others go");
+    client.execute(turn, &[&patient]).await.expect("it is hidden");
+    let lock = client.transaction().await.expect("begins");
+    lock.batch_execute("LOCK TABLE id_pool IN ACCESS EXCLUSIVE MODE").await.expect("locks");
+    let meanwhile = async {
+        let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'id_pool'::regclass AND NOT granted)";
+        while !lock.query_one(waits, &[]).await.expect("looks").get::<_, bool>(0) {
+            tokio::task::yield_now().await;
+        }
+        lock.execute(back, &[&patient, &mac]).await.expect("the first was quicker");
+        lock.commit().await.expect("goes on");
+    };
+    let (answer, ()) = tokio::join!(ask().send(), meanwhile);
+    refused(answer);
+    assert_eq!(world.accesses(&patient).await.iter().filter(|one| *one == "read refused").count(), 1);
+    assert_eq!(
+        world.region.pool.take_id().await.map(|_| ()).map_err(|e| e.to_string()),
+        Ok(()),
+        "its id was given back"
+    );
+}
