@@ -151,6 +151,9 @@ fn versioned(path: &str, query: &str) -> Identified {
         (Some("orgs"), Some(_), Some("identity-providers")) => {
             is("/v1/orgs/{org}/identity-providers", Target::Anywhere)
         }
+        (Some("orgs"), Some(_), Some("sign-in-settings")) => {
+            is("/v1/orgs/{org}/sign-in-settings", Target::Anywhere)
+        }
         (Some("orgs"), Some(_), Some(below)) => match below.strip_prefix("identity-providers/") {
             Some(one) if !one.contains('/') => {
                 is("/v1/orgs/{org}/identity-providers/{provider}", Target::Anywhere)

@@ -4,6 +4,7 @@
 //! how little they read: ids, homes, endpoints, rules. Nothing here waits for the network except
 //! [`Known::advanced`], which waits for the view to move.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use jiff::Timestamp;
 use residency_control::machine::State;
 use residency_control::rules::RulesInForce;
 use residency_control::{JurisdictionSet, Reader, RegionEntry, keys};
-use residency_policy::{Epoch, PatientId, Placement, Region, Ruleset};
+use residency_policy::{Epoch, OrgId, PatientId, Placement, Region, Ruleset};
 use residency_tokens::{NotLiving, Verifier, cookie, living};
 
 /// The view that the stages read.
@@ -30,6 +31,8 @@ pub trait Known: Send + Sync + 'static {
     fn age(&self) -> Duration;
     /// Who shows an API key or a token, if the text is one that is valid now, of an organisation that is active.
     fn authenticate(&self, bearer: &str, now: Timestamp) -> Option<Caller>;
+    /// Whether an organisation lets its people and keys come from this address.
+    fn admits(&self, org: OrgId, from: Option<IpAddr>) -> bool;
     /// Waits until the view has the session that this text names, if a node of this cluster vouches for one that is yet to
     /// come. Says whether one came.
     fn arrives(&self, bearer: &str, now: Timestamp, within: Duration) -> impl Future<Output = bool> + Send;
@@ -118,6 +121,10 @@ impl Known for Replica {
                 None => rates::Caller::Service(key.org),
             },
         })
+    }
+
+    fn admits(&self, org: OrgId, from: Option<IpAddr>) -> bool {
+        self.reader.at(|state| state.signin().settings(org).is_none_or(|settings| settings.admit(from))).1
     }
 
     async fn arrives(&self, bearer: &str, now: Timestamp, within: Duration) -> bool {

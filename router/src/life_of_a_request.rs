@@ -16,7 +16,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request:
 use http_body::Body as _;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use rates::{Rates, Standing, too_many};
+use rates::{ClientAddress, Rates, Standing, too_many};
 use residency_control::peer::PeerPool;
 use residency_policy::{Clock, Entropy, Epoch, Home, Ingress, Problem, ProblemKind, Region, RequestId};
 use tracing::Instrument as _;
@@ -183,6 +183,13 @@ impl<K: Known> Edge<K> {
     ) -> Ended {
         if names_a_patient(about) && caller.is_none() {
             return refuse(about, &Problem::new(ProblemKind::Unauthenticated), id);
+        }
+        // The node says so too; a redirect would first say where the patient lives.
+        let from = head.extensions.get::<ClientAddress>().map(|from| from.0);
+        if let Some(caller) = caller.filter(|_| names_a_patient(about)) {
+            if !self.known.admits(caller.counted.org(), from) {
+                return refuse(about, &Problem::new(ProblemKind::AddressNotAllowed), id);
+            }
         }
         match self.choose(&head.method, about, caller) {
             Step::Here(page) => self.here(page, id),

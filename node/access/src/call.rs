@@ -64,7 +64,7 @@ impl<A: Act> OpenCall<A> {
         purpose: Option<Purpose>,
         asked_again: bool,
     ) -> Result<Self, Refused> {
-        let caller = recognised(parts, here).await?;
+        let caller = recognised::<A>(parts, here).await?;
         admitted(parts, here, Class::of(A::ACTION), &caller)?;
         let path = RawPathParams::from_request_parts(parts, here).await;
         let category = match &path {

@@ -33,6 +33,7 @@ pub mod parameters;
 pub mod policies;
 pub mod problem;
 mod secret;
+pub mod settings;
 
 pub use admit::Admission;
 pub use authorize::Act;

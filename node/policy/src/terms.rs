@@ -61,6 +61,8 @@ words! {
         Invitation = "invitation",
         /// A server that an organisation lets say who somebody is. Not PHI.
         IdentityProvider = "identity_provider",
+        /// What an organisation asks of everybody who signs in there. Not PHI.
+        SignInSettings = "sign_in_settings",
         /// A clinician, with licences. Not PHI.
         Provider = "provider",
         /// A provider's hours and free slots. Not PHI.
@@ -88,6 +90,7 @@ impl Entity {
                 | Self::Authenticator
                 | Self::Invitation
                 | Self::IdentityProvider
+                | Self::SignInSettings
                 | Self::Provider
                 | Self::Calendar
                 | Self::Hold

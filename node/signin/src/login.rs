@@ -1,5 +1,6 @@
 //! Begins a session.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use residency_control::Command;
@@ -29,7 +30,8 @@ pub struct Shown {
 /// Begins a session for whoever shows the right things.
 ///
 /// What is not known, not active, locked out or without a password costs a hash like everything else and is `Nobody`.
-pub async fn login(desk: &Desk, shown: Shown) -> Result<Opened, NotSignedIn> {
+pub async fn login(desk: &Desk, shown: Shown, from: Option<IpAddr>) -> Result<Opened, NotSignedIn> {
+    desk.admit(shown.org, from)?;
     // So that what is looked at is what everybody agreed on last: the password in force, and every failure that was
     // counted. Where failures cannot be counted, nobody may guess either.
     desk.changes.barrier().await?;

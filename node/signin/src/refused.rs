@@ -21,6 +21,8 @@ pub enum NotSignedIn {
     NoKey,
     /// The identity provider cannot be asked now.
     ProviderUnavailable,
+    /// The organisation lets nobody come from there.
+    NotFromHere,
     /// Nobody comes in through identity providers here: no address to come back to, or no key to seal with, was given.
     NotOffered,
 }
@@ -59,6 +61,7 @@ impl Disclosable for NotSignedIn {
             Self::Busy => Problem::new(ProblemKind::Overloaded).retry_after(2),
             Self::NoKey => Problem::new(ProblemKind::ControlUnavailable).retry_after(2),
             Self::NotMade(not_made) => not_made.problem(),
+            Self::NotFromHere => node_access::settings::not_from_here(),
             Self::ProviderUnavailable => Problem::new(ProblemKind::IdentityProviderUnavailable).retry_after(10),
             Self::NotOffered => Problem::new(ProblemKind::IllegalTransition).detail(
                 "this cluster was given no origin, or no key, for signing in through identity providers",

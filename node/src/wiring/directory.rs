@@ -12,7 +12,7 @@ use node_access::{
 use node_signin::token::caller::caller_of;
 use residency_control::calendar::Ledger;
 use residency_control::rules::RulesInForce;
-use residency_control::signin::SignIns;
+use residency_control::signin::{SignInSettings, SignIns};
 use residency_control::{
     Command, Organisation, OrganisationMark, Outcome, ProposeError, Proposed, Providers, Reader, Refusal,
     RegionEntry, User, Writer, keys,
@@ -86,6 +86,10 @@ impl Directory for ControlDirectory {
 
     fn signins(&self) -> SignIns {
         self.reader.at(|state| state.signin().clone()).1
+    }
+
+    fn settings(&self, org: OrgId) -> Option<Arc<SignInSettings>> {
+        self.reader.at(|state| state.signin().settings(org).cloned()).1
     }
 
     fn region(&self, region: Region) -> Option<RegionView> {

@@ -25,8 +25,8 @@ use crate::calendar::{
 };
 use crate::signin::{
     Account, ClientId, Entrance, IdentityLink, IdentityProvider, Invitation, IssuerUrl, Joining, LoginName,
-    PasswordVerifier, Preset, RecoveryCodes, SealedSecret, SecondFactor, Session, SignInChange, SigningKey,
-    TotpVerifier,
+    Networks, PasswordVerifier, Preset, RecoveryCodes, SealedSecret, SecondFactor, Session, SignInChange,
+    SignInSettings, SigningKey, TotpVerifier,
 };
 use crate::{
     Endpoint, Host, IdBatch, JurisdictionSet, Languages, Memberships, ProviderName, ProviderOrgs, PublicName,
@@ -71,6 +71,7 @@ replicated!(Option<PasswordVerifier>, Option<TotpVerifier>, Option<RecoveryCodes
 replicated!(PasswordVerifier, TotpVerifier, RecoveryCodes, Invitation, Account, Session, SigningKey);
 replicated!(IdentityProviderId, Preset, IssuerUrl, ClientId, Option<Host>, Box<[[u8; 32]; 4]>);
 replicated!(Option<SealedSecret>, SealedSecret, IdentityProvider, IdentityLink, Joining, Entrance);
+replicated!(Networks, SignInSettings);
 replicated!(SignInChange);
 
 /// Defines a record whose every field must be [`Replicated`].

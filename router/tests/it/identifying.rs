@@ -93,6 +93,8 @@ fn a_path_names_what_it_says() {
         ("GET", format!("/v1/auth/oidc/{id}/start/more"), Target::Nothing),
         ("GET", "/v1/auth/oidc/nonsense".into(), Target::Nothing),
         ("GET", format!("/v1/orgs/{id}/identity-providers"), Target::Anywhere),
+        ("PUT", format!("/v1/orgs/{id}/sign-in-settings"), Target::Anywhere),
+        ("PUT", format!("/v1/orgs/{id}/sign-in-settings/more"), Target::Nothing),
         ("DELETE", format!("/v1/orgs/{id}/identity-providers/{id}"), Target::Anywhere),
         ("POST", format!("/v1/orgs/{id}/identity-providers/{id}/test"), Target::Anywhere),
         ("POST", format!("/v1/orgs/{id}/identity-providers/{id}/test/more"), Target::Nothing),

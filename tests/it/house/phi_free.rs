@@ -30,6 +30,8 @@ const FILES: &[(&str, &[&str])] = &[
     ("residency/control/src/signin/change.rs", &[]),
     ("residency/control/src/signin/identity_provider.rs", &["Host"]),
     ("residency/control/src/signin/federation.rs", &["Arc", "Sheets"]),
+    ("residency/control/src/signin/networks.rs", &["IpNet"]),
+    ("residency/control/src/signin/settings.rs", &[]),
     ("residency/control/src/signin/held.rs", &["Arc", "BTreeMap", "Sheets"]),
     ("residency/control/src/calendar/minute.rs", &[]),
     ("residency/control/src/calendar/rules.rs", &[]),

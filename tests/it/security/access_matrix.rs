@@ -72,6 +72,8 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("update_identity_provider", "identity_provider", "update"),
     ("delete_identity_provider", "identity_provider", "delete"),
     ("test_identity_provider", "identity_provider", "read"),
+    ("read_sign_in_settings", "sign_in_settings", "read"),
+    ("replace_sign_in_settings", "sign_in_settings", "update"),
     ("test_policies", "policy", "search"),
 ];
 

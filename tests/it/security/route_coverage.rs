@@ -77,6 +77,7 @@ const MATRIX: &[(&str, &str, &[&str])] = &[
     ("add_segregated_addendum", "provider", &["TREAT"]),
     // Nobody who shows one factor, as all do here.
     ("break_glass", "provider", &[]),
+    ("replace_sign_in_settings", "org_admin", &[]),
     ("list_break_glass_reviews", "org_admin", &["HOPERAT"]),
     ("list_break_glass_reviews", "auditor", &["HOPERAT"]),
     ("review_break_glass", "org_admin", &["HOPERAT"]),
@@ -147,6 +148,7 @@ const ADMINISTRATORS: &[&str] = &[
     "update_identity_provider",
     "delete_identity_provider",
     "test_identity_provider",
+    "read_sign_in_settings",
 ];
 
 /// Who keeps an eye on the policies may try them out.

@@ -24,6 +24,7 @@ mod refusals;
 mod removed;
 mod segregated;
 mod sessions;
+mod settings;
 mod signin;
 mod support;
 mod waitlist;

@@ -1,5 +1,6 @@
 //! A node's router on a throw-away region, and a caller.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::OnceLock;
@@ -16,7 +17,7 @@ use node_access::{
     Admission, Changes, Credential, Directory, Here, Jurisdictions, Limits, Loaded, Metrics, Parts, Readiness,
 };
 use node_signin::{Desk, Federated, Hashing, Issuer, SealingKeys};
-use rates::{Quotas, Rates};
+use rates::{ClientAddress, Quotas, Rates};
 use residency_control::machine::apply;
 use residency_control::signin::SignInChange;
 use residency_control::{Command, Outcome};
@@ -136,12 +137,19 @@ pub(crate) struct Ask<'w> {
     path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    from: Option<IpAddr>,
 }
 
 impl Ask<'_> {
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|(there, _)| there != name);
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// From this address, as the socket has it.
+    pub(crate) fn from(mut self, address: &str) -> Self {
+        self.from = Some(address.parse().expect("an address"));
         self
     }
 
@@ -170,7 +178,10 @@ impl Ask<'_> {
         for (name, value) in self.headers {
             request = request.header(name, value);
         }
-        let request = request.body(body).expect("a request");
+        let mut request = request.body(body).expect("a request");
+        if let Some(from) = self.from {
+            request.extensions_mut().insert(ClientAddress(from));
+        }
         let response = self.world.router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes().to_vec();
@@ -300,7 +311,14 @@ impl World {
     /// A request of a role, for treatment, with a fresh idempotency key where one is taken.
     pub(crate) fn ask(&self, key: &str, method: &str, path: &str) -> Ask<'_> {
         let method: Method = method.parse().expect("a method");
-        let ask = Ask { world: self, method, path: path.to_owned(), headers: Vec::new(), body: Vec::new() };
+        let ask = Ask {
+            world: self,
+            method,
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            from: None,
+        };
         let ask = ask.header("authorization", &format!("Bearer {key}")).header("purpose-of-use", "TREAT");
         match ask.method {
             Method::POST => {

@@ -5,6 +5,7 @@ use axum::response::Response;
 use node_access::Refused;
 use node_access::body::{Object, PublicJson};
 use node_access::doc::SignInProblems;
+use node_access::settings::CameFrom;
 use residency_policy::{FieldError, Problem, ProblemKind, Role};
 use serde::Serialize;
 use serde_json::Value;
@@ -54,11 +55,15 @@ pub struct LoginBody {
         SignInProblems
     )
 )]
-pub async fn login(Extension(desk): AtDesk, PublicJson(body): PublicJson) -> Result<Response, Refused> {
+pub async fn login(
+    Extension(desk): AtDesk,
+    CameFrom(from): CameFrom,
+    PublicJson(body): PublicJson,
+) -> Result<Response, Refused> {
     let (shown, tokens) = read(&body)?;
     // What cannot be anybody's is told from what is nobody's by nothing.
     let shown = shown.ok_or(NotSignedIn::Nobody)?;
-    signed_in(&login::login(&desk, shown).await?, tokens)
+    signed_in(&login::login(&desk, shown, from).await?, tokens)
 }
 
 fn read(body: &Object) -> Result<(Option<Shown>, Tokens), Problem> {

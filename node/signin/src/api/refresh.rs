@@ -5,6 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, Method};
 use node_access::body::{Object, PublicJson};
 use node_access::doc::SignInProblems;
+use node_access::settings::CameFrom;
 use node_access::{Refused, cookies};
 use residency_policy::{Problem, ProblemKind};
 use residency_tokens::cookie;
@@ -38,13 +39,14 @@ pub struct RefreshBody {
 )]
 pub async fn refresh(
     Extension(desk): AtDesk,
+    CameFrom(from): CameFrom,
     method: Method,
     headers: HeaderMap,
     PublicJson(body): PublicJson,
 ) -> Result<Response, Refused> {
     let (token, tokens) = shown(&method, &headers, &body)?;
     let Some(token) = token else { return Err(NotSignedIn::Nobody.into()) };
-    match refresh::refresh(&desk, &token).await {
+    match refresh::refresh(&desk, &token, from).await {
         Ok(opened) => signed_in(&opened, tokens),
         // The browser has nothing that is good any more.
         Err(NotSignedIn::Nobody) if tokens == Tokens::Cookies => {

@@ -1,5 +1,6 @@
 //! Lets somebody in who comes back from an identity provider.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use residency_control::signin::{Account, Entrance, IdentityProvider, Joining, Preset, Session, SignInChange};
@@ -30,7 +31,12 @@ pub(crate) struct Finished {
 }
 
 /// Finishes a flow.
-pub(crate) async fn finish(desk: &Desk, flow: Flow, brought: Brought) -> Result<Finished, NotSignedIn> {
+pub(crate) async fn finish(
+    desk: &Desk,
+    flow: Flow,
+    brought: Brought,
+    from: Option<IpAddr>,
+) -> Result<Finished, NotSignedIn> {
     let now = desk.now();
     let state = brought.state.as_deref().unwrap_or_default();
     // A page elsewhere can send anybody here with a code of its own, but not with this browser's state.
@@ -38,6 +44,7 @@ pub(crate) async fn finish(desk: &Desk, flow: Flow, brought: Brought) -> Result<
         return Err(NotSignedIn::Nobody);
     }
     let provider = provider(desk, flow.provider).ok_or(NotSignedIn::Nobody)?;
+    desk.admit(provider.org, from)?;
     let shown = show(desk, &provider, &flow, &brought, now).await.map_err(|why| not_shown(&provider, why))?;
     // From here on with what everybody agreed on last.
     desk.changes.barrier().await?;

@@ -7,7 +7,7 @@ use residency_policy::{OrgId, SessionId, SigningKeyId, UserId};
 use super::account::{
     Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
 };
-use super::{LoginName, SignInChange, SignIns, enter};
+use super::{LoginName, SignInChange, SignIns, enter, settings};
 use crate::command::Refusal;
 use crate::machine::State;
 
@@ -46,6 +46,7 @@ pub(crate) fn apply(state: &mut State, change: SignInChange) -> Result<(), Refus
         SignInChange::ChangeIdentityProvider { provider, expected } => enter::change(state, provider, expected),
         SignInChange::RemoveIdentityProvider { org, provider } => enter::remove(state, org, provider),
         SignInChange::Enter(entrance) => enter::enter(state, entrance),
+        SignInChange::PutSettings { settings, expected } => settings::put(state, settings, expected),
     }
 }
 

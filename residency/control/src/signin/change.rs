@@ -3,11 +3,11 @@
 use residency_policy::{IdentityProviderId, OrgId, SessionId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::LoginName;
 use super::account::{
     Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
 };
 use super::identity_provider::{Entrance, IdentityProvider};
+use super::{LoginName, SignInSettings};
 use crate::command::{commands, must_be_replicated};
 use crate::peer::PeerKind;
 
@@ -115,6 +115,13 @@ commands! {
         },
         /// Lets somebody in through such a server.
         Enter(Entrance),
+        /// Replaces an organisation's settings of signing in.
+        PutSettings {
+            /// What they shall be.
+            settings: SignInSettings,
+            /// The version that the proposer knew; 0 where there are none yet.
+            expected: u64,
+        },
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use residency_policy::{OrgId, SessionId, SigningKeyId, UserId};
 
-use super::LoginName;
 use super::account::{Account, Session, SigningKey};
 use super::federation::Federation;
+use super::{LoginName, SignInSettings};
 use crate::Sheets;
 
 /// Everything about signing in that is replicated. A clone is cheap and shares what neither side has changed since.
@@ -23,6 +23,7 @@ pub struct SignIns {
     endings: Arc<Sheets<(i64, SessionId), ()>>,
     keys: Arc<BTreeMap<SigningKeyId, SigningKey>>,
     federation: Federation,
+    settings: Arc<Sheets<OrgId, Arc<SignInSettings>>>,
 }
 
 impl SignIns {
@@ -96,6 +97,21 @@ impl SignIns {
     /// The identity providers.
     pub fn federation(&self) -> &Federation {
         &self.federation
+    }
+
+    /// What an organisation asks of everybody who signs in there; nothing, where it set nothing.
+    pub fn settings(&self, org: OrgId) -> Option<&Arc<SignInSettings>> {
+        self.settings.get(&org)
+    }
+
+    /// The settings of every organisation that set some.
+    pub(crate) fn all_settings(&self) -> impl Iterator<Item = &Arc<SignInSettings>> {
+        self.settings.values()
+    }
+
+    /// Puts an organisation's settings.
+    pub(crate) fn put_settings(&mut self, settings: SignInSettings) {
+        Arc::make_mut(&mut self.settings).insert(settings.org, Arc::new(settings));
     }
 
     pub(crate) fn federation_mut(&mut self) -> &mut Federation {

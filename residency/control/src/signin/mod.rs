@@ -17,6 +17,8 @@ mod held;
 pub mod identity_provider;
 mod issuer_url;
 mod login_name;
+pub mod networks;
+pub mod settings;
 
 pub use account::{
     Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
@@ -28,3 +30,5 @@ pub use held::SignIns;
 pub use identity_provider::{Entrance, IdentityLink, IdentityProvider, Joining, Preset, SealedSecret};
 pub use issuer_url::{IssuerUrl, NotAnIssuerUrl};
 pub use login_name::{LoginName, NotALoginName};
+pub use networks::{Network, Networks};
+pub use settings::SignInSettings;

@@ -10,7 +10,7 @@ use crate::calendar::ledger::Image;
 use crate::command::{KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
 use crate::machine::State;
 use crate::organisations::OrganisationMark;
-use crate::signin::{Account, IdentityLink, IdentityProvider, Session, SigningKey};
+use crate::signin::{Account, IdentityLink, IdentityProvider, Session, SignInSettings, SigningKey};
 
 /// How many items a part has at most.
 const ITEMS_MAX: usize = 1_000;
@@ -55,6 +55,8 @@ pub(super) enum Part {
     IdentityLinks(Vec<IdentityLink>),
     /// Flows through them that were used: when each ends, and its digest.
     SpentFlows(Vec<(i64, [u8; 32])>),
+    /// What organisations ask of everybody who signs in there.
+    SignInSettings(Vec<SignInSettings>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -81,6 +83,10 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         ))
         .chain(in_parts(federation.links(), Part::IdentityLinks))
         .chain(in_parts(federation.spent(), Part::SpentFlows))
+        .chain(in_parts(
+            state.signin.all_settings().map(|one| SignInSettings::clone(one)),
+            Part::SignInSettings,
+        ))
 }
 
 fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
@@ -127,6 +133,7 @@ pub(super) fn put(state: &mut State, part: Part) {
             }
         }
         Part::IdentityLinks(some) => some.iter().for_each(|link| state.signin.federation_mut().link(link)),
+        Part::SignInSettings(some) => some.into_iter().for_each(|one| state.signin.put_settings(one)),
         Part::SpentFlows(some) => {
             for (ends, flow) in some {
                 state.signin.federation_mut().spend(ends, flow);

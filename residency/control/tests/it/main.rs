@@ -14,6 +14,7 @@ mod reads;
 mod released;
 mod renewal;
 mod roster;
+mod settings;
 mod signin;
 mod slots;
 mod snapshots;
