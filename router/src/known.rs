@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 use jiff::Timestamp;
+use rates::ClientAddress;
+use residency_control::keys::Held;
 use residency_control::machine::State;
 use residency_control::rules::RulesInForce;
 use residency_control::{JurisdictionSet, Reader, RegionEntry, keys};
@@ -56,6 +59,11 @@ pub(crate) fn shown(headers: &HeaderMap) -> Option<&str> {
     };
     let (scheme, shown) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(shown.trim())
+}
+
+/// Whether a caller comes from where their organisation lets its people and keys come from.
+pub(crate) fn admitted<K: Known>(known: &K, caller: Caller, head: &Parts) -> bool {
+    known.admits(caller.counted.org(), head.extensions.get::<ClientAddress>().map(|from| from.0))
 }
 
 /// The replica of the control plane that this process holds.
@@ -114,7 +122,7 @@ impl Known for Replica {
         if !bearer.starts_with(keys::PREFIX) {
             return self.session(bearer, now).ok();
         }
-        keys::recognise(&self.reader, bearer, now).map(|(key, user)| Caller {
+        keys::recognise(&self.reader, bearer, now).map(|Held { verifier: key, user, .. }| Caller {
             serves: key.jurisdictions,
             counted: match user {
                 Some(_) => rates::Caller::Person(key.org),

@@ -66,7 +66,7 @@ pub(crate) async fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpos
     let Some(value) = values.next() else {
         let facts = facts(via(parts), here, &caller);
         let policies = taken(parts, here)?;
-        let allowed = purposes(&policies.loaded, caller.role, A::ACTION, A::ENTITY, facts);
+        let allowed = purposes(&policies.loaded, (&caller).into(), A::ACTION, A::ENTITY, facts);
         let problem = Problem::new(ProblemKind::MissingHeader).field(
             wire::PURPOSE_OF_USE,
             "required",

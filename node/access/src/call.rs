@@ -74,7 +74,7 @@ impl<A: Act> OpenCall<A> {
         let known = Facts { purpose, ..facts(via(parts), here, &caller) };
         let facts = assumed::<A>(known, category, asked_again);
         let policies = taken(parts, here)?;
-        let shape = authorize(&policies.loaded, caller.role, A::ACTION, A::ENTITY, facts)?;
+        let shape = authorize(&policies.loaded, (&caller).into(), A::ACTION, A::ENTITY, facts)?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
         // A path that is not UTF-8 after decoding names nothing.
         let path = path.map_err(|_| not_found())?;
@@ -102,7 +102,7 @@ impl<A: Act> OpenCall<A> {
 
     /// Whether the caller may do this too, in the same situation.
     pub fn may(&self, action: Action, entity: Entity) -> Result<(), Problem> {
-        authorize(&self.policies.loaded, self.caller.role, action, entity, self.facts).map(|_| ())
+        authorize(&self.policies.loaded, (&self.caller).into(), action, entity, self.facts).map(|_| ())
     }
 
     /// The policies by which this call is decided, all of it.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
-use residency_policy::{Jurisdiction, KeyId, OrgId, OrgType, Problem, ProblemKind, Role, SessionId, UserId};
+use residency_policy::{
+    Jurisdiction, KeyId, KeyScopes, OrgId, OrgType, Problem, ProblemKind, Role, SessionId, UserId,
+};
 
 use residency_tokens::cookie;
 
@@ -32,6 +34,8 @@ pub struct Credential {
     pub role: Role,
     /// The homes that the key may ask for.
     pub jurisdictions: Jurisdictions,
+    /// For what the key was issued; a session is for everything.
+    pub scopes: KeyScopes,
 }
 
 /// A set of jurisdictions: one bit for each, by [`Jurisdiction::index`].

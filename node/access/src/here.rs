@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rates::Rates;
 use residency_control::calendar::Ledger;
 use residency_control::signin::{SignInSettings, SignIns};
-use residency_control::{Command, ProposeError, Proposed, Provider, Providers, User};
+use residency_control::{Command, KeyStanding, ProposeError, Proposed, Provider, Providers, User};
 use residency_policy::{
     Clock, Closure, Entropy, Npi, OrgId, OrgType, PatientId, Placement, ProviderId, Region, Ruleset, UserId,
 };
@@ -36,6 +36,8 @@ pub trait Directory: Send + Sync + 'static {
     fn settings(&self, org: OrgId) -> Option<Arc<SignInSettings>> {
         self.signins().settings(org).cloned()
     }
+    /// An organisation's API keys, revoked and expired ones included.
+    fn keys_of(&self, org: OrgId) -> Vec<KeyStanding>;
     /// One region.
     fn region(&self, region: Region) -> Option<RegionView>;
     /// Every region, in a fixed order.

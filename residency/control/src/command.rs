@@ -14,11 +14,12 @@ use std::fmt;
 use residency_policy::licensure::Licences;
 use residency_policy::ruleset::Digest;
 use residency_policy::{
-    BookingHandle, Closure, DiskId, Epoch, IdentityProviderId, KeyId, NodeId, Npi, OrgId, OrgType, PatientId,
-    ProviderId, Region, Role, SessionId, SigningKeyId, UserId,
+    BookingHandle, Closure, DiskId, Epoch, IdentityProviderId, KeyId, KeyScopes, NodeId, Npi, OrgId, OrgType,
+    PatientId, ProviderId, Region, Role, SessionId, SigningKeyId, UserId,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::api_keys::{KeyChange, KeyGrant, KeyUses, PreviousSecret};
 use crate::calendar::{
     Calendar, CalendarChange, Confirmation, Exceptions, Hold, Minute, Move, NotBooked, OverrideReason, Waiting,
     Wanted, WeeklyRules, ZoneName,
@@ -72,6 +73,7 @@ replicated!(PasswordVerifier, TotpVerifier, RecoveryCodes, Invitation, Account, 
 replicated!(IdentityProviderId, Preset, IssuerUrl, ClientId, Option<Host>, Box<[[u8; 32]; 4]>);
 replicated!(Option<SealedSecret>, SealedSecret, IdentityProvider, IdentityLink, Joining, Entrance);
 replicated!(Networks, SignInSettings);
+replicated!(KeyScopes, KeyGrant, KeyChange, KeyUses, Option<PreviousSecret>);
 replicated!(SignInChange);
 
 /// Defines a record whose every field must be [`Replicated`].
@@ -279,6 +281,8 @@ commands! {
         SignIn(SignInChange),
         /// Puts access policies in force. Refused unless the version is the one after the present one; the first is 1.
         PutAccessPolicies(PolicyVersion),
+        /// Changes a key that an organisation issued itself, or notes when keys were used.
+        Key(KeyChange),
     }
 }
 

@@ -74,6 +74,10 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("test_identity_provider", "identity_provider", "read"),
     ("read_sign_in_settings", "sign_in_settings", "read"),
     ("replace_sign_in_settings", "sign_in_settings", "update"),
+    ("read_api_keys", "api_key", "list"),
+    ("issue_api_key", "api_key", "create"),
+    ("rotate_api_key", "api_key", "update"),
+    ("revoke_api_key", "api_key", "delete"),
     ("test_policies", "policy", "search"),
 ];
 

@@ -78,6 +78,8 @@ const MATRIX: &[(&str, &str, &[&str])] = &[
     // Nobody who shows one factor, as all do here.
     ("break_glass", "provider", &[]),
     ("replace_sign_in_settings", "org_admin", &[]),
+    ("issue_api_key", "org_admin", &[]),
+    ("rotate_api_key", "org_admin", &[]),
     ("list_break_glass_reviews", "org_admin", &["HOPERAT"]),
     ("list_break_glass_reviews", "auditor", &["HOPERAT"]),
     ("review_break_glass", "org_admin", &["HOPERAT"]),
@@ -149,6 +151,8 @@ const ADMINISTRATORS: &[&str] = &[
     "delete_identity_provider",
     "test_identity_provider",
     "read_sign_in_settings",
+    "read_api_keys",
+    "revoke_api_key",
 ];
 
 /// Who keeps an eye on the policies may try them out.

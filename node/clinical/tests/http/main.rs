@@ -1,6 +1,7 @@
 //! The API over HTTP, in process, on a real Postgres.
 
 mod again;
+mod api_keys;
 mod appointments;
 mod authenticators;
 mod book;

@@ -22,8 +22,8 @@ use residency_control::machine::apply;
 use residency_control::signin::SignInChange;
 use residency_control::{Command, Outcome};
 use residency_policy::{
-    Entropy as _, Epoch, Home, Jurisdiction, KeyId, OrgId, OrgType, PatientId, Placement, PlacementState,
-    Region, Role, Ruleset,
+    Entropy as _, Epoch, Home, Jurisdiction, KeyId, KeyScopes, OrgId, OrgType, PatientId, Placement,
+    PlacementState, Region, Role, Ruleset,
 };
 use residency_tokens::Verifier;
 use serde_json::{Value, json};
@@ -260,6 +260,7 @@ impl World {
             org_type: OrgType::Provider,
             role,
             jurisdictions: jurisdictions.iter().map(|code| jurisdiction(code)).collect::<Jurisdictions>(),
+            scopes: KeyScopes::ALL,
         };
         self.book.keys.lock().expect("a lock").insert(text.to_owned(), credential);
     }

@@ -4,6 +4,7 @@ pub mod authenticators;
 pub mod federated;
 pub mod invitations;
 pub mod jwks;
+pub mod keys;
 pub mod login;
 pub mod logout;
 pub mod providers;
@@ -48,6 +49,9 @@ pub fn routes() -> OpenApiRouter<Here> {
         .routes(routes!(authenticators::enrol))
         .routes(routes!(authenticators::confirm))
         .routes(routes!(settings::show::show, settings::replace::replace))
+        .routes(routes!(keys::list::list, keys::issue::issue))
+        .routes(routes!(keys::revoke::revoke))
+        .routes(routes!(keys::rotate::rotate))
         .routes(routes!(jwks::jwks))
         .routes(routes!(providers::list::list, providers::create::create))
         .routes(routes!(providers::change::update, providers::remove::remove))
