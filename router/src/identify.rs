@@ -162,6 +162,9 @@ fn versioned(path: &str, query: &str) -> Identified {
             Some(one) if one.split_once('/').is_some_and(|(_, act)| act == "test") => {
                 is("/v1/orgs/{org}/identity-providers/{provider}/test", Target::Anywhere)
             }
+            Some(one) if one.split('/').nth(1) == Some("links") && one.split('/').count() == 3 => {
+                is("/v1/orgs/{org}/identity-providers/{provider}/links/{user}", Target::Anywhere)
+            }
             _ => match below.strip_prefix("api-keys/") {
                 Some(one) if !one.contains('/') => is("/v1/orgs/{org}/api-keys/{key}", Target::Anywhere),
                 Some(one) if one.split_once('/').is_some_and(|(_, act)| act == "rotate") => {

@@ -94,6 +94,10 @@ impl From<&Credential> for Asker {
     }
 }
 
+/// What to do where a second factor is asked for.
+const STEP_UP: &str = "sign in with a second factor: send a code of your authenticator to /v1/auth/login, or come in through an \
+                       identity provider that asks for one; whoever has no authenticator enrols one at /v1/auth/totp";
+
 /// Asks the key's scopes and then the policies. Nothing of what is asked for was looked at before, so that a refusal may name its reason.
 pub fn authorize(
     policies: &Loaded,
@@ -119,7 +123,8 @@ pub fn authorize(
         RefusalReason::NotPermitted if !instead.is_empty() => RefusalReason::PurposeNotAllowed,
         other => other,
     };
-    Err(Problem::new(ProblemKind::Forbidden).reason(reason.as_str()).fields(instead))
+    let problem = Problem::new(ProblemKind::Forbidden).reason(reason.as_str()).fields(instead);
+    Err(if reason == RefusalReason::StepUpRequired { problem.detail(STEP_UP) } else { problem })
 }
 
 /// The purposes for which the same would be allowed, as what a caller may send instead.
@@ -346,7 +351,7 @@ mod tests {
             let facts = Facts { assurance, ..facts(None) };
             authorize(&policies, any(Role::Auditor), Action::List, Entity::Region, facts)
         };
-        let refused = || Err(Problem::new(ProblemKind::Forbidden).reason("step-up-required"));
+        let refused = || Err(Problem::new(ProblemKind::Forbidden).reason("step-up-required").detail(STEP_UP));
         for (level, assurance, met) in
             [(2, 1, false), (2, 2, true), (2, 3, true), (3, 1, false), (3, 2, false), (3, 3, true)]
         {

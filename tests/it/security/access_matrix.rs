@@ -72,6 +72,7 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("update_identity_provider", "identity_provider", "update"),
     ("delete_identity_provider", "identity_provider", "delete"),
     ("test_identity_provider", "identity_provider", "read"),
+    ("unlink_user", "identity_provider", "update"),
     ("read_sign_in_settings", "sign_in_settings", "read"),
     ("replace_sign_in_settings", "sign_in_settings", "update"),
     ("read_api_keys", "api_key", "list"),

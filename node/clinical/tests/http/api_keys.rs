@@ -78,20 +78,23 @@ async fn a_key_is_issued_listed_rotated_and_revoked() {
     let listed = world.keys(&token, "GET", "").send().await.is(200).json();
     assert_eq!(listed["data"][0]["last_used_at"], "2027-01-15T08:00:00Z");
 
-    let rotate = |overlap: i64| {
-        let body = json!({ "expires_at": world.ahead(100 * DAY), "overlap_seconds": overlap });
+    let rotate = |version: u64, overlap: i64| {
+        let body =
+            json!({ "version": version, "expires_at": world.ahead(100 * DAY), "overlap_seconds": overlap });
         world.keys(&token, "POST", &format!("/{id}/rotate")).json(&body).send()
     };
-    let rotated = rotate(3_600).await.is(200);
+    let rotated = rotate(1, 3_600).await.is(200);
+    assert_eq!(rotated.json()["key"]["version"], 2);
+    rotate(1, 3_600).await.is(412).problem("precondition-failed");
     let next = text(&rotated, "secret");
     assert_eq!((sha256_of(&next), &next[..35]), (world.verifier(&id), &secret[..35]));
     assert_eq!(rotated.json()["key"]["old_secret_until"], world.ahead(3_600));
-    assert!(rotate(0).await.is(200).json()["key"].get("old_secret_until").is_none());
+    assert!(rotate(2, 0).await.is(200).json()["key"].get("old_secret_until").is_none());
 
     world.keys(&token, "DELETE", &format!("/{id}")).send().await.is(204);
     assert!(world.issued_key(&id).revoked);
     assert_eq!(world.keys(&token, "GET", "").send().await.is(200).json(), json!({ "data": [] }));
-    rotate(0).await.is(409).problem("illegal-transition");
+    rotate(3, 0).await.is(409).problem("illegal-transition");
     world.keys(&token, "DELETE", &format!("/{id}")).send().await.is(204);
 }
 
@@ -104,7 +107,7 @@ async fn issuing_and_rotating_take_a_second_factor_and_keys_are_an_organisations
     world.key("robot_admin", world.org, Role::OrgAdmin, &["US-TX"]);
     let issued = world.keys(&token, "POST", "").json(&world.wanted()).send().await.is(201).json();
     let id = issued["key"]["id"].as_str().expect("an id").to_owned();
-    let rotation = json!({ "expires_at": world.ahead(DAY), "overlap_seconds": 0 });
+    let rotation = json!({ "version": 1, "expires_at": world.ahead(DAY), "overlap_seconds": 0 });
     for (method, below, body) in
         [("POST", String::new(), world.wanted()), ("POST", format!("/{id}/rotate"), rotation.clone())]
     {
@@ -162,9 +165,13 @@ async fn what_is_no_key_is_refused_field_by_field() {
     let issued = world.keys(&token, "POST", "").json(&world.wanted()).send().await.is(201).json();
     let id = issued["key"]["id"].as_str().expect("an id").to_owned();
     for (pointer, body) in [
-        ("/overlap_seconds", json!({ "expires_at": world.ahead(DAY), "overlap_seconds": 604_801 })),
-        ("/overlap_seconds", json!({ "expires_at": world.ahead(DAY), "overlap_seconds": -1 })),
-        ("/expires_at", json!({ "overlap_seconds": 0 })),
+        (
+            "/overlap_seconds",
+            json!({ "version": 1, "expires_at": world.ahead(DAY), "overlap_seconds": 604_801 }),
+        ),
+        ("/overlap_seconds", json!({ "version": 1, "expires_at": world.ahead(DAY), "overlap_seconds": -1 })),
+        ("/expires_at", json!({ "version": 1, "overlap_seconds": 0 })),
+        ("/version", json!({ "expires_at": world.ahead(DAY), "overlap_seconds": 0 })),
     ] {
         let rotate = world.keys(&token, "POST", &format!("/{id}/rotate")).json(&body).send().await;
         assert_eq!(rotate.is(422).problem("invalid")["errors"][0]["pointer"], pointer);

@@ -242,6 +242,7 @@ impl World {
         for &role in Role::ALL {
             world.key(role.as_str(), org, role, &["US-TX", "US-CA"]);
         }
+        world.surely("sure_admin", org, Role::OrgAdmin);
         let other = OrgId::random(&TestEntropy::default());
         world.key("stranger", other, Role::Provider, &["US-TX", "US-CA"]);
         world.key("elsewhere", org, Role::Provider, &["US-NY"]);
@@ -263,6 +264,13 @@ impl World {
             scopes: KeyScopes::ALL,
         };
         self.book.keys.lock().expect("a lock").insert(text.to_owned(), credential);
+    }
+
+    /// Adds what counts as a session that was begun with a second factor.
+    pub(crate) fn surely(&self, text: &str, org: OrgId, role: Role) {
+        self.key(text, org, role, &["US-TX"]);
+        let mut keys = self.book.keys.lock().expect("a lock");
+        keys.get_mut(text).expect("a key").assurance = 2;
     }
 
     /// Claims ids, as the node does ahead.

@@ -56,6 +56,7 @@ pub fn routes() -> OpenApiRouter<Here> {
         .routes(routes!(providers::list::list, providers::create::create))
         .routes(routes!(providers::change::update, providers::remove::remove))
         .routes(routes!(providers::test::test))
+        .routes(routes!(providers::unlink::unlink))
         .routes(routes!(federated::start::start, federated::start::start_invited))
         .routes(routes!(federated::link::link))
         .routes(routes!(federated::callback::callback))

@@ -40,11 +40,14 @@ pub(crate) fn apply(state: &mut State, change: SignInChange) -> Result<(), Refus
         SignInChange::EnrolTotp { org, user, totp, recovery, expected } => {
             enrol(state, (org, user), totp, recovery, expected)
         }
-        SignInChange::ConfirmTotp { org, user, step, session } => confirm(state, (org, user), step, session),
+        SignInChange::ConfirmTotp { org, user, step, session, expected } => {
+            confirm(state, (org, user), step, session, expected)
+        }
         SignInChange::AddSigningKey(key) => add_key(state, key),
         SignInChange::AddIdentityProvider(new) => enter::add(state, new),
         SignInChange::ChangeIdentityProvider { provider, expected } => enter::change(state, provider, expected),
         SignInChange::RemoveIdentityProvider { org, provider } => enter::remove(state, org, provider),
+        SignInChange::Unlink { org, user, provider } => enter::unlink(state, org, user, provider),
         SignInChange::Enter(entrance) => enter::enter(state, entrance),
         SignInChange::PutSettings { settings, expected } => settings::put(state, settings, expected),
     }
@@ -250,11 +253,14 @@ fn confirm(
     (org, user): (OrgId, UserId),
     step: u64,
     session: SessionId,
+    expected: u64,
 ) -> Result<(), Refusal> {
     let mut known = account(state, org, user)?;
+    let version = known.version;
     match known.totp.as_mut() {
         None => return Err(Refusal::UnknownAccount),
         Some(totp) if totp.confirmed => return Err(Refusal::AlreadyKnown),
+        Some(_) if version != expected => return Err(Refusal::StaleVersion),
         Some(totp) => (totp.confirmed, totp.last_step) = (true, step),
     }
     let known = changed(known)?;

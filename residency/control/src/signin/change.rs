@@ -94,6 +94,8 @@ commands! {
             step: u64,
             /// Which session showed it. It is as sure as one that was begun with a code; the others end.
             session: SessionId,
+            /// The version of the account that was looked at: a code of one authenticator confirms no other.
+            expected: u64,
         },
         /// Adds a key with which a region's node signs.
         AddSigningKey(SigningKey),
@@ -111,6 +113,15 @@ commands! {
             /// Whose.
             org: OrgId,
             /// Which.
+            provider: IdentityProviderId,
+        },
+        /// Forgets what such a server calls a user. Their sessions end.
+        Unlink {
+            /// Where.
+            org: OrgId,
+            /// Whom.
+            user: UserId,
+            /// Which server.
             provider: IdentityProviderId,
         },
         /// Lets somebody in through such a server.

@@ -40,6 +40,8 @@ pub struct KeyBody {
     /// The jurisdictions that it works in.
     #[schema(example = json!(["US-TX"]))]
     pub jurisdictions: Vec<&'static str>,
+    /// 1 when it was issued, and one more with every rotation; 0 for one that an operator put.
+    pub version: u64,
     /// Whose it is, if it is a person's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = Uuid)]
@@ -83,6 +85,7 @@ impl KeyBody {
             role: key.role.as_str(),
             scopes: key.scopes.iter().map(residency_policy::KeyScope::as_str).collect(),
             jurisdictions: key.jurisdictions.iter().map(residency_policy::Jurisdiction::code).collect(),
+            version: key.version,
             user: key.user.map(|user| user.to_string()),
             created_at: key.created.map(at),
             expires_at: key.expires.map(at),

@@ -34,6 +34,10 @@ impl Act for Rotate {
 #[schema(as = ApiKeyRotation)]
 #[serde(deny_unknown_fields)]
 pub struct RotationBody {
+    /// The version that was read. A request that is repeated because its answer was lost would otherwise end the secret that is
+    /// in use.
+    #[schema(minimum = 1, example = 1)]
+    pub version: u64,
     /// From when on the key is refused: at most 366 days ahead.
     #[schema(format = DateTime)]
     pub expires_at: String,
@@ -64,7 +68,7 @@ pub async fn rotate(call: OpenCall<Rotate>, PublicJson(body): PublicJson) -> Res
     call.catch_up().await?;
     let known = own_key(&call)?;
     let now = call.here.clock.now().as_second();
-    let (expires, overlap) = read(&body, now)?;
+    let (expected, expires, overlap) = read(&body, now)?;
     if known.revoked || known.version == 0 {
         let detail = "it was revoked, or an operator put it: issue another one, or ask the operator";
         return Err(Problem::new(ProblemKind::IllegalTransition).detail(detail).into());
@@ -77,28 +81,35 @@ pub async fn rotate(call: OpenCall<Rotate>, PublicJson(body): PublicJson) -> Res
         expires,
         overlap_until,
         at: now,
-        expected: known.version,
+        expected,
     });
     let index = call.propose(change).await.map_err(|not_made| match not_made {
         NotMade::Refused(Refusal::Lapsed) => Problem::new(ProblemKind::IllegalTransition).into(),
         other => Refused::from(other),
     })?;
-    let rotated = KeyStanding { expires: Some(expires), overlap_until: Some(overlap_until), ..known };
+    let rotated = KeyStanding {
+        version: expected + 1,
+        expires: Some(expires),
+        overlap_until: Some(overlap_until),
+        ..known
+    };
     let body = IssuedBody { key: KeyBody::of(&rotated, now), secret: minted.text.reveal().to_owned() };
     Ok(at(Json(body).into_response(), index.0))
 }
 
-fn read(body: &Object, now: i64) -> Result<(i64, i64), Problem> {
-    body.only(&["expires_at", "overlap_seconds"])?;
+fn read(body: &Object, now: i64) -> Result<(u64, i64, i64), Problem> {
+    body.only(&["version", "expires_at", "overlap_seconds"])?;
+    let version = body.get("version").and_then(Value::as_u64);
     let overlap = body.get("overlap_seconds").and_then(Value::as_i64);
     let overlap = overlap.filter(|seconds| (0..=State::OVERLAP_SECONDS_MAX).contains(seconds));
-    match (expires(body, now), overlap) {
-        (Some(expires), Some(overlap)) => Ok((expires, overlap)),
-        (expires, overlap) => {
+    match (version, expires(body, now), overlap) {
+        (Some(version), Some(expires), Some(overlap)) => Ok((version, expires, overlap)),
+        (version, expires, overlap) => {
             let wrong = |pointer, detail| FieldError { pointer, code: "format", detail };
+            let version = version.is_none().then(|| wrong("/version", "expected the version that was read"));
             let expires = expires.is_none().then(|| wrong("/expires_at", EXPIRES_EXPECTED));
             let overlap = overlap.is_none().then(|| wrong("/overlap_seconds", OVERLAP_EXPECTED));
-            Err(Problem::new(ProblemKind::Invalid).fields(expires.into_iter().chain(overlap)))
+            Err(Problem::new(ProblemKind::Invalid).fields(version.into_iter().chain(expires).chain(overlap)))
         }
     }
 }

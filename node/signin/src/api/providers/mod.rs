@@ -5,6 +5,7 @@ pub mod create;
 pub mod list;
 pub mod remove;
 pub mod test;
+pub mod unlink;
 
 use std::sync::Arc;
 
