@@ -31,7 +31,8 @@ pub(crate) const fn of(action: Action, entity: Entity) -> KeyScope {
         | Entity::Invitation
         | Entity::IdentityProvider
         | Entity::SignInSettings
-        | Entity::ApiKey => (S::AdministrationRead, S::AdministrationWrite),
+        | Entity::ApiKey
+        | Entity::SignInDevice => (S::AdministrationRead, S::AdministrationWrite),
         Entity::AuditEvent | Entity::Export | Entity::Policy => (S::OversightRead, S::OversightWrite),
     };
     if action.writes() { changes } else { looks }

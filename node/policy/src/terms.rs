@@ -63,6 +63,8 @@ words! {
         IdentityProvider = "identity_provider",
         /// What an organisation asks of everybody who signs in there. Not PHI.
         SignInSettings = "sign_in_settings",
+        /// A device that somebody signs in with. Not PHI.
+        SignInDevice = "sign_in_device",
         /// A key that a program shows. Not PHI.
         ApiKey = "api_key",
         /// A clinician, with licences. Not PHI.
@@ -94,6 +96,7 @@ impl Entity {
                 | Self::IdentityProvider
                 | Self::SignInSettings
                 | Self::ApiKey
+                | Self::SignInDevice
                 | Self::Provider
                 | Self::Calendar
                 | Self::Hold

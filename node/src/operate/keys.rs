@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use jiff::Timestamp;
 use residency_control::api_keys::KeyChange;
-use residency_control::system::SystemEntropy;
+use residency_control::system::{SystemClock, SystemEntropy};
 use residency_control::{Command, JurisdictionSet, KeyStanding, KeyVerifier, Outcome, keys};
-use residency_policy::{Jurisdiction, KeyId, KeyScope, KeyScopes, OrgId, Role};
+use residency_policy::{Clock as _, Jurisdiction, KeyId, KeyScope, KeyScopes, OrgId, Role};
 
 use super::Came;
 use super::client::Operator;
@@ -78,7 +78,7 @@ pub fn issue(file: &Path, wanted: &Wanted) -> Result<ExitCode, Stop> {
         };
         let elsewhere = jurisdictions.iter().find(|place| !organisation.serves.contains(*place));
         ensure!(elsewhere.is_none(), "the organisation does not serve all of these jurisdictions");
-        let (now, minted) = (Timestamp::now().as_second(), keys::mint(&SystemEntropy::new()));
+        let (now, minted) = (SystemClock.now().as_second(), keys::mint(&SystemEntropy::new()));
         let verifier = KeyVerifier {
             key: minted.key,
             org: wanted.org,
@@ -104,7 +104,7 @@ pub fn rotate(file: &Path, rotation: &Rotation) -> Result<ExitCode, Stop> {
             known.version > 0,
             "it was not issued with a time to expire: issue another one, and revoke this"
         );
-        let now = Timestamp::now().as_second();
+        let now = SystemClock.now().as_second();
         let minted = keys::secret_of(known.key, &SystemEntropy::new());
         let change = KeyChange::Rotate {
             key: known.key,

@@ -17,13 +17,13 @@ pub fn tell(node: &Node) -> impl Future<Output = ()> + Send + 'static {
     async move {
         loop {
             tokio::time::sleep(EVERY).await;
-            let mut uses = used.take();
-            while !uses.is_empty() {
-                let some = uses.split_off(uses.len().saturating_sub(KeyUses::LEN_MAX));
+            let mut left = used.take();
+            while !left.is_empty() {
+                let some = left.split_off(left.len().saturating_sub(KeyUses::LEN_MAX));
                 let Ok(list) = KeyUses::new(some.clone()) else { continue };
                 if let Err(error) = writer.propose(Command::Key(KeyChange::NoteUses(list))).await {
                     tracing::debug!(%error, "when keys were last used could not be told; it is told later");
-                    for (key, at) in some.into_iter().chain(uses.drain(..)) {
+                    for (key, at) in some.into_iter().chain(left.drain(..)) {
                         used.note(key, at);
                     }
                 }

@@ -14,8 +14,8 @@ use std::fmt;
 use residency_policy::licensure::Licences;
 use residency_policy::ruleset::Digest;
 use residency_policy::{
-    BookingHandle, Closure, DiskId, Epoch, IdentityProviderId, KeyId, KeyScopes, NodeId, Npi, OrgId, OrgType,
-    PatientId, ProviderId, Region, Role, SessionId, SigningKeyId, UserId,
+    BookingHandle, Closure, DeviceId, DiskId, Epoch, IdentityProviderId, KeyId, KeyScopes, NodeId, Npi, OrgId,
+    OrgType, PatientId, ProviderId, Region, Role, SessionId, SigningKeyId, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,9 +25,9 @@ use crate::calendar::{
     Wanted, WeeklyRules, ZoneName,
 };
 use crate::signin::{
-    Account, ClientId, Entrance, IdentityLink, IdentityProvider, Invitation, IssuerUrl, Joining, LoginName,
-    Networks, PasswordVerifier, Preset, RecoveryCodes, SealedSecret, SecondFactor, Session, SignInChange,
-    SignInSettings, SigningKey, TotpVerifier,
+    Account, ClientId, Device, Entrance, IdentityLink, IdentityProvider, Invitation, IssuerUrl, Joining,
+    LoginName, Networks, PasswordVerifier, Preset, RecoveryCodes, SealedSecret, SecondFactor, Session,
+    SignInChange, SignInSettings, SigningKey, TotpVerifier,
 };
 use crate::{
     Endpoint, Host, IdBatch, JurisdictionSet, Languages, Memberships, ProviderName, ProviderOrgs, PublicName,
@@ -72,7 +72,7 @@ replicated!(Option<PasswordVerifier>, Option<TotpVerifier>, Option<RecoveryCodes
 replicated!(PasswordVerifier, TotpVerifier, RecoveryCodes, Invitation, Account, Session, SigningKey);
 replicated!(IdentityProviderId, Preset, IssuerUrl, ClientId, Option<Host>, Box<[[u8; 32]; 4]>);
 replicated!(Option<SealedSecret>, SealedSecret, IdentityProvider, IdentityLink, Joining, Entrance);
-replicated!(Networks, SignInSettings);
+replicated!(Networks, SignInSettings, DeviceId, Device);
 replicated!(KeyScopes, KeyGrant, KeyChange, KeyUses, Option<PreviousSecret>);
 replicated!(SignInChange);
 
@@ -380,6 +380,9 @@ pub enum Refusal {
     /// No such identity provider, or it is set aside.
     #[error("the identity provider is not known")]
     UnknownIdentityProvider,
+    /// No such device.
+    #[error("the device is not known")]
+    UnknownDevice,
     /// What the identity provider showed is somebody else, or does not make anybody this user.
     #[error("the identity is not this user's")]
     IdentityTaken,

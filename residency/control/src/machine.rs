@@ -167,10 +167,8 @@ pub(crate) fn put_key(state: &mut State, mut verifier: KeyVerifier) -> Result<()
         None => {}
     }
     // Whoever puts another secret means that no earlier one is good.
-    if state.grants.contains_key(&verifier.key) {
-        if let Some(grant) = Arc::make_mut(&mut state.grants).get_mut(&verifier.key) {
-            grant.previous = None;
-        }
+    if let Some(grant) = state.grants.get(&verifier.key).cloned() {
+        Arc::make_mut(&mut state.grants).insert(verifier.key, KeyGrant { previous: None, ..grant });
     }
     state.insert_key(verifier);
     Ok(())

@@ -52,6 +52,8 @@ problems! {
     Forbidden = 403, "forbidden", "This caller may not do this for this purpose";
     /// The caller is known and comes from somewhere that their organisation has not listed.
     AddressNotAllowed = 403, "address-not-allowed", "This organisation does not let its people or keys come from this address";
+    /// The organisation lets people sign in with devices only that it knows.
+    DeviceNotAdmitted = 403, "device-not-admitted", "This organisation does not let you sign in with this device yet";
     /// The organisation asks for a second factor, and the session was begun without one.
     SecondFactorToEnrol = 403, "second-factor-to-enrol", "This organisation asks for a second factor: enrol one first";
     /// The browser was made to send it by a page of another site.

@@ -55,7 +55,7 @@ impl KeyScopes {
     pub fn covers(self, scope: KeyScope) -> bool {
         let bit = 1_u16 << scope as u16;
         // The even ones look, and the one after each changes.
-        let changes = if scope as u16 % 2 == 0 { bit << 1 } else { 0 };
+        let changes = if (scope as u16).is_multiple_of(2) { bit << 1 } else { 0 };
         self.0 & (bit | changes) != 0
     }
 
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn the_even_scopes_look_and_the_odd_ones_change() {
         for (at, scope) in KeyScope::ALL.iter().enumerate() {
-            let ends = if at % 2 == 0 { ":read" } else { ":write" };
+            let ends = if at.is_multiple_of(2) { ":read" } else { ":write" };
             assert!(scope.as_str().ends_with(ends) && *scope as usize == at, "{scope}");
         }
     }

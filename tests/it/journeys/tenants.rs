@@ -1,7 +1,7 @@
 //! An organisation of one's own, for a test that changes or closes it.
 
-use jiff::Timestamp;
-use residency_policy::Role;
+use residency_control::system::SystemClock;
+use residency_policy::{Clock as _, Role};
 use ring::hmac;
 use serde_json::{Value, json};
 use tests::client::Client;
@@ -50,7 +50,7 @@ impl Tenant {
         let token = signed_in["access_token"].as_str().expect("a token").to_owned();
         let own = nobody.key(&token);
         let secret = post(&own, "/v1/auth/totp", json!({ "password": password }), 201).await.json();
-        let code = code(secret["secret"].as_str().expect("a secret"), Timestamp::now().as_second());
+        let code = code(secret["secret"].as_str().expect("a secret"), SystemClock.now().as_second());
         post(&own, "/v1/auth/totp/confirm", json!({ "code": code }), 204).await;
         token
     }

@@ -79,6 +79,9 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("issue_api_key", "api_key", "create"),
     ("rotate_api_key", "api_key", "update"),
     ("revoke_api_key", "api_key", "delete"),
+    ("read_devices", "sign_in_device", "list"),
+    ("admit_device", "sign_in_device", "update"),
+    ("remove_device", "sign_in_device", "delete"),
     ("test_policies", "policy", "search"),
 ];
 

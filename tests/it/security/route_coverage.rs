@@ -79,6 +79,7 @@ const MATRIX: &[(&str, &str, &[&str])] = &[
     ("break_glass", "provider", &[]),
     ("replace_sign_in_settings", "org_admin", &[]),
     ("issue_api_key", "org_admin", &[]),
+    ("admit_device", "org_admin", &[]),
     ("unlink_user", "org_admin", &[]),
     ("delete_identity_provider", "org_admin", &[]),
     ("update_identity_provider", "org_admin", &[]),
@@ -153,6 +154,8 @@ const ADMINISTRATORS: &[&str] = &[
     "test_identity_provider",
     "read_sign_in_settings",
     "read_api_keys",
+    "read_devices",
+    "remove_device",
     "revoke_api_key",
 ];
 

@@ -165,9 +165,9 @@ fn every_operation_says_what_it_is_takes_and_answers() {
         // What is no PHI is changed in the control plane, where a version or an id makes a repetition the same change.
         assert_eq!(takes("Idempotency-Key", false), phi && (method == "PATCH" || method == "DELETE"), "{at}");
         // To revoke and to unlink is to say one thing, whatever the version.
-        let said = secret || path.contains("/links/");
+        let said = secret || path.contains("/links/") || path.contains("/devices/");
         let put_away = !said && (path.starts_with("/v1/orgs/") || path.starts_with("/v1/users/"));
-        let versioned = method == "PATCH" || method == "PUT" || (method == "DELETE" && put_away);
+        let versioned = method == "PATCH" || (method == "PUT" && !said) || (method == "DELETE" && put_away);
         assert_eq!(takes("If-Match", true), versioned || path.ends_with("/sign"), "{at}");
         assert_eq!(
             takes("home", true),

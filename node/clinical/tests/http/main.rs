@@ -10,6 +10,7 @@ mod calendars;
 mod consents;
 mod crashes;
 mod crowds;
+mod devices;
 mod document;
 mod encounters;
 mod federation;

@@ -42,7 +42,7 @@ impl World {
 }
 
 fn wanted(second: bool, addresses: &[&str]) -> Value {
-    json!({ "second_factor_required": second, "addresses": addresses })
+    json!({ "second_factor_required": second, "known_devices_only": false, "addresses": addresses })
 }
 
 #[tokio::test]
@@ -79,14 +79,27 @@ async fn what_is_no_setting_is_refused_field_by_field_and_so_is_locking_oneself_
     let (token, _, _) = enrolled(&world, &admin).await;
     let many: Vec<String> = (0..65).map(|n| format!("10.{n}.0.0/16")).collect();
     for (pointer, body) in [
-        ("/addresses", json!({ "second_factor_required": true })),
-        ("/second_factor_required", json!({ "addresses": [] })),
-        ("/second_factor_required", json!({ "second_factor_required": "yes", "addresses": [] })),
+        ("/addresses", json!({ "second_factor_required": true, "known_devices_only": false })),
+        ("/known_devices_only", json!({ "second_factor_required": true, "addresses": [] })),
+        ("/second_factor_required", json!({ "addresses": [], "known_devices_only": false })),
+        (
+            "/second_factor_required",
+            json!({ "second_factor_required": "yes", "known_devices_only": false, "addresses": [] }),
+        ),
         ("/addresses", wanted(true, &["203.0.113.7/24"])),
         ("/addresses", wanted(true, &["203.0.113.0/24", "203.0.113.0/24"])),
-        ("/addresses", json!({ "second_factor_required": true, "addresses": many })),
-        ("/addresses", json!({ "second_factor_required": true, "addresses": [7] })),
-        ("/addresses", json!({ "second_factor_required": true, "addresses": "203.0.113.7" })),
+        (
+            "/addresses",
+            json!({ "second_factor_required": true, "known_devices_only": false, "addresses": many }),
+        ),
+        (
+            "/addresses",
+            json!({ "second_factor_required": true, "known_devices_only": false, "addresses": [7] }),
+        ),
+        (
+            "/addresses",
+            json!({ "second_factor_required": true, "known_devices_only": false, "addresses": "203.0.113.7" }),
+        ),
     ] {
         let problem = world.set(&token, "\"0\"", INSIDE, &body).await.is(422).problem("invalid");
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}");

@@ -1,6 +1,7 @@
 //! One act per file.
 
 pub mod authenticators;
+pub mod devices;
 pub mod federated;
 pub mod invitations;
 pub mod jwks;
@@ -52,6 +53,9 @@ pub fn routes() -> OpenApiRouter<Here> {
         .routes(routes!(keys::list::list, keys::issue::issue))
         .routes(routes!(keys::revoke::revoke))
         .routes(routes!(keys::rotate::rotate))
+        .routes(routes!(devices::list::list))
+        .routes(routes!(devices::admit::admit))
+        .routes(routes!(devices::remove::remove))
         .routes(routes!(jwks::jwks))
         .routes(routes!(providers::list::list, providers::create::create))
         .routes(routes!(providers::change::update, providers::remove::remove))

@@ -1,7 +1,7 @@
 //! Goes on with a session.
 
 use axum::Extension;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::{HeaderMap, Method};
 use node_access::body::{Object, PublicJson};
 use node_access::doc::SignInProblems;
@@ -13,7 +13,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{AtDesk, SignedInBody, Tokens, signed_in, without_cookies};
+use super::{AtDesk, SignedInBody, Tokens, signed_in};
+use crate::cookies::{gone, refused};
 use crate::{NotSignedIn, refresh};
 
 /// What is shown to go on. A browser sends an empty object and its cookie.
@@ -50,7 +51,7 @@ pub async fn refresh(
         Ok(opened) => signed_in(&opened, tokens),
         // The browser has nothing that is good any more.
         Err(NotSignedIn::Nobody) if tokens == Tokens::Cookies => {
-            without_cookies(Refused::from(NotSignedIn::Nobody).into_response())
+            Err(refused(NotSignedIn::Nobody, [cookie::ACCESS, cookie::REFRESH].map(gone)))
         }
         Err(error) => Err(error.into()),
     }

@@ -9,11 +9,11 @@ use residency_policy::{Role, SessionId};
 use super::begin::provider;
 use super::flow::{Beside, Flow};
 use super::{NotShown, Shown, client_secret, github, oidc};
-use crate::NotSignedIn;
 use crate::desk::{Desk, IDLE_SECONDS, Opened, SESSION_SECONDS};
 use crate::hashing::equal;
 use crate::login::role;
 use crate::refresh_token::{RefreshToken, sha256};
+use crate::{NotSignedIn, devices};
 
 /// What a browser brings back in its address.
 #[derive(Default)]
@@ -35,6 +35,7 @@ pub(crate) async fn finish(
     desk: &Desk,
     flow: Flow,
     brought: Brought,
+    device: &devices::Shown,
     from: Option<IpAddr>,
 ) -> Result<Finished, NotSignedIn> {
     let now = desk.now();
@@ -59,6 +60,7 @@ pub(crate) async fn finish(
     }
     let wanted = held.as_ref().map(|held| held.role).or(flow.role);
     let role = role(&desk.roles(account.user, account.org), wanted)?;
+    devices::admit(desk, (account.org, account.user), device, second).await?;
     // A link makes no session longer.
     let ends = held.map_or(i64::MAX, |held| held.ends);
     let opened = open(desk, &account, (role, ends), &provider, &flow, (&shown, joining, second)).await?;

@@ -7,7 +7,7 @@ use residency_policy::{OrgId, SessionId, SigningKeyId, UserId};
 use super::account::{
     Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
 };
-use super::{LoginName, SignInChange, SignIns, enter, settings};
+use super::{LoginName, SignInChange, SignIns, devices, enter, settings};
 use crate::command::Refusal;
 use crate::machine::State;
 
@@ -49,6 +49,9 @@ pub(crate) fn apply(state: &mut State, change: SignInChange) -> Result<(), Refus
         SignInChange::RemoveIdentityProvider { org, provider } => enter::remove(state, org, provider),
         SignInChange::Unlink { org, user, provider } => enter::unlink(state, org, user, provider),
         SignInChange::Enter(entrance) => enter::enter(state, entrance),
+        SignInChange::NoteDevice(device) => devices::note(state, device),
+        SignInChange::AdmitDevice { org, user, id } => devices::admit(state, org, user, id),
+        SignInChange::RemoveDevice { org, user, id } => devices::remove(state, org, user, id),
         SignInChange::PutSettings { settings, expected } => settings::put(state, settings, expected),
     }
 }
@@ -119,6 +122,7 @@ fn accept(
     let fresh = Account { version, password: Some(password), ..Account::new(org, user, name) };
     state.signin.put_account(fresh);
     state.signin.federation_mut().unlink_all(org, user);
+    state.signin.forget_devices(org, user);
     end_all_of(state, org, user, |_| true);
     Ok(())
 }

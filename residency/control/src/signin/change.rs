@@ -1,13 +1,13 @@
 //! The commands about signing in.
 
-use residency_policy::{IdentityProviderId, OrgId, SessionId, UserId};
+use residency_policy::{DeviceId, IdentityProviderId, OrgId, SessionId, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::account::{
     Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
 };
 use super::identity_provider::{Entrance, IdentityProvider};
-use super::{LoginName, SignInSettings};
+use super::{Device, LoginName, SignInSettings};
 use crate::command::{commands, must_be_replicated};
 use crate::peer::PeerKind;
 
@@ -126,6 +126,26 @@ commands! {
         },
         /// Lets somebody in through such a server.
         Enter(Entrance),
+        /// Notes a device on which somebody showed a second factor.
+        NoteDevice(Device),
+        /// Lets a device's holder sign in with it.
+        AdmitDevice {
+            /// Where.
+            org: OrgId,
+            /// Whose.
+            user: UserId,
+            /// Which.
+            id: DeviceId,
+        },
+        /// Forgets a device. Its holder's sessions end.
+        RemoveDevice {
+            /// Where.
+            org: OrgId,
+            /// Whose.
+            user: UserId,
+            /// Which.
+            id: DeviceId,
+        },
         /// Replaces an organisation's settings of signing in.
         PutSettings {
             /// What they shall be.

@@ -129,6 +129,7 @@ pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal
 
     if fresh {
         state.signin.federation_mut().unlink_all(org, user);
+        state.signin.forget_devices(org, user);
         end_all_of(state, org, user, |_| true);
     }
     // The new session takes the place of the one that asked for the link.

@@ -11,6 +11,7 @@ pub mod account;
 pub(crate) mod act;
 pub mod change;
 mod client_id;
+pub mod devices;
 mod enter;
 pub(crate) mod federation;
 mod held;
@@ -25,6 +26,7 @@ pub use account::{
 };
 pub use change::SignInChange;
 pub use client_id::{ClientId, NotAClientId};
+pub use devices::Device;
 pub use federation::Federation;
 pub use held::SignIns;
 pub use identity_provider::{Entrance, IdentityLink, IdentityProvider, Joining, Preset, SealedSecret};

@@ -19,6 +19,8 @@ record! {
         pub version: u64,
         /// Whether a session of one factor may do nothing but enrol a second one.
         pub second_factor_required: bool,
+        /// Whether people may sign in only with devices that were admitted.
+        pub known_devices_only: bool,
         /// From where people may sign in, and sessions and keys be used.
         pub networks: Networks,
     }
@@ -27,7 +29,13 @@ record! {
 impl SignInSettings {
     /// What holds for an organisation that has set nothing.
     pub fn unset(org: OrgId) -> Self {
-        Self { org, version: 0, second_factor_required: false, networks: Networks::default() }
+        Self {
+            org,
+            version: 0,
+            second_factor_required: false,
+            known_devices_only: false,
+            networks: Networks::default(),
+        }
     }
 
     /// Whether who comes from there may come.

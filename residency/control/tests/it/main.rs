@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod bookings;
+mod devices;
 mod directory;
 mod federation;
 mod given_up;

@@ -19,10 +19,10 @@ use residency_tokens::cookie;
 use url::form_urlencoded;
 
 use crate::api::AtDesk;
-use crate::cookies::set;
+use crate::cookies::{keep, refused, set};
 use crate::federation::finish::{Brought, Finished, finish};
 use crate::federation::flow::{COOKIE, Flow, NO_COOKIE};
-use crate::{Desk, NotSignedIn};
+use crate::{Desk, NotSignedIn, devices};
 
 /// Nothing is loaded by the page, and nobody puts it in a frame.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
@@ -75,12 +75,19 @@ async fn signed_in(
         return Err(NotSignedIn::Nobody.into());
     }
     let brought = brought(uri.query().unwrap_or_default()).ok_or(NotSignedIn::Nobody)?;
-    let Finished { opened, return_to } = finish(desk, flow, brought, from).await?;
+    let device = devices::Shown::of(headers, &*desk.entropy);
+    let finished = finish(desk, flow, brought, &device, from).await.map_err(|why| match why {
+        NotSignedIn::DeviceNotAdmitted => refused(why, device.to_keep()),
+        why => why.into(),
+    })?;
+    let Finished { opened, return_to } = finished;
+    let kept = devices::after(desk, &opened.session, &device, true).await;
     let mut response = Html(page(&return_to)).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     set(headers, cookie::ACCESS, &opened.access, opened.access_seconds)?;
     set(headers, cookie::REFRESH, &opened.refresh, opened.refresh_seconds)?;
+    kept.map_or(Ok(()), |line| keep(headers, &line))?;
     Ok(response)
 }
 
