@@ -99,6 +99,39 @@ enum RoleCommand {
 /// What to do with an API key.
 #[derive(Debug, Subcommand)]
 enum KeysAct {
+    /// List an organisation's keys that were not revoked, with when each was last used.
+    #[command(
+        after_help = "Example:\n  domicile keys list 0f0e7a52-5f1c-4d0e-9b7e-2f4f3f0c9a11 --config /etc/domicile/node.toml"
+    )]
+    List {
+        /// The organisation's id.
+        #[arg(value_name = "ORG_ID")]
+        org: OrgId,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Issue a key to an organisation, for some scopes and some days, and print it this once.
+    #[command(
+        after_help = "Example:\n  domicile keys issue 0f0e7a52-5f1c-4d0e-9b7e-2f4f3f0c9a11 --role provider_staff \\\n    \
+                            --scopes scheduling:write,directory:read --days 90 --config /etc/domicile/node.toml"
+    )]
+    Issue {
+        #[command(flatten)]
+        wanted: operate::keys::Wanted,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Give a key that was issued another secret, and print it this once. The present one stays good for a while.
+    #[command(
+        after_help = "Example:\n  domicile keys rotate 0f0e7a52-5f1c-4d0e-9b7e-2f4f3f0c9a11 1a1b7a52-5f1c-4d0e-9b7e-2f4f3f0c9a11 \\\n    \
+                            --days 90 --overlap-hours 24 --config /etc/domicile/node.toml"
+    )]
+    Rotate {
+        #[command(flatten)]
+        rotation: operate::keys::Rotation,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Revoke a key for good, in every region, through the running node of a configuration.
     #[command(
         after_help = "A region that is cut off goes on accepting the key until it hears from a quorum.\n\n\
@@ -125,6 +158,17 @@ enum OrgsAct {
     Add {
         #[command(flatten)]
         wanted: operate::found::Wanted,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Let an organisation's people and keys come from everywhere again, where its list of addresses shuts all of them out.
+    #[command(
+        after_help = "Example:\n  domicile orgs open 0f0e7a52-5f1c-4d0e-9b7e-2f4f3f0c9a11 --config /etc/domicile/node.toml"
+    )]
+    Open {
+        /// The organisation's id.
+        #[arg(value_name = "ORG_ID")]
+        org: OrgId,
         #[command(flatten)]
         file: ConfigFile,
     },
@@ -292,8 +336,9 @@ pub fn run() -> ExitCode {
         }
         RoleCommand::Migrate { file, to: None, .. } => wiring::migrate::run(&file.config),
         RoleCommand::Doctor { file, json } => doctor::run(&file.config, json),
-        RoleCommand::Keys { act: KeysAct::Revoke { key, file } } => operate::revoke::run(&file.config, key),
+        RoleCommand::Keys { act } => keys(act),
         RoleCommand::Orgs { act: OrgsAct::Add { wanted, file } } => operate::found::run(&file.config, &wanted),
+        RoleCommand::Orgs { act: OrgsAct::Open { org, file } } => operate::open::run(&file.config, org),
         RoleCommand::Orgs { act: OrgsAct::Resume { org, file } } => operate::resume::run(&file.config, org),
         RoleCommand::Cluster { act } => cluster::run(&act),
         RoleCommand::Policy { act } => policy::run(&act),
@@ -303,6 +348,15 @@ pub fn run() -> ExitCode {
         crate::tell::trouble(&stop);
         stop.exit_code()
     })
+}
+
+fn keys(act: KeysAct) -> Result<ExitCode, Stop> {
+    match act {
+        KeysAct::List { org, file } => operate::keys::list(&file.config, org),
+        KeysAct::Issue { wanted, file } => operate::keys::issue(&file.config, &wanted),
+        KeysAct::Rotate { rotation, file } => operate::keys::rotate(&file.config, &rotation),
+        KeysAct::Revoke { key, file } => operate::revoke::run(&file.config, key),
+    }
 }
 
 /// Prints the document that the API is generated into.

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper_util::service::TowerToHyperService;
 use node_access::Via;
 use node_access::policies::Policies;
+use rates::ClientAddress;
 use residency_control::peer::{NotAPeer, PeerId, PeerKind, peer_of};
 use residency_control::{Control, Reader};
 use residency_policy::{Entropy, Problem, ProblemKind, wire};
@@ -186,9 +187,16 @@ impl PeerDoor {
                     // Who forwards has chosen how long it waits for an answer.
                     let _ = self.opened.clone().wait_for(|opened| *opened).await;
                 }
+                let client = client_of(&request);
+                // The connection is the router's. Of its caller nothing is known but what the router says.
+                request.extensions_mut().remove::<ClientAddress>();
+                if let Some(client) = client {
+                    request.extensions_mut().insert(client);
+                }
                 request.extensions_mut().insert(via);
                 // The certificate has said where the bytes entered; a header that says so too is only noise.
                 request.headers_mut().remove(wire::INGRESS);
+                request.headers_mut().remove(wire::CLIENT);
                 let Ok(response) = self.app.clone().oneshot(request.map(Body::new)).await;
                 response
             }
@@ -200,6 +208,13 @@ impl PeerDoor {
         let id = respond::request_id(request.headers(), &*self.entropy);
         respond::problem(&Problem::new(ProblemKind::Forbidden), id).map(Body::new)
     }
+}
+
+/// Who the router's caller is, as the router says: it takes out what a caller sends under this name.
+fn client_of<B>(request: &Request<B>) -> Option<ClientAddress> {
+    let mut said = request.headers().get_all(wire::CLIENT).iter();
+    let one = said.next().filter(|_| said.next().is_none())?;
+    one.to_str().ok()?.parse().ok().map(ClientAddress)
 }
 
 /// Reads certificates and rules again on SIGHUP and when their files change.
@@ -225,6 +240,22 @@ mod tests {
 
     fn id(text: &str) -> PeerId {
         text.parse().expect("a peer")
+    }
+
+    #[test]
+    fn the_client_is_who_the_router_says_once_and_nobody_else() {
+        let client = |said: &[&'static str]| {
+            let mut request = Request::new(());
+            for one in said {
+                request.headers_mut().append(wire::CLIENT, http::HeaderValue::from_static(one));
+            }
+            client_of(&request).map(|client| client.0.to_string())
+        };
+        assert_eq!(client(&["203.0.113.7"]).as_deref(), Some("203.0.113.7"));
+        assert_eq!(client(&["2001:db8::7"]).as_deref(), Some("2001:db8::7"));
+        for none in [&[][..], &[""], &["203.0.113.7:80"], &["203.0.113.7", "203.0.113.7"]] {
+            assert_eq!(client(none), None, "{none:?}");
+        }
     }
 
     #[test]

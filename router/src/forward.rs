@@ -13,6 +13,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, request::Parts};
 use http_body_util::{Either, Empty, Full};
 use hyper::body::Incoming;
+use rates::ClientAddress;
 use residency_control::RegionEntry;
 use residency_control::peer::{PeerError, PeerExpect, PeerPool};
 use residency_policy::{Epoch, Home, Ingress, Jurisdiction, Problem, ProblemKind, Region, RequestId, wire};
@@ -26,6 +27,7 @@ use crate::respond;
 use crate::traces;
 
 const INGRESS: HeaderName = HeaderName::from_static(wire::INGRESS);
+const CLIENT: HeaderName = HeaderName::from_static(wire::CLIENT);
 const EPOCH: HeaderName = HeaderName::from_static(wire::EPOCH);
 
 /// When a caller may ask again after its home did not answer.
@@ -170,14 +172,19 @@ impl Homes {
     }
 
     /// Makes a head ready: what belongs to the caller's connection, what only we may say, and what would speak
-    /// about the caller without proof is taken out; where the bytes entered and the request's id are put in.
+    /// about the caller without proof is taken out; where the bytes entered, from which address, and the
+    /// request's id are put in.
     pub(crate) fn prepare(&self, parts: Parts, id: RequestId, epoch: Option<Epoch>) -> Head {
-        let Parts { method, uri, mut headers, .. } = parts;
+        let Parts { method, uri, mut headers, extensions, .. } = parts;
         strip(&mut headers);
         for name in [HOST, EXPECT, FORWARDED, PROXY_AUTHORIZATION] {
             headers.remove(name);
         }
         headers.insert(INGRESS, self.ingress.clone());
+        let from = extensions.get::<ClientAddress>().map(|from| from.0.to_canonical().to_string());
+        if let Some(from) = from.and_then(|from| HeaderValue::try_from(from).ok()) {
+            headers.insert(CLIENT, from);
+        }
         if let Some(epoch) = epoch {
             headers.insert(EPOCH, HeaderValue::from(epoch.0));
         }

@@ -151,6 +151,11 @@ fn versioned(path: &str, query: &str) -> Identified {
         (Some("orgs"), Some(_), Some("identity-providers")) => {
             is("/v1/orgs/{org}/identity-providers", Target::Anywhere)
         }
+        (Some("orgs"), Some(_), Some("devices")) => is("/v1/orgs/{org}/devices", Target::Anywhere),
+        (Some("orgs"), Some(_), Some("api-keys")) => is("/v1/orgs/{org}/api-keys", Target::Anywhere),
+        (Some("orgs"), Some(_), Some("sign-in-settings")) => {
+            is("/v1/orgs/{org}/sign-in-settings", Target::Anywhere)
+        }
         (Some("orgs"), Some(_), Some(below)) => match below.strip_prefix("identity-providers/") {
             Some(one) if !one.contains('/') => {
                 is("/v1/orgs/{org}/identity-providers/{provider}", Target::Anywhere)
@@ -158,7 +163,22 @@ fn versioned(path: &str, query: &str) -> Identified {
             Some(one) if one.split_once('/').is_some_and(|(_, act)| act == "test") => {
                 is("/v1/orgs/{org}/identity-providers/{provider}/test", Target::Anywhere)
             }
-            _ => is("-", Target::Nothing),
+            Some(one) if one.split('/').nth(1) == Some("links") && one.split('/').count() == 3 => {
+                is("/v1/orgs/{org}/identity-providers/{provider}/links/{user}", Target::Anywhere)
+            }
+            _ => match below.strip_prefix("api-keys/") {
+                Some(one) if !one.contains('/') => is("/v1/orgs/{org}/api-keys/{key}", Target::Anywhere),
+                Some(one) if one.split_once('/').is_some_and(|(_, act)| act == "rotate") => {
+                    is("/v1/orgs/{org}/api-keys/{key}/rotate", Target::Anywhere)
+                }
+                _ => match below.strip_prefix("devices/") {
+                    Some(one) if !one.contains('/') => is("/v1/orgs/{org}/devices/{device}", Target::Anywhere),
+                    Some(one) if one.split_once('/').is_some_and(|(_, act)| act == "admission") => {
+                        is("/v1/orgs/{org}/devices/{device}/admission", Target::Anywhere)
+                    }
+                    _ => is("-", Target::Nothing),
+                },
+            },
         },
         (Some("users"), Some(_), Some("invitations")) => is("/v1/users/{user}/invitations", Target::Anywhere),
         (Some("users"), Some(_), Some("clinician")) => is("/v1/users/{user}/clinician", Target::Anywhere),

@@ -4,16 +4,20 @@
 //! how little they read: ids, homes, endpoints, rules. Nothing here waits for the network except
 //! [`Known::advanced`], which waits for the view to move.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 use jiff::Timestamp;
+use rates::ClientAddress;
+use residency_control::keys::Held;
 use residency_control::machine::State;
 use residency_control::rules::RulesInForce;
 use residency_control::{JurisdictionSet, Reader, RegionEntry, keys};
-use residency_policy::{Epoch, PatientId, Placement, Region, Ruleset};
+use residency_policy::{Epoch, OrgId, PatientId, Placement, Region, Ruleset};
 use residency_tokens::{NotLiving, Verifier, cookie, living};
 
 /// The view that the stages read.
@@ -30,6 +34,8 @@ pub trait Known: Send + Sync + 'static {
     fn age(&self) -> Duration;
     /// Who shows an API key or a token, if the text is one that is valid now, of an organisation that is active.
     fn authenticate(&self, bearer: &str, now: Timestamp) -> Option<Caller>;
+    /// Whether an organisation lets its people and keys come from this address.
+    fn admits(&self, org: OrgId, from: Option<IpAddr>) -> bool;
     /// Waits until the view has the session that this text names, if a node of this cluster vouches for one that is yet to
     /// come. Says whether one came.
     fn arrives(&self, bearer: &str, now: Timestamp, within: Duration) -> impl Future<Output = bool> + Send;
@@ -53,6 +59,11 @@ pub(crate) fn shown(headers: &HeaderMap) -> Option<&str> {
     };
     let (scheme, shown) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(shown.trim())
+}
+
+/// Whether a caller comes from where their organisation lets its people and keys come from.
+pub(crate) fn admitted<K: Known>(known: &K, caller: Caller, head: &Parts) -> bool {
+    known.admits(caller.counted.org(), head.extensions.get::<ClientAddress>().map(|from| from.0))
 }
 
 /// The replica of the control plane that this process holds.
@@ -111,13 +122,17 @@ impl Known for Replica {
         if !bearer.starts_with(keys::PREFIX) {
             return self.session(bearer, now).ok();
         }
-        keys::recognise(&self.reader, bearer, now).map(|(key, user)| Caller {
+        keys::recognise(&self.reader, bearer, now).map(|Held { verifier: key, user, .. }| Caller {
             serves: key.jurisdictions,
             counted: match user {
                 Some(_) => rates::Caller::Person(key.org),
                 None => rates::Caller::Service(key.org),
             },
         })
+    }
+
+    fn admits(&self, org: OrgId, from: Option<IpAddr>) -> bool {
+        self.reader.at(|state| state.signin().settings(org).is_none_or(|settings| settings.admit(from))).1
     }
 
     async fn arrives(&self, bearer: &str, now: Timestamp, within: Duration) -> bool {

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use http::header::{ALLOW, CONTENT_LENGTH};
+use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts};
 use http_body::Body as _;
-use http_body_util::{Either, Full};
+use http_body_util::Either;
 use hyper::body::Incoming;
 use rates::{Rates, Standing, too_many};
 use residency_control::peer::PeerPool;
@@ -31,7 +31,7 @@ use crate::drain::Drain;
 use crate::forward::{Head, Homes, Outgoing, Slot, Unanswered, location, overloaded};
 use crate::health::{self, Unready};
 use crate::identify::{Identified, Page, Target, identify};
-use crate::known::{Caller, Known, shown};
+use crate::known::{Caller, Known, admitted, shown};
 use crate::lent::Lent;
 use crate::limits::{Passage, close_after, over};
 use crate::metrics::{Metrics, Now, Outcome};
@@ -104,7 +104,7 @@ async fn stages<K: Known>(edge: &Edge<K>, request: Request<Incoming>) -> Respons
         close_after(version, &mut ended.response);
     }
     if !forwarded && is_head && version >= Version::HTTP_2 {
-        without_body(&mut ended.response);
+        respond::without_body(&mut ended.response);
     }
     if let Some(standing) = standing {
         standing.tell(ended.response.headers_mut());
@@ -183,6 +183,10 @@ impl<K: Known> Edge<K> {
     ) -> Ended {
         if names_a_patient(about) && caller.is_none() {
             return refuse(about, &Problem::new(ProblemKind::Unauthenticated), id);
+        }
+        // The node says so too; a redirect would first say where the patient lives.
+        if caller.is_some_and(|caller| names_a_patient(about) && !admitted(&self.known, caller, &head)) {
+            return refuse(about, &Problem::new(ProblemKind::AddressNotAllowed), id);
         }
         match self.choose(&head.method, about, caller) {
             Step::Here(page) => self.here(page, id),
@@ -386,14 +390,4 @@ fn names_a_patient(about: &Identified) -> bool {
 
 pub(crate) fn say(outcome: Outcome, home: Option<Region>, problem: &Problem, id: RequestId) -> Ended {
     Ended { outcome, home, response: respond::problem(problem, id).map(Either::Left) }
-}
-
-/// An answer to HEAD says how long its body would be and has none (RFC 9110 section 9.3.2). HTTP/1.1's encoder
-/// sees to that itself.
-fn without_body(response: &mut Response<Answer>) {
-    if let Either::Left(body) = response.body_mut() {
-        let length = body.size_hint().exact().unwrap_or(0);
-        *body = Full::default();
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
 }

@@ -8,8 +8,11 @@ use http::header::{
     WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::Full;
+use http_body::Body as _;
+use http_body_util::{Either, Full};
 use residency_policy::{Entropy, Problem, ProblemKind, RequestId, wire};
+
+use crate::passing::Answer;
 
 /// The media type of a problem document.
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -115,6 +118,16 @@ pub(crate) fn carry_id(headers: &mut HeaderMap, request: RequestId) {
     // No other request has it, so there is nothing to gain from HPACK's table of headers (RFC 7541 section 7.1.3).
     value.set_sensitive(true);
     headers.insert(REQUEST_ID, value);
+}
+
+/// An answer to HEAD says how long its body would be and has none (RFC 9110 section 9.3.2). HTTP/1.1's encoder
+/// sees to that itself.
+pub(crate) fn without_body(response: &mut Response<Answer>) {
+    if let Either::Left(body) = response.body_mut() {
+        let length = body.size_hint().exact().unwrap_or(0);
+        *body = Full::default();
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
 }
 
 #[cfg(test)]

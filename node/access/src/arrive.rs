@@ -1,4 +1,5 @@
-//! What becomes of each request before its act is looked at: the caller is recognised and counted, the purpose is read, and the
+//! What becomes of each request before its act is looked at: the caller is recognised, counted and
+//! held to what their organisation asks, the purpose is read, and the
 //! request is let in.
 
 use http::request::Parts;
@@ -12,10 +13,12 @@ use crate::caller::recognise;
 use crate::facts::facts;
 use crate::finish::Known;
 use crate::policies::taken;
+use crate::settings::{CameFrom, kept};
 use crate::{Act, Credential, Here, Via};
 
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
-pub(crate) async fn recognised(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
+pub(crate) async fn recognised<A: Act>(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
+    // Whoever was looked at once and refused gets no second look: the first extractor has ended the request.
     let known = parts.extensions.get::<Known>();
     if let Some(caller) = known.and_then(|known| known.caller.get()) {
         return Ok(*caller);
@@ -27,6 +30,9 @@ pub(crate) async fn recognised(parts: &Parts, here: &Here) -> Result<Credential,
     }
     if parts.extensions.get::<Via>().is_none() {
         count(known, here, &caller)?;
+    }
+    if let Some(settings) = here.directory.settings(caller.org) {
+        kept(&settings, &caller, CameFrom::of(&parts.extensions), A::ENTITY)?;
     }
     Ok(caller)
 }
@@ -55,12 +61,12 @@ pub(crate) fn admitted(parts: &Parts, here: &Here, class: Class, caller: &Creden
 
 /// The purpose that the caller names. Asked after the caller is known, so that a stranger gets 401 and no more.
 pub(crate) async fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpose, Problem> {
-    let caller = recognised(parts, here).await?;
+    let caller = recognised::<A>(parts, here).await?;
     let mut values = parts.headers.get_all(wire::PURPOSE_OF_USE).iter();
     let Some(value) = values.next() else {
         let facts = facts(via(parts), here, &caller);
         let policies = taken(parts, here)?;
-        let allowed = purposes(&policies.loaded, caller.role, A::ACTION, A::ENTITY, facts);
+        let allowed = purposes(&policies.loaded, (&caller).into(), A::ACTION, A::ENTITY, facts);
         let problem = Problem::new(ProblemKind::MissingHeader).field(
             wire::PURPOSE_OF_USE,
             "required",

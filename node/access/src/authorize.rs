@@ -6,11 +6,12 @@ use node_policy::{
     Action, ConsentState, Entity, Facts, Loaded, Obligation, RefusalReason, Relationship, Request, Shape,
     Verdict, decide,
 };
-use residency_policy::{FieldError, Problem, ProblemKind, Purpose, Role, wire};
+use residency_policy::{FieldError, KeyScopes, Problem, ProblemKind, Purpose, Role, wire};
 use storage::{Consent, Judging, Known};
 
 use crate::policies::InForce;
 use crate::shown::left_out;
+use crate::{Credential, scope};
 
 /// An act that a route performs: its name in the log, and its place in the policies.
 pub trait Act: Send + Sync + 'static {
@@ -79,40 +80,68 @@ impl Judging for SecondLook {
     }
 }
 
-/// Asks the policies. Nothing of what is asked for was looked at before, so that a refusal may name its reason.
+/// Who asks, as far as it matters for what they may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker {
+    /// As what.
+    pub role: Role,
+    /// For what their key was issued. It takes away from what the role may do.
+    pub scopes: KeyScopes,
+}
+
+impl From<&Credential> for Asker {
+    fn from(caller: &Credential) -> Self {
+        Self { role: caller.role, scopes: caller.scopes }
+    }
+}
+
+/// What to do where a second factor is asked for.
+const STEP_UP: &str = "sign in with a second factor: send a code of your authenticator to /v1/auth/login, or come in through an \
+                       identity provider that asks for one; whoever has no authenticator enrols one at /v1/auth/totp";
+
+/// Asks the key's scopes and then the policies. Nothing of what is asked for was looked at before, so that a refusal may name its reason.
 pub fn authorize(
     policies: &Loaded,
-    role: Role,
+    asker: Asker,
     action: Action,
     entity: Entity,
     facts: Facts,
 ) -> Result<Shape, Problem> {
+    let (role, scope) = (asker.role, scope::of(action, entity));
+    if !asker.scopes.covers(scope) {
+        return Err(Problem::new(ProblemKind::Forbidden).reason(RefusalReason::ScopeLacking.as_str()).field(
+            "scope",
+            "required",
+            scope.as_str(),
+        ));
+    }
     let reason = match shown(policies, &Request::of(role, action, entity, facts)) {
         Ok(shape) => return Ok(shape),
         Err(reason) => reason,
     };
-    let instead = purposes(policies, role, action, entity, facts);
+    let instead = purposes(policies, asker, action, entity, facts);
     let reason = match reason {
         RefusalReason::NotPermitted if !instead.is_empty() => RefusalReason::PurposeNotAllowed,
         other => other,
     };
-    Err(Problem::new(ProblemKind::Forbidden).reason(reason.as_str()).fields(instead))
+    let problem = Problem::new(ProblemKind::Forbidden).reason(reason.as_str()).fields(instead);
+    Err(if reason == RefusalReason::StepUpRequired { problem.detail(STEP_UP) } else { problem })
 }
 
 /// The purposes for which the same would be allowed, as what a caller may send instead.
 pub(crate) fn purposes(
     policies: &Loaded,
-    role: Role,
+    asker: Asker,
     action: Action,
     entity: Entity,
     facts: Facts,
 ) -> Vec<FieldError> {
-    if !entity.is_phi() {
+    if !entity.is_phi() || !asker.scopes.covers(scope::of(action, entity)) {
         return Vec::new();
     }
     let allowed = |purpose: &&Purpose| {
         let facts = Facts { purpose: Some(**purpose), ..facts };
-        shown(policies, &Request::of(role, action, entity, facts)).is_ok()
+        shown(policies, &Request::of(asker.role, action, entity, facts)).is_ok()
     };
     let code = |purpose: &Purpose| FieldError {
         pointer: wire::PURPOSE_OF_USE,
@@ -157,7 +186,7 @@ mod tests {
     use std::sync::OnceLock;
 
     use node_policy::{PolicyFile, Relationship, SCHEMA};
-    use residency_policy::Jurisdiction;
+    use residency_policy::{Jurisdiction, KeyScope};
 
     use super::*;
 
@@ -166,10 +195,14 @@ mod tests {
         Facts { purpose, relationship: Relationship::Organisation, ..Facts::least(home, 20_261_122) }
     }
 
+    fn any(role: Role) -> Asker {
+        Asker { role, scopes: KeyScopes::ALL }
+    }
+
     fn asked(role: Role, entity: Entity, action: Action, purpose: Option<Purpose>) -> Result<Shape, Problem> {
         static SHIPPED: OnceLock<Loaded> = OnceLock::new();
         let policies = SHIPPED.get_or_init(|| Loaded::shipped().expect("the shipped policies load"));
-        authorize(policies, role, action, entity, facts(purpose))
+        authorize(policies, any(role), action, entity, facts(purpose))
     }
 
     /// The matrix again, written as a person would say it, cell by cell, so that a slip in the policies shows.
@@ -261,7 +294,9 @@ mod tests {
             let administers = role == Role::OrgAdmin;
             for action in [Action::Create, Action::Update, Action::Delete] {
                 assert_eq!(asked(role, Entity::Organisation, action, None).is_ok(), administers, "{role}");
-                assert_eq!(asked(role, Entity::User, action, None).is_ok(), administers, "{role}");
+                // More than to add one takes a second factor.
+                let may = administers && action == Action::Create;
+                assert_eq!(asked(role, Entity::User, action, None).is_ok(), may, "{role}");
             }
             assert_eq!(asked(role, Entity::User, Action::List, None).is_ok(), administers, "{role}");
             for action in [Action::Create, Action::Update] {
@@ -298,7 +333,7 @@ mod tests {
             );
             let policies =
                 Loaded::parse(SCHEMA, &[PolicyFile { name: "a.cedar", text: &text }]).expect("it loads");
-            authorize(&policies, Role::Auditor, Action::List, Entity::Region, facts(None))
+            authorize(&policies, any(Role::Auditor), Action::List, Entity::Region, facts(None))
         };
         assert_eq!(asked(""), Ok(Shape::Full), "the control");
         for unmet in ["watermark", "watermark step-up:2", "leave-out:names"] {
@@ -318,7 +353,7 @@ mod tests {
                 Loaded::parse(SCHEMA, &[PolicyFile { name: "a.cedar", text: &text }]).expect("it loads");
             authorize(
                 &policies,
-                Role::OrgAdmin,
+                any(Role::OrgAdmin),
                 Action::List,
                 Entity::Patient,
                 facts(Some(Purpose::Operations)),
@@ -346,14 +381,48 @@ mod tests {
             let policies =
                 Loaded::parse(SCHEMA, &[PolicyFile { name: "a.cedar", text: &text }]).expect("it loads");
             let facts = Facts { assurance, ..facts(None) };
-            authorize(&policies, Role::Auditor, Action::List, Entity::Region, facts)
+            authorize(&policies, any(Role::Auditor), Action::List, Entity::Region, facts)
         };
-        let refused = || Err(Problem::new(ProblemKind::Forbidden).reason("step-up-required"));
+        let refused = || Err(Problem::new(ProblemKind::Forbidden).reason("step-up-required").detail(STEP_UP));
         for (level, assurance, met) in
             [(2, 1, false), (2, 2, true), (2, 3, true), (3, 1, false), (3, 2, false), (3, 3, true)]
         {
             let expected = if met { Ok(Shape::Full) } else { refused() };
             assert_eq!(asked(level, assurance), expected, "level {level} asked of {assurance}");
         }
+    }
+    /// Whether a key of this role and these scopes may do at most what one of every scope may, each act only with the scope
+    /// that it takes.
+    fn only_takes_away(role: Role, asks: impl Fn(Asker, Action, Entity) -> bool) -> bool {
+        KeyScope::ALL.iter().all(|scope| {
+            let asker = Asker { role, scopes: [*scope].into_iter().collect() };
+            Entity::ALL.iter().all(|entity| {
+                Action::ALL.iter().all(|action| {
+                    let covered = asker.scopes.covers(scope::of(*action, *entity));
+                    asks(asker, *action, *entity) == (covered && asks(any(role), *action, *entity))
+                })
+            })
+        })
+    }
+
+    #[test]
+    fn a_scope_takes_away_and_never_adds() {
+        let policies = Loaded::shipped().expect("the shipped policies load");
+        let asks = |asker: Asker, action, entity: Entity| {
+            let purpose = entity.is_phi().then_some(Purpose::Treat);
+            authorize(&policies, asker, action, entity, facts(purpose)).is_ok()
+        };
+        for &role in Role::ALL {
+            assert!(only_takes_away(role, asks), "{role}");
+        }
+        // The control: a decision point that does not look at scopes.
+        let blind = |asker: Asker, action, entity| asks(any(asker.role), action, entity);
+        assert!(!only_takes_away(Role::Provider, blind));
+        let reads = Asker { role: Role::Provider, scopes: [KeyScope::SchedulingRead].into_iter().collect() };
+        let refused =
+            authorize(&policies, reads, Action::Create, Entity::Appointment, facts(Some(Purpose::Treat)));
+        let expected = Problem::new(ProblemKind::Forbidden).reason("scope-lacking");
+        assert_eq!(refused, Err(expected.field("scope", "required", "scheduling:write")));
+        assert_eq!(purposes(&policies, reads, Action::Create, Entity::Appointment, facts(None)), []);
     }
 }

@@ -64,7 +64,7 @@ impl<A: Act> OpenCall<A> {
         purpose: Option<Purpose>,
         asked_again: bool,
     ) -> Result<Self, Refused> {
-        let caller = recognised(parts, here).await?;
+        let caller = recognised::<A>(parts, here).await?;
         admitted(parts, here, Class::of(A::ACTION), &caller)?;
         let path = RawPathParams::from_request_parts(parts, here).await;
         let category = match &path {
@@ -74,7 +74,7 @@ impl<A: Act> OpenCall<A> {
         let known = Facts { purpose, ..facts(via(parts), here, &caller) };
         let facts = assumed::<A>(known, category, asked_again);
         let policies = taken(parts, here)?;
-        let shape = authorize(&policies.loaded, caller.role, A::ACTION, A::ENTITY, facts)?;
+        let shape = authorize(&policies.loaded, (&caller).into(), A::ACTION, A::ENTITY, facts)?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
         // A path that is not UTF-8 after decoding names nothing.
         let path = path.map_err(|_| not_found())?;
@@ -102,13 +102,13 @@ impl<A: Act> OpenCall<A> {
 
     /// Whether the caller may do this too, in the same situation.
     pub fn may(&self, action: Action, entity: Entity) -> Result<(), Problem> {
-        authorize(&self.policies.loaded, self.caller.role, action, entity, self.facts).map(|_| ())
+        authorize(&self.policies.loaded, (&self.caller).into(), action, entity, self.facts).map(|_| ())
     }
 
     /// Whether the caller may do this, now that it is known whether the clinician may practise where the patient is.
     pub fn may_with(&self, licence: LicenceState) -> Result<(), Problem> {
         let facts = Facts { licence, ..self.facts };
-        authorize(&self.policies.loaded, self.caller.role, A::ACTION, A::ENTITY, facts).map(|_| ())
+        authorize(&self.policies.loaded, (&self.caller).into(), A::ACTION, A::ENTITY, facts).map(|_| ())
     }
 
     /// The policies by which this call is decided, all of it.

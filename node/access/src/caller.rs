@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 use residency_policy::{
-    Jurisdiction, KeyId, OrgId, OrgType, Problem, ProblemKind, ProviderId, Role, SessionId, UserId,
+    Jurisdiction, KeyId, KeyScopes, OrgId, OrgType, Problem, ProblemKind, ProviderId, Role, SessionId, UserId,
 };
 
 use residency_tokens::cookie;
@@ -36,6 +36,8 @@ pub struct Credential {
     pub role: Role,
     /// The homes that the key may ask for.
     pub jurisdictions: Jurisdictions,
+    /// For what the key was issued; a session is for everything.
+    pub scopes: KeyScopes,
 }
 
 /// A set of jurisdictions: one bit for each, by [`Jurisdiction::index`].

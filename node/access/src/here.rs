@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use rates::Rates;
 use residency_control::calendar::Ledger;
-use residency_control::signin::SignIns;
-use residency_control::{Command, ProposeError, Proposed, Provider, Providers, User};
+use residency_control::signin::{SignInSettings, SignIns};
+use residency_control::{Command, KeyStanding, ProposeError, Proposed, Provider, Providers, User};
 use residency_policy::{
     Clock, Closure, Entropy, Npi, OrgId, OrgType, PatientId, Placement, ProviderId, Region, Ruleset, UserId,
 };
@@ -32,6 +32,12 @@ pub trait Directory: Send + Sync + 'static {
     fn reached(&self, index: u64) -> BoxFuture<'_, ()>;
     /// Who can sign in and who is signed in. Little is copied.
     fn signins(&self) -> SignIns;
+    /// What an organisation asks of everybody who acts for it; nothing, where it set nothing.
+    fn settings(&self, org: OrgId) -> Option<Arc<SignInSettings>> {
+        self.signins().settings(org).cloned()
+    }
+    /// An organisation's API keys, revoked and expired ones included.
+    fn keys_of(&self, org: OrgId) -> Vec<KeyStanding>;
     /// One region.
     fn region(&self, region: Region) -> Option<RegionView>;
     /// Every region, in a fixed order.

@@ -32,11 +32,13 @@ pub mod page;
 pub mod parameters;
 pub mod policies;
 pub mod problem;
+mod scope;
 mod secret;
+pub mod settings;
 pub mod shown;
 
 pub use admit::Admission;
-pub use authorize::Act;
+pub use authorize::{Act, Asker};
 pub use call::{OpenCall, PatientCall, RegionCall, Via};
 pub use caller::{Credential, Jurisdictions, NotRecognised};
 pub use change::NotMade;

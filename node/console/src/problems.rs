@@ -80,6 +80,15 @@ const fn advice(kind: ProblemKind) -> &'static str {
         ProblemKind::SecondFactorRequired => {
             "Sign in again, and send <code>code</code> as well: what your authenticator shows, or one of your recovery codes."
         }
+        ProblemKind::AddressNotAllowed => {
+            "An administrator of the organisation listed the networks from which its people may sign in and its sessions and keys be used (<code>/v1/orgs/{id}/sign-in-settings</code>), and the address that this request came from is in none of them. Come from one that is, or ask an administrator."
+        }
+        ProblemKind::DeviceNotAdmitted => {
+            "What was shown is right, and the organisation lets its people sign in with devices only that it knows. If a second factor was shown, the device now waits: keep the cookie that came with this answer, have an administrator admit the device (<code>/v1/orgs/{id}/devices</code>), and sign in again. If none was, enrol an authenticator on a device that is known."
+        }
+        ProblemKind::SecondFactorToEnrol => {
+            "The organisation asks everybody for a second factor, and this session was begun without one. All that it may do is to enrol one: <code>POST /v1/auth/totp</code>, then <code>POST /v1/auth/totp/confirm</code> with a code, after which the same session goes on. Whoever signs in through an identity provider has it ask for a second factor."
+        }
         ProblemKind::IdentityProviderUnavailable => {
             "The server through which you sign in does not answer, or its answer cannot be used. Try again, or sign in with your password. An administrator of the organisation finds out more with <code>POST /v1/orgs/{id}/identity-providers/{provider}/test</code>."
         }

@@ -61,6 +61,12 @@ words! {
         Invitation = "invitation",
         /// A server that an organisation lets say who somebody is. Not PHI.
         IdentityProvider = "identity_provider",
+        /// What an organisation asks of everybody who signs in there. Not PHI.
+        SignInSettings = "sign_in_settings",
+        /// A device that somebody signs in with. Not PHI.
+        SignInDevice = "sign_in_device",
+        /// A key that a program shows. Not PHI.
+        ApiKey = "api_key",
         /// A clinician, with licences. Not PHI.
         Provider = "provider",
         /// A provider's hours and free slots. Not PHI.
@@ -88,6 +94,9 @@ impl Entity {
                 | Self::Authenticator
                 | Self::Invitation
                 | Self::IdentityProvider
+                | Self::SignInSettings
+                | Self::ApiKey
+                | Self::SignInDevice
                 | Self::Provider
                 | Self::Calendar
                 | Self::Hold
@@ -253,6 +262,8 @@ words! {
         LicenceLacking = "licence-lacking",
         /// It is permitted in an emergency, to whoever broke the glass, and no grant lives.
         BreakGlassRequired = "break-glass-required",
+        /// The API key was issued without the scope that it takes.
+        ScopeLacking = "scope-lacking",
         /// It needs a second factor that is fresh.
         StepUpRequired = "step-up-required",
         /// It is permitted for another purpose, and not for this one.

@@ -1,6 +1,7 @@
 //! What signing in needs of its node.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use node_access::{Changes, Directory};
@@ -73,6 +74,13 @@ impl Desk {
             Outcome::Done => Ok(proposed.index),
             Outcome::Refused(refusal) => Err(refusal),
         })
+    }
+
+    /// Refuses whoever comes from where the organisation lets nobody come from. Asked before anything that is shown is looked
+    /// at, so that it says nothing of it.
+    pub(crate) fn admit(&self, org: OrgId, from: Option<IpAddr>) -> Result<(), NotSignedIn> {
+        let shut = self.directory.settings(org).is_some_and(|settings| !settings.admit(from));
+        if shut { Err(NotSignedIn::NotFromHere) } else { Ok(()) }
     }
 
     /// What somebody may be at an organisation now.

@@ -50,6 +50,11 @@ pub fn mint(org: OrgId, user: UserId, name: LoginName, now: i64, entropy: &dyn E
 }
 
 impl Token {
+    /// Where.
+    pub(crate) fn org(&self) -> OrgId {
+        self.org
+    }
+
     /// The text, for the one person who may have it.
     pub fn reveal(&self) -> String {
         let bytes = [self.org.to_bytes().as_slice(), &self.user.to_bytes(), &self.secret].concat();

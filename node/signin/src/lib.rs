@@ -20,6 +20,7 @@
 pub mod api;
 mod cookies;
 pub mod desk;
+pub mod devices;
 pub mod federation;
 pub mod hashing;
 pub mod invitation;

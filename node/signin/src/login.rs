@@ -1,15 +1,16 @@
 //! Begins a session.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use residency_control::Command;
 use residency_control::signin::{Account, LoginName, SecondFactor, Session, SignInChange};
 use residency_policy::{OrgId, Role, SessionId};
 
-use crate::NotSignedIn;
 use crate::desk::{Desk, IDLE_SECONDS, Opened, SESSION_SECONDS};
 use crate::hashing::Password;
 use crate::refresh_token::RefreshToken;
+use crate::{NotSignedIn, devices};
 
 /// What somebody shows.
 #[derive(Clone)]
@@ -29,7 +30,13 @@ pub struct Shown {
 /// Begins a session for whoever shows the right things.
 ///
 /// What is not known, not active, locked out or without a password costs a hash like everything else and is `Nobody`.
-pub async fn login(desk: &Desk, shown: Shown) -> Result<Opened, NotSignedIn> {
+pub async fn login(
+    desk: &Desk,
+    shown: Shown,
+    device: &devices::Shown,
+    from: Option<IpAddr>,
+) -> Result<Opened, NotSignedIn> {
+    desk.admit(shown.org, from)?;
     // So that what is looked at is what everybody agreed on last: the password in force, and every failure that was
     // counted. Where failures cannot be counted, nobody may guess either.
     desk.changes.barrier().await?;
@@ -60,6 +67,7 @@ pub async fn login(desk: &Desk, shown: Shown) -> Result<Opened, NotSignedIn> {
         })?,
     };
     let role = role(&desk.roles(account.user, account.org), shown.role)?;
+    devices::admit(desk, (account.org, account.user), device, second != SecondFactor::None).await?;
     open(desk, &account, role, second, now).await
 }
 

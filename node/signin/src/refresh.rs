@@ -1,5 +1,7 @@
 //! Goes on with a session.
 
+use std::net::IpAddr;
+
 use residency_control::Refusal;
 use residency_control::signin::{Session, SignInChange};
 
@@ -10,9 +12,10 @@ use crate::refresh_token::RefreshToken;
 
 /// Takes a refresh token and gives the next one. One that was used before ends its session: whoever shows it, or whoever
 /// used it before, was not meant to have it.
-pub async fn refresh(desk: &Desk, text: &str) -> Result<Opened, NotSignedIn> {
+pub async fn refresh(desk: &Desk, text: &str, from: Option<IpAddr>) -> Result<Opened, NotSignedIn> {
     let token = RefreshToken::parse(text).ok_or(NotSignedIn::Nobody)?;
     let session = held(desk, &token).ok_or(NotSignedIn::Nobody)?;
+    desk.admit(session.org, from)?;
     let now = desk.now();
     if now >= session.expires || !desk.roles(session.user, session.org).contains(&session.role) {
         return Err(NotSignedIn::Nobody);

@@ -21,6 +21,10 @@ pub enum NotSignedIn {
     NoKey,
     /// The identity provider cannot be asked now.
     ProviderUnavailable,
+    /// The organisation lets nobody come from there.
+    NotFromHere,
+    /// What was shown is right, and the organisation lets in known devices only.
+    DeviceNotAdmitted,
     /// Nobody comes in through identity providers here: no address to come back to, or no key to seal with, was given.
     NotOffered,
 }
@@ -59,6 +63,9 @@ impl Disclosable for NotSignedIn {
             Self::Busy => Problem::new(ProblemKind::Overloaded).retry_after(2),
             Self::NoKey => Problem::new(ProblemKind::ControlUnavailable).retry_after(2),
             Self::NotMade(not_made) => not_made.problem(),
+            Self::DeviceNotAdmitted => Problem::new(ProblemKind::DeviceNotAdmitted)
+                .detail("show a second factor, keep the cookie, and have an administrator admit the device"),
+            Self::NotFromHere => node_access::settings::not_from_here(),
             Self::ProviderUnavailable => Problem::new(ProblemKind::IdentityProviderUnavailable).retry_after(10),
             Self::NotOffered => Problem::new(ProblemKind::IllegalTransition).detail(
                 "this cluster was given no origin, or no key, for signing in through identity providers",

@@ -4,10 +4,21 @@ use std::fmt;
 
 use residency_policy::Entropy;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
+use ring::hkdf::{HKDF_SHA256, Salt};
 
 /// The sealing keys. Every node is given the same ones; the control plane has none, so that nothing that is replicated
 /// makes a code or signs in to another server.
-pub struct SealingKeys(Vec<(u32, LessSafeKey)>);
+pub struct SealingKeys {
+    kept: KeyRing,
+    flows: KeyRing,
+}
+
+/// Keys of one use, by number. The first seals; all of them open.
+pub(crate) struct KeyRing(Vec<(u32, LessSafeKey)>);
+
+/// What the keys of flows are derived for (RFC 5869, `info`). Whoever sends many cookies learns nothing of the keys that keep
+/// authenticators, and random nonces run out for neither because of the other.
+const FLOWS: &[u8] = b"domicile: signin: flow cookies v1";
 
 /// What opens a sealed value again, beside the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +34,35 @@ pub(crate) struct Seal {
 impl SealingKeys {
     /// These keys, by number. The first seals; all of them open, so that a new one can come before the old one goes.
     pub fn new(keys: &[(u32, [u8; 32])]) -> Self {
-        let key = |bytes| UnboundKey::new(&AES_256_GCM, bytes).ok().map(LessSafeKey::new);
+        let key = |bytes: &[u8; 32]| UnboundKey::new(&AES_256_GCM, bytes).ok();
+        Self { kept: KeyRing::of(keys, key), flows: KeyRing::of(keys, |bytes| derived(bytes, FLOWS)) }
+    }
+
+    /// What seals the cookies of those who are on their way to an identity provider.
+    pub(crate) fn flows(&self) -> &KeyRing {
+        &self.flows
+    }
+
+    /// Seals in place what is kept, bound to what it is and whose. None where no key was given.
+    pub(crate) fn seal(&self, bound_to: &[u8], value: &mut [u8], entropy: &dyn Entropy) -> Option<Seal> {
+        self.kept.seal(bound_to, value, entropy)
+    }
+
+    /// Opens in place. None if anything is another than when it was sealed.
+    pub(crate) fn open(&self, bound_to: &[u8], seal: &Seal, value: &mut [u8]) -> Option<()> {
+        self.kept.open(bound_to, seal, value)
+    }
+}
+
+/// A key of its own for one use (HKDF with SHA-256, RFC 5869).
+fn derived(bytes: &[u8; 32], info: &[u8]) -> Option<UnboundKey> {
+    let key = Salt::new(HKDF_SHA256, &[]).extract(bytes);
+    key.expand(&[info], &AES_256_GCM).ok().map(UnboundKey::from)
+}
+
+impl KeyRing {
+    fn of(keys: &[(u32, [u8; 32])], key: impl Fn(&[u8; 32]) -> Option<UnboundKey>) -> Self {
+        let key = |bytes| key(bytes).map(LessSafeKey::new);
         Self(keys.iter().filter_map(|(number, bytes)| Some((*number, key(bytes)?))).collect())
     }
 
@@ -47,6 +86,27 @@ impl SealingKeys {
 
 impl fmt::Debug for SealingKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(number, _)| number)).finish()
+        f.debug_list().entries(self.kept.0.iter().map(|(number, _)| number)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use residency_control::system::SystemEntropy;
+
+    use super::*;
+
+    #[test]
+    fn what_one_use_sealed_the_other_does_not_open() {
+        let keys = SealingKeys::new(&[(1, [7; 32])]);
+        let (entropy, sealed) = (SystemEntropy::new(), *b"sixteen bytes!!!");
+        let opens = |by: &KeyRing, with: &KeyRing| {
+            let mut value = sealed;
+            let seal = by.seal(b"a", &mut value, &entropy).expect("a key seals");
+            assert_ne!(value, sealed);
+            with.open(b"a", &seal, &mut value).is_some_and(|()| value == sealed)
+        };
+        assert!(opens(&keys.kept, &keys.kept) && opens(keys.flows(), keys.flows()), "the control");
+        assert!(!opens(&keys.kept, keys.flows()) && !opens(keys.flows(), &keys.kept));
     }
 }

@@ -8,13 +8,15 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use residency_control::peer::{PeerExpect, PeerPaths, PeerPool, PeerTls};
+use residency_control::signin::SignInSettings;
 use residency_control::{
-    Command, Endpoint, MembershipError, Organisation, OrganisationMark, PolicyVersion, Roster, RosterChange,
+    Command, Endpoint, KeyStanding, MembershipError, Organisation, OrganisationMark, PolicyVersion, Roster,
+    RosterChange,
 };
 use residency_policy::OrgId;
 use serde::Deserialize;
 
-use super::{ACCESS_POLICIES, COMMANDS, Came, Deciding, ORGANISATIONS, POLICY, ROSTER, STATUS};
+use super::{ACCESS_POLICIES, COMMANDS, Came, Deciding, KEYS, ORGANISATIONS, POLICY, ROSTER, SETTINGS, STATUS};
 
 /// What a node says of its member of the control plane, as far as it is shown.
 #[derive(Debug, Clone, Deserialize)]
@@ -64,6 +66,18 @@ impl Operator {
         within: Duration,
     ) -> Result<Option<(Organisation, OrganisationMark)>> {
         let body = self.ask(Method::GET, &format!("{ORGANISATIONS}{org}"), Bytes::new(), within).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// An organisation's settings of signing in, if it set some.
+    pub async fn settings(&self, org: OrgId, within: Duration) -> Result<Option<SignInSettings>> {
+        let body = self.ask(Method::GET, &format!("{SETTINGS}{org}"), Bytes::new(), within).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// An organisation's API keys.
+    pub async fn keys(&self, org: OrgId, within: Duration) -> Result<Vec<KeyStanding>> {
+        let body = self.ask(Method::GET, &format!("{KEYS}{org}"), Bytes::new(), within).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 

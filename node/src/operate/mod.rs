@@ -6,6 +6,8 @@
 
 pub mod client;
 pub mod found;
+pub mod keys;
+pub mod open;
 pub mod resume;
 pub mod revoke;
 
@@ -18,6 +20,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use node_access::policies::{InForce, NotInForce, Policies};
 use residency_control::{Command, Control, PolicyVersion, ProposeError, Proposed};
+use residency_policy::OrgId;
 use residency_policy::ruleset::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +37,12 @@ pub const ACCESS_POLICIES: &str = "/operate/access-policies";
 
 /// `GET`, with an organisation's id after it: the organisation and its version, or `null`.
 pub const ORGANISATIONS: &str = "/operate/organisations/";
+
+/// `GET`, with an organisation's id after it: its settings of signing in, or `null`.
+pub const SETTINGS: &str = "/operate/sign-in-settings/";
+
+/// `GET`, with an organisation's id after it: its API keys.
+pub const KEYS: &str = "/operate/keys/";
 
 /// `GET`: how every member is doing, asked of each. `POST`: one change of who is a member; answers with what came of it.
 pub const ROSTER: &str = "/operate/roster";
@@ -96,6 +105,15 @@ pub async fn answer(control: &Control, policies: &Policies, request: Request<Inc
         (&Method::GET, path) if path.starts_with(ORGANISATIONS) => {
             let org = path[ORGANISATIONS.len()..].parse().ok();
             json(&org.and_then(|org| control.reader().marked_organisation(org)))
+        }
+        (&Method::GET, path) if path.starts_with(SETTINGS) => {
+            let org: Option<OrgId> = path[SETTINGS.len()..].parse().ok();
+            let of = |org| control.reader().at(|state| state.signin().settings(org).cloned()).1;
+            json(&org.and_then(of).as_deref())
+        }
+        (&Method::GET, path) if path.starts_with(KEYS) => {
+            let org: Option<OrgId> = path[KEYS.len()..].parse().ok();
+            json(&org.map(|org| control.reader().keys_of(org)).unwrap_or_default())
         }
         _ => empty(StatusCode::NOT_FOUND),
     }

@@ -5,6 +5,7 @@ pub mod bookings;
 pub mod fence;
 pub mod gauges;
 pub mod id_pool;
+pub mod key_uses;
 pub mod policies;
 pub mod purge;
 pub mod signing_keys;
@@ -30,6 +31,7 @@ pub fn start(node: &Node, drain: &Drain) -> TaskTracker {
         bookings::settle(node).boxed(),
         id_pool::keep_filled(node).boxed(),
         fence::follow(node).boxed(),
+        key_uses::tell(node).boxed(),
         policies::follow(node).boxed(),
         purge::purge(node).boxed(),
         signing_keys::publish(node).boxed(),

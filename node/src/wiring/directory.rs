@@ -11,31 +11,36 @@ use node_access::{
 };
 use node_signin::token::caller::caller_of;
 use residency_control::calendar::Ledger;
+use residency_control::keys::Held;
 use residency_control::rules::RulesInForce;
-use residency_control::signin::SignIns;
+use residency_control::signin::{SignInSettings, SignIns};
 use residency_control::{
-    Command, Organisation, OrganisationMark, Outcome, ProposeError, Proposed, Providers, Reader, Refusal,
-    RegionEntry, User, Writer, keys,
+    Command, KeyStanding, Organisation, OrganisationMark, Outcome, ProposeError, Proposed, Providers, Reader,
+    Refusal, RegionEntry, User, Writer, keys,
 };
 use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
 use residency_tokens::Verifier;
+
+use super::used::Used;
 
 /// Reads at memory speed.
 pub struct ControlDirectory {
     reader: Reader,
     rules: Arc<RulesInForce>,
     tokens: Verifier,
+    used: Arc<Used>,
 }
 
 impl ControlDirectory {
     /// Reads what this node has applied.
-    pub fn new(reader: Reader, rules: Arc<RulesInForce>, tokens: Verifier) -> Self {
-        Self { reader, rules, tokens }
+    pub fn new(reader: Reader, rules: Arc<RulesInForce>, tokens: Verifier, used: Arc<Used>) -> Self {
+        Self { reader, rules, tokens, used }
     }
 
     fn by_key(&self, text: &str, now: Timestamp) -> Option<Credential> {
-        let (verified, user) = keys::recognise(&self.reader, text, now)?;
+        let Held { verifier: verified, user, scopes } = keys::recognise(&self.reader, text, now)?;
         let org = self.reader.organisation(verified.org).filter(|org| org.active)?;
+        self.used.note(verified.key, now.as_second());
         Some(Credential {
             key: verified.key,
             session: None,
@@ -46,6 +51,7 @@ impl ControlDirectory {
             org_type: org.org_type,
             role: verified.role,
             jurisdictions: verified.jurisdictions.iter().collect(),
+            scopes,
         })
     }
 
@@ -87,6 +93,14 @@ impl Directory for ControlDirectory {
 
     fn signins(&self) -> SignIns {
         self.reader.at(|state| state.signin().clone()).1
+    }
+
+    fn settings(&self, org: OrgId) -> Option<Arc<SignInSettings>> {
+        self.reader.at(|state| state.signin().settings(org).cloned()).1
+    }
+
+    fn keys_of(&self, org: OrgId) -> Vec<KeyStanding> {
+        self.reader.keys_of(org)
     }
 
     fn region(&self, region: Region) -> Option<RegionView> {

@@ -12,6 +12,7 @@ pub mod policies;
 pub mod readiness;
 pub mod rules;
 pub mod signin;
+pub mod used;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use storage_keys::Envelope;
 
 use crate::config::{Config, LimitsSection, secret_file};
 use crate::exit::{Cause, Stop};
+use used::Used;
 
 /// A node whose parts are joined and proven, and which listens nowhere yet.
 pub struct Node {
@@ -62,6 +64,8 @@ pub struct Node {
     pub here: Here,
     /// Where people sign in.
     pub desk: Arc<Desk>,
+    /// Which API keys were used here.
+    pub used: Arc<Used>,
 }
 
 /// Joins the parts of a node.
@@ -84,10 +88,12 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
     let metrics = Arc::new(Metrics::default());
     metrics.register(|registry| certificates.register(registry));
     let view_age_max = limits(&config.limits).view_age_max;
+    let used = Arc::new(Used::default());
     let directory = directory::ControlDirectory::new(
         control.reader(),
         Arc::clone(&rules),
         residency_tokens::Verifier::new(issuer.cluster()),
+        Arc::clone(&used),
     );
     let LimitsSection { work_max, in_time_ms, .. } = config.limits;
     let admission = Arc::new(Admission::new(work_max, Duration::from_millis(in_time_ms)));
@@ -136,6 +142,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         certificates,
         here,
         desk,
+        used,
     })
 }
 

@@ -14,19 +14,20 @@ use std::fmt;
 use residency_policy::licensure::Licences;
 use residency_policy::ruleset::Digest;
 use residency_policy::{
-    BookingHandle, Closure, DiskId, Epoch, IdentityProviderId, KeyId, NodeId, Npi, OrgId, OrgType, PatientId,
-    ProviderId, Region, Role, SessionId, SigningKeyId, UserId,
+    BookingHandle, Closure, DeviceId, DiskId, Epoch, IdentityProviderId, KeyId, KeyScopes, NodeId, Npi, OrgId,
+    OrgType, PatientId, ProviderId, Region, Role, SessionId, SigningKeyId, UserId,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::api_keys::{KeyChange, KeyGrant, KeyUses, PreviousSecret};
 use crate::calendar::{
     Calendar, CalendarChange, Confirmation, Exceptions, Hold, Minute, Move, NotBooked, OverrideReason, Waiting,
     Wanted, WeeklyRules, ZoneName,
 };
 use crate::signin::{
-    Account, ClientId, Entrance, IdentityLink, IdentityProvider, Invitation, IssuerUrl, Joining, LoginName,
-    PasswordVerifier, Preset, RecoveryCodes, SealedSecret, SecondFactor, Session, SignInChange, SigningKey,
-    TotpVerifier,
+    Account, ClientId, Device, Entrance, IdentityLink, IdentityProvider, Invitation, IssuerUrl, Joining,
+    LoginName, Networks, PasswordVerifier, Preset, RecoveryCodes, SealedSecret, SecondFactor, Session,
+    SignInChange, SignInSettings, SigningKey, TotpVerifier,
 };
 use crate::{
     Endpoint, Host, IdBatch, JurisdictionSet, Languages, Memberships, ProviderName, ProviderOrgs, PublicName,
@@ -71,6 +72,8 @@ replicated!(Option<PasswordVerifier>, Option<TotpVerifier>, Option<RecoveryCodes
 replicated!(PasswordVerifier, TotpVerifier, RecoveryCodes, Invitation, Account, Session, SigningKey);
 replicated!(IdentityProviderId, Preset, IssuerUrl, ClientId, Option<Host>, Box<[[u8; 32]; 4]>);
 replicated!(Option<SealedSecret>, SealedSecret, IdentityProvider, IdentityLink, Joining, Entrance);
+replicated!(Networks, SignInSettings, DeviceId, Device);
+replicated!(KeyScopes, KeyGrant, KeyChange, KeyUses, Option<PreviousSecret>);
 replicated!(SignInChange);
 
 /// Defines a record whose every field must be [`Replicated`].
@@ -287,6 +290,8 @@ commands! {
             /// Which clinician.
             provider: Option<ProviderId>,
         },
+        /// Changes a key that an organisation issued itself, or notes when keys were used.
+        Key(KeyChange),
     }
 }
 
@@ -384,6 +389,9 @@ pub enum Refusal {
     /// No such identity provider, or it is set aside.
     #[error("the identity provider is not known")]
     UnknownIdentityProvider,
+    /// No such device.
+    #[error("the device is not known")]
+    UnknownDevice,
     /// What the identity provider showed is somebody else, or does not make anybody this user.
     #[error("the identity is not this user's")]
     IdentityTaken,

@@ -7,7 +7,7 @@ use std::fmt;
 
 use data_encoding::{BASE64URL_NOPAD, Encoding, HEXLOWER};
 use jiff::Timestamp;
-use residency_policy::{Entropy, KeyId, UserId};
+use residency_policy::{Entropy, KeyId, KeyScopes, UserId};
 use ring::digest::{SHA256, digest};
 
 use crate::{KeyVerifier, Reader};
@@ -45,7 +45,11 @@ pub struct Minted {
 
 /// Makes a new key.
 pub fn mint(entropy: &dyn Entropy) -> Minted {
-    let key = KeyId::random(entropy);
+    secret_of(KeyId::random(entropy), entropy)
+}
+
+/// Makes another secret for a key.
+pub fn secret_of(key: KeyId, entropy: &dyn Entropy) -> Minted {
     let mut secret = [0; 32];
     entropy.fill(&mut secret);
     let text = format!("{PREFIX}{}_{}", HEXLOWER.encode(&key.to_bytes()), BASE64URL_NOPAD.encode(&secret));
@@ -55,20 +59,34 @@ pub fn mint(entropy: &dyn Entropy) -> Minted {
 /// The verifier of the key that this text is, if the key is valid now and its organisation is active; and so is its
 /// user, if it has one, with the key's role in that organisation.
 pub fn authenticate(reader: &Reader, text: &str, now: Timestamp) -> Option<KeyVerifier> {
-    recognise(reader, text, now).map(|(verifier, _)| verifier)
+    recognise(reader, text, now).map(|held| held.verifier)
 }
 
-/// The same, and whose key it is.
-pub fn recognise(reader: &Reader, text: &str, now: Timestamp) -> Option<(KeyVerifier, Option<UserId>)> {
+/// A key that was recognised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// What recognised it.
+    pub verifier: KeyVerifier,
+    /// Whose it is, if it is a person's.
+    pub user: Option<UserId>,
+    /// For what it was issued.
+    pub scopes: KeyScopes,
+}
+
+/// The same, whose key it is, and for what it was issued.
+pub fn recognise(reader: &Reader, text: &str, now: Timestamp) -> Option<Held> {
     let (key, secret) = parse(text)?;
     let shown = sha256(&secret);
     let held = reader.holder(key);
     // An unknown key costs the same as a wrong secret.
     let expected = held.as_ref().map_or([0; 32], |(verifier, ..)| verifier.secret_sha256);
-    let same = equal(&shown, &expected);
-    let (verifier, user, may) = held.filter(|_| same)?;
+    let past = held.as_ref().and_then(|(_, _, grant, _)| grant.as_ref());
+    let past = past.is_some_and(|grant| grant.was(&shown, now.as_second(), equal));
+    let same = equal(&shown, &expected) || past;
+    let (verifier, user, grant, may) = held.filter(|_| same)?;
     let expired = verifier.expires.is_some_and(|at| at <= now.as_second());
-    (!verifier.revoked && !expired && may).then_some((verifier, user))
+    let scopes = grant.map_or(KeyScopes::ALL, |grant| grant.scopes);
+    (!verifier.revoked && !expired && may).then_some(Held { verifier, user, scopes })
 }
 
 fn parse(text: &str) -> Option<(KeyId, [u8; 32])> {

@@ -42,6 +42,7 @@
 //! a second or so after the cluster was made: one that is wiped before that, or before it was ever heard, is not found
 //! out.
 
+pub mod api_keys;
 pub mod calendar;
 pub mod command;
 mod directory;
@@ -75,6 +76,7 @@ pub mod system;
 mod users;
 mod writer;
 
+pub use api_keys::KeyStanding;
 pub use command::{
     Command, KeyVerifier, Organisation, Outcome, PolicyVersion, Proposed, Refusal, RegionEntry, Signature64,
     User,

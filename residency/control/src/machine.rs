@@ -11,6 +11,7 @@ use residency_policy::{
 };
 
 use crate::IdBatch;
+use crate::api_keys::{self, KeyGrant};
 use crate::calendar::{self, Ledger};
 use crate::command::{Command, KeyVerifier, Organisation, Outcome, PolicyVersion, Refusal, RegionEntry, User};
 use crate::directory::{AlreadyKnown, Directory};
@@ -36,6 +37,12 @@ pub struct State {
     pub(crate) ledger: Ledger,
     pub(crate) seats: Arc<BTreeMap<NodeId, Option<DiskId>>>,
     pub(crate) signin: SignIns,
+    /// Of the keys that organisations issued themselves.
+    pub(crate) grants: Arc<Sheets<KeyId, KeyGrant>>,
+    /// When keys were last used.
+    pub(crate) key_uses: Arc<Sheets<KeyId, i64>>,
+    /// Whose keys are whose; follows from `keys`.
+    pub(crate) org_keys: Arc<Sheets<(OrgId, KeyId), ()>>,
     /// Follows from `users`.
     pub(crate) members: Arc<Sheets<(OrgId, UserId), ()>>,
 }
@@ -131,6 +138,7 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         Command::Calendar(change) => calendar::change::apply(state, change),
         Command::SignIn(change) => signin::act::apply(state, change),
         Command::PutKey(verifier) => put_key(state, verifier),
+        Command::Key(change) => api_keys::apply(state, change),
         Command::RevokeKey(key) => revoke_key(state, key),
         Command::PutPolicy(policy) => put_policy(state, policy),
         Command::PutAccessPolicies(policy) => put_access_policies(state, policy),
@@ -161,7 +169,11 @@ pub(crate) fn put_key(state: &mut State, mut verifier: KeyVerifier) -> Result<()
         None if state.keys.len() >= State::KEYS_MAX => return Err(Refusal::Full),
         None => {}
     }
-    Arc::make_mut(&mut state.keys).insert(verifier.key, verifier);
+    // Whoever puts another secret means that no earlier one is good.
+    if let Some(grant) = state.grants.get(&verifier.key).cloned() {
+        Arc::make_mut(&mut state.grants).insert(verifier.key, KeyGrant { previous: None, ..grant });
+    }
+    state.insert_key(verifier);
     Ok(())
 }
 

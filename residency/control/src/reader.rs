@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use residency_policy::{KeyId, Npi, OrgId, PatientId, Placement, ProviderId, Region, UserId};
 
+use crate::api_keys::{KeyGrant, KeyStanding};
 use crate::calendar::{Book, Ledger};
 use crate::machine::State;
 use crate::server::{Core, Status};
@@ -125,14 +126,20 @@ impl Reader {
         self.core.view.read(|a| a.state.keys().get(&key).cloned())
     }
 
-    /// One API key's verifier, whose it is, and whether its organisation and its user let it be used now.
-    pub(crate) fn holder(&self, key: KeyId) -> Option<(KeyVerifier, Option<UserId>, bool)> {
+    /// An organisation's API keys, revoked and expired ones included.
+    pub fn keys_of(&self, org: OrgId) -> Vec<KeyStanding> {
+        self.core.view.read(|a| a.state.keys_of(org).collect())
+    }
+
+    /// One API key's verifier, whose it is, what was said when it was issued, and whether its organisation and its user let
+    /// it be used now.
+    pub(crate) fn holder(&self, key: KeyId) -> Option<(KeyVerifier, Option<UserId>, Option<KeyGrant>, bool)> {
         self.core.view.read(|a| {
             let verifier = a.state.keys().get(&key)?.clone();
             let user = a.state.key_users.get(&key).copied();
             let active = a.state.organisations().get(&verifier.org).is_some_and(|org| org.active);
             let may = active && user.is_none_or(|user| a.state.may(user, &verifier));
-            Some((verifier, user, may))
+            Some((verifier, user, a.state.grant(key).cloned(), may))
         })
     }
 

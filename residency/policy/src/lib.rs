@@ -23,6 +23,7 @@ mod placement;
 mod places;
 mod problem;
 pub mod ruleset;
+mod scopes;
 mod spelt;
 pub mod wire;
 mod workforce;
@@ -31,8 +32,8 @@ pub use category::Category;
 pub use clock::{Clock, Entropy};
 pub use decide::{Act, Decision, Reason, Standing, View, decide, decide_region};
 pub use ids::{
-    AppointmentId, BookingHandle, ConsentId, DiskId, EncounterId, GrantId, IdentityProviderId, KeyId, NodeId,
-    OrgId, PatientId, ProviderId, RecordId, RequestId, SessionId, SigningKeyId, UserId, WaitlistId,
+    AppointmentId, BookingHandle, ConsentId, DeviceId, DiskId, EncounterId, GrantId, IdentityProviderId, KeyId,
+    NodeId, OrgId, PatientId, ProviderId, RecordId, RequestId, SessionId, SigningKeyId, UserId, WaitlistId,
 };
 pub use jurisdiction::{Jurisdiction, NotAJurisdiction, Region};
 pub use label::{Label, NotALabel};
@@ -42,4 +43,5 @@ pub use placement::{Epoch, Placement, PlacementState};
 pub use places::{Accessor, Home, Ingress, ServiceJurisdiction};
 pub use problem::{FieldError, Problem, ProblemKind};
 pub use ruleset::{Ruleset, TransitMode};
+pub use scopes::{KeyScope, KeyScopes, NotAKeyScope};
 pub use workforce::{Closure, OrgType, Purpose, Role};

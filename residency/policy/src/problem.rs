@@ -50,6 +50,12 @@ problems! {
     SecondFactorRequired = 401, "second-factor-required", "A code of your authenticator is required as well";
     /// The caller is known and may not do this.
     Forbidden = 403, "forbidden", "This caller may not do this for this purpose";
+    /// The caller is known and comes from somewhere that their organisation has not listed.
+    AddressNotAllowed = 403, "address-not-allowed", "This organisation does not let its people or keys come from this address";
+    /// The organisation lets people sign in with devices only that it knows.
+    DeviceNotAdmitted = 403, "device-not-admitted", "This organisation does not let you sign in with this device yet";
+    /// The organisation asks for a second factor, and the session was begun without one.
+    SecondFactorToEnrol = 403, "second-factor-to-enrol", "This organisation asks for a second factor: enrol one first";
     /// The browser was made to send it by a page of another site.
     CrossSite = 403, "cross-site", "This change does not come from a page of this server";
     /// There is nothing there that the caller may know of.

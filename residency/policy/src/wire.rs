@@ -10,6 +10,9 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
 /// Where the bytes entered the cluster. Believed only from a peer whose certificate says it is a router.
 pub const INGRESS: &str = "domicile-ingress";
+/// The address of the client, as the router's own socket has it. Believed only from a peer whose certificate says it is a
+/// router.
+pub const CLIENT: &str = "domicile-client";
 /// The epoch that the router forwarded on, for the log. Never believed: the node decides again.
 pub const EPOCH: &str = "domicile-epoch";
 /// Everything with this prefix is ours between peers and is stripped from what a caller sends.

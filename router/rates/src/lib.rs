@@ -52,6 +52,15 @@ pub enum Caller {
     Service(OrgId),
 }
 
+impl Caller {
+    /// Whose organisation's.
+    pub fn org(self) -> OrgId {
+        match self {
+            Self::Person(org) | Self::Service(org) => org,
+        }
+    }
+}
+
 impl Rates {
     /// Nothing was counted yet.
     pub fn new(quotas: &Quotas) -> Self {

@@ -38,6 +38,7 @@ async fn what_only_members_may_say_is_stripped_and_said_anew() {
     for (name, value) in [
         ("domicile-ingress", "US-TX"),
         ("Domicile-Epoch", "99"),
+        ("domicile-client", "203.0.113.7"),
         ("domicile-anything", "x"),
         ("x-forwarded-for", "10.0.0.1"),
         ("forwarded", "for=10.0.0.1"),
@@ -52,6 +53,7 @@ async fn what_only_members_may_say_is_stripped_and_said_anew() {
     let headers = &rig.texas.seen()[0].headers;
     assert_eq!(headers.get_all("domicile-ingress").iter().collect::<Vec<_>>(), ["US-CA"]);
     assert_eq!(headers.get_all("domicile-epoch").iter().collect::<Vec<_>>(), ["1"]);
+    assert_eq!(headers.get_all("domicile-client").iter().collect::<Vec<_>>(), ["127.0.0.1"]);
     // The control: what is the caller's own to say arrives.
     assert_eq!(headers["purpose-of-use"], "TREAT");
     for name in ["domicile-anything", "x-forwarded-for", "forwarded", "connection", "x-private", "te"] {

@@ -268,3 +268,17 @@ async fn a_caller_who_goes_away_is_counted_too() {
         assert!(tokio::time::Instant::now() < deadline, "{page:?}");
     }
 }
+
+#[tokio::test]
+async fn who_comes_from_where_their_organisation_lets_nobody_come_from_learns_nothing_of_a_patient() {
+    let rig = Rig::start().await;
+    let path = format!("/v1/patients/{}", patient(1));
+    assert_eq!(rig.h1().await.send(get(&path)).await.status, StatusCode::OK, "the control");
+    let org = rig.view.keys.lock().unwrap()[KEY].counted.org();
+    rig.view.shut_out.lock().unwrap().push(org);
+    for path in [path, format!("/v1/patients/{}", patient(9)), "/v1/patients/nobody".into()] {
+        is(&rig.h1().await.send(get(&path)).await, 403, "address-not-allowed");
+        is(&rig.h1().await.send(anonymous(get(&path))).await, 401, "unauthenticated");
+    }
+    assert_eq!(rig.texas.arrived(), 1);
+}

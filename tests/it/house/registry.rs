@@ -55,6 +55,8 @@ const NOT_VIEWS: &[&str] = &[
     "PageInfo",
     "PolicyRule",
     "IdentityProvider",
+    "ApiKey",
+    "Device",
 ];
 
 fn field<'r>(registry: &'r [Field], table: &str, property: &str) -> Option<&'r Field> {

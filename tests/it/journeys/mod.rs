@@ -8,6 +8,7 @@ mod booking;
 mod calendars;
 mod encounters;
 mod idempotency;
+mod keys;
 mod orgs;
 mod pagination;
 mod patients;

@@ -77,6 +77,16 @@ pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("update_identity_provider", "identity_provider", "update"),
     ("delete_identity_provider", "identity_provider", "delete"),
     ("test_identity_provider", "identity_provider", "read"),
+    ("unlink_user", "identity_provider", "update"),
+    ("read_sign_in_settings", "sign_in_settings", "read"),
+    ("replace_sign_in_settings", "sign_in_settings", "update"),
+    ("read_api_keys", "api_key", "list"),
+    ("issue_api_key", "api_key", "create"),
+    ("rotate_api_key", "api_key", "update"),
+    ("revoke_api_key", "api_key", "delete"),
+    ("read_devices", "sign_in_device", "list"),
+    ("admit_device", "sign_in_device", "update"),
+    ("remove_device", "sign_in_device", "delete"),
     ("test_policies", "policy", "search"),
 ];
 

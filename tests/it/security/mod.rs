@@ -1,6 +1,7 @@
 //! What a stranger, a wrong key and broken input get.
 
 mod access_matrix;
+mod addresses;
 mod logs;
 mod malformed;
 mod policy_versions;

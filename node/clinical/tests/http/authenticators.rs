@@ -37,7 +37,7 @@ impl World {
 }
 
 /// Somebody with a confirmed authenticator: their session, its secret, and the codes that stand in for it.
-async fn enrolled(world: &World, who: &Somebody) -> (String, String, Vec<String>) {
+pub(crate) async fn enrolled(world: &World, who: &Somebody) -> (String, String, Vec<String>) {
     let token = text(&world.login(who, PASSWORD).await.is(200), "access_token");
     let answer = world.with_token(&token, "/v1/auth/totp", &json!({ "password": PASSWORD })).await.is(201);
     let secret = text(&answer, "secret");

@@ -14,7 +14,7 @@ use node_signin::token::caller::caller_of;
 use residency_control::calendar::Ledger;
 use residency_control::machine::{State, apply};
 use residency_control::signin::SignIns;
-use residency_control::{Command, Organisation, Outcome, ProposeError, Proposed, User};
+use residency_control::{Command, KeyStanding, Organisation, Outcome, ProposeError, Proposed, User};
 use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
 use residency_tokens::Verifier;
 
@@ -73,6 +73,10 @@ impl Directory for Book {
 
     fn signins(&self) -> SignIns {
         self.state.lock().expect("a lock").signin().clone()
+    }
+
+    fn keys_of(&self, org: OrgId) -> Vec<KeyStanding> {
+        self.state.lock().expect("a lock").keys_of(org).collect()
     }
 
     fn region(&self, region: Region) -> Option<RegionView> {

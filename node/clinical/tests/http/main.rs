@@ -1,6 +1,7 @@
 //! The API over HTTP, in process, on a real Postgres.
 
 mod again;
+mod api_keys;
 mod appointments;
 mod authenticators;
 mod book;
@@ -9,6 +10,7 @@ mod calendars;
 mod consents;
 mod crashes;
 mod crowds;
+mod devices;
 mod document;
 mod encounters;
 mod federation;
@@ -25,6 +27,7 @@ mod refusals;
 mod removed;
 mod segregated;
 mod sessions;
+mod settings;
 mod signin;
 mod support;
 mod waitlist;

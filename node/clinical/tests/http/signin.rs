@@ -268,6 +268,12 @@ async fn a_browser_gets_cookies_that_no_script_reads_and_changes_come_from_our_o
         out.headers.get_all("set-cookie").iter().all(|line| line.to_str().expect("text").contains("Max-Age=0"))
     );
     ask("GET", "/v1/regions").send().await.is(401).problem("unauthenticated");
+    // Whoever comes with what is good no more is told to keep it no longer.
+    let late = ask("POST", "/v1/auth/refresh").header("sec-fetch-site", "same-origin");
+    let late = late.json(&json!({})).send().await.is(401);
+    let gone: Vec<&str> =
+        late.headers.get_all("set-cookie").iter().map(|line| line.to_str().expect("text")).collect();
+    assert!(gone.len() == 2 && gone.iter().all(|line| line.contains("Max-Age=0")), "{gone:?}");
 }
 
 fn reencoded(part: &str, change: impl Fn(&mut Value)) -> String {

@@ -1,5 +1,6 @@
 //! A node's router on a throw-away region, and a caller.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::OnceLock;
@@ -16,13 +17,13 @@ use node_access::{
     Admission, Changes, Credential, Directory, Here, Jurisdictions, Limits, Loaded, Metrics, Parts, Readiness,
 };
 use node_signin::{Desk, Federated, Hashing, Issuer, SealingKeys};
-use rates::{Quotas, Rates};
+use rates::{ClientAddress, Quotas, Rates};
 use residency_control::machine::apply;
 use residency_control::signin::SignInChange;
 use residency_control::{Command, Outcome};
 use residency_policy::{
-    Entropy as _, Epoch, Home, Jurisdiction, KeyId, OrgId, OrgType, PatientId, Placement, PlacementState,
-    ProviderId, Region, Role, Ruleset,
+    Entropy as _, Epoch, Home, Jurisdiction, KeyId, KeyScopes, OrgId, OrgType, PatientId, Placement,
+    PlacementState, ProviderId, Region, Role, Ruleset,
 };
 use residency_tokens::Verifier;
 use serde_json::{Value, json};
@@ -140,12 +141,19 @@ pub(crate) struct Ask<'w> {
     path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    from: Option<IpAddr>,
 }
 
 impl Ask<'_> {
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|(there, _)| there != name);
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// From this address, as the socket has it.
+    pub(crate) fn from(mut self, address: &str) -> Self {
+        self.from = Some(address.parse().expect("an address"));
         self
     }
 
@@ -174,7 +182,10 @@ impl Ask<'_> {
         for (name, value) in self.headers {
             request = request.header(name, value);
         }
-        let request = request.body(body).expect("a request");
+        let mut request = request.body(body).expect("a request");
+        if let Some(from) = self.from {
+            request.extensions_mut().insert(ClientAddress(from));
+        }
         let response = self.world.router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes().to_vec();
@@ -237,6 +248,7 @@ impl World {
         for &role in Role::ALL {
             world.key(role.as_str(), org, role, &["US-TX", "US-CA"]);
         }
+        world.surely("sure_admin", org, Role::OrgAdmin);
         let other = OrgId::random(&TestEntropy::default());
         world.key("stranger", other, Role::Provider, &["US-TX", "US-CA"]);
         world.key("elsewhere", org, Role::Provider, &["US-NY"]);
@@ -263,8 +275,16 @@ impl World {
             org_type: OrgType::Provider,
             role,
             jurisdictions: jurisdictions.iter().map(|code| jurisdiction(code)).collect::<Jurisdictions>(),
+            scopes: KeyScopes::ALL,
         };
         self.book.keys.lock().expect("a lock").insert(text.to_owned(), credential);
+    }
+
+    /// Adds what counts as a session that was begun with a second factor.
+    pub(crate) fn surely(&self, text: &str, org: OrgId, role: Role) {
+        self.key(text, org, role, &["US-TX"]);
+        let mut keys = self.book.keys.lock().expect("a lock");
+        keys.get_mut(text).expect("a key").assurance = 2;
     }
 
     /// Claims ids, as the node does ahead.
@@ -314,7 +334,14 @@ impl World {
     /// A request of a role, for treatment, with a fresh idempotency key where one is taken.
     pub(crate) fn ask(&self, key: &str, method: &str, path: &str) -> Ask<'_> {
         let method: Method = method.parse().expect("a method");
-        let ask = Ask { world: self, method, path: path.to_owned(), headers: Vec::new(), body: Vec::new() };
+        let ask = Ask {
+            world: self,
+            method,
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            from: None,
+        };
         let ask = ask.header("authorization", &format!("Bearer {key}")).header("purpose-of-use", "TREAT");
         match ask.method {
             Method::POST => {

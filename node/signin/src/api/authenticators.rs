@@ -132,8 +132,8 @@ pub async fn confirm(
     let step = desk.keys.step(&account, code, now).ok_or_else(|| {
         Problem::new(ProblemKind::Invalid).field("/code", "wrong", "is not what the authenticator shows now")
     })?;
-    let (org, user) = (account.org, account.user);
-    let index = made(&desk, SignInChange::ConfirmTotp { org, user, step, session }).await?;
+    let (org, user, expected) = (account.org, account.user, account.version);
+    let index = made(&desk, SignInChange::ConfirmTotp { org, user, step, session, expected }).await?;
     Ok(at(StatusCode::NO_CONTENT.into_response(), index))
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use node_access::body::{Object, PublicJson};
 use node_access::doc::{OpenChangeProblems, SignInProblems};
 use node_access::problem::not_found;
+use node_access::settings::CameFrom;
 use node_access::{Act, Action, Entity, NotMade, OpenCall, Refused};
 use residency_control::signin::LoginName;
 use residency_control::{Command, Refusal};
@@ -137,7 +138,11 @@ pub struct AcceptBody {
         SignInProblems
     )
 )]
-pub async fn accept(Extension(desk): AtDesk, PublicJson(body): PublicJson) -> Result<Response, Refused> {
+pub async fn accept(
+    Extension(desk): AtDesk,
+    CameFrom(from): CameFrom,
+    PublicJson(body): PublicJson,
+) -> Result<Response, Refused> {
     body.only(&["invitation", "password"])?;
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let wrong = |pointer, detail| FieldError { pointer, code: "format", detail };
@@ -149,6 +154,7 @@ pub async fn accept(Extension(desk): AtDesk, PublicJson(body): PublicJson) -> Re
         return Err(Problem::new(ProblemKind::Invalid).fields(missing.into_iter().chain([short])).into());
     };
     let token = Token::parse(token).ok_or(NotSignedIn::Nobody)?;
+    desk.admit(token.org(), from)?;
     let index = invitation::accept(&desk, &token, password).await?;
     Ok(at(StatusCode::NO_CONTENT.into_response(), index))
 }

@@ -2,18 +2,21 @@
 
 use axum::Extension;
 use axum::response::Response;
+use http::HeaderMap;
 use node_access::Refused;
 use node_access::body::{Object, PublicJson};
 use node_access::doc::SignInProblems;
+use node_access::settings::CameFrom;
 use residency_policy::{FieldError, Problem, ProblemKind, Role};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{AtDesk, SignedInBody, Tokens, signed_in};
-use crate::NotSignedIn;
+use crate::cookies::{keep, refused};
 use crate::hashing::Password;
 use crate::login::{self, Shown};
+use crate::{NotSignedIn, devices};
 
 /// What is shown to sign in.
 #[derive(Serialize, ToSchema)]
@@ -54,11 +57,26 @@ pub struct LoginBody {
         SignInProblems
     )
 )]
-pub async fn login(Extension(desk): AtDesk, PublicJson(body): PublicJson) -> Result<Response, Refused> {
+pub async fn login(
+    Extension(desk): AtDesk,
+    CameFrom(from): CameFrom,
+    headers: HeaderMap,
+    PublicJson(body): PublicJson,
+) -> Result<Response, Refused> {
     let (shown, tokens) = read(&body)?;
     // What cannot be anybody's is told from what is nobody's by nothing.
     let shown = shown.ok_or(NotSignedIn::Nobody)?;
-    signed_in(&login::login(&desk, shown).await?, tokens)
+    let device = devices::Shown::of(&headers, &*desk.entropy);
+    match login::login(&desk, shown, &device, from).await {
+        Ok(opened) => {
+            let mut response = signed_in(&opened, tokens)?;
+            let kept = devices::after(&desk, &opened.session, &device, tokens == Tokens::Cookies).await;
+            kept.map_or(Ok(()), |line| keep(response.headers_mut(), &line))?;
+            Ok(response)
+        }
+        Err(NotSignedIn::DeviceNotAdmitted) => Err(refused(NotSignedIn::DeviceNotAdmitted, device.to_keep())),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn read(body: &Object) -> Result<(Option<Shown>, Tokens), Problem> {

@@ -1,24 +1,29 @@
 //! One act per file.
 
 pub mod authenticators;
+pub mod devices;
 pub mod federated;
 pub mod invitations;
 pub mod jwks;
+pub mod keys;
 pub mod login;
 pub mod logout;
 pub mod providers;
 pub mod refresh;
 pub mod sessions;
+pub mod settings;
 
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue};
+use http::header::ETAG;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use node_access::body::Object;
-use node_access::{Here, Refused};
-use residency_policy::{Problem, ProblemKind, wire};
+use node_access::problem::not_found;
+use node_access::{Act, Here, OpenCall, Refused, etag};
+use residency_policy::{OrgId, Problem, ProblemKind, wire};
 use residency_tokens::cookie;
 use serde::Serialize;
 use serde_json::Value;
@@ -44,10 +49,18 @@ pub fn routes() -> OpenApiRouter<Here> {
         .routes(routes!(invitations::accept))
         .routes(routes!(authenticators::enrol))
         .routes(routes!(authenticators::confirm))
+        .routes(routes!(settings::show::show, settings::replace::replace))
+        .routes(routes!(keys::list::list, keys::issue::issue))
+        .routes(routes!(keys::revoke::revoke))
+        .routes(routes!(keys::rotate::rotate))
+        .routes(routes!(devices::list::list))
+        .routes(routes!(devices::admit::admit))
+        .routes(routes!(devices::remove::remove))
         .routes(routes!(jwks::jwks))
         .routes(routes!(providers::list::list, providers::create::create))
         .routes(routes!(providers::change::update, providers::remove::remove))
         .routes(routes!(providers::test::test))
+        .routes(routes!(providers::unlink::unlink))
         .routes(routes!(federated::start::start, federated::start::start_invited))
         .routes(routes!(federated::link::link))
         .routes(routes!(federated::callback::callback))
@@ -140,4 +153,16 @@ fn without_cookies(mut response: Response) -> Result<Response, Refused> {
 fn at(mut response: Response, index: u64) -> Response {
     response.headers_mut().insert(HeaderName::from_static(wire::LOG_INDEX), HeaderValue::from(index));
     response
+}
+
+/// The organisation in the path, which must be the caller's own.
+fn own_organisation<A: Act>(call: &OpenCall<A>) -> Result<OrgId, Problem> {
+    let org: OrgId = call.path("id")?;
+    if org == call.caller.org { Ok(org) } else { Err(not_found()) }
+}
+
+/// The headers of an answer that shows a version.
+fn shown(version: u64, index: u64) -> HeaderMap {
+    let log_index = (HeaderName::from_static(wire::LOG_INDEX), HeaderValue::from(index));
+    [(ETAG, etag::of(version)), log_index].into_iter().collect()
 }

@@ -1,10 +1,11 @@
 //! Goes on with a session.
 
 use axum::Extension;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::{HeaderMap, Method};
 use node_access::body::{Object, PublicJson};
 use node_access::doc::SignInProblems;
+use node_access::settings::CameFrom;
 use node_access::{Refused, cookies};
 use residency_policy::{Problem, ProblemKind};
 use residency_tokens::cookie;
@@ -12,7 +13,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{AtDesk, SignedInBody, Tokens, signed_in, without_cookies};
+use super::{AtDesk, SignedInBody, Tokens, signed_in};
+use crate::cookies::{gone, refused};
 use crate::{NotSignedIn, refresh};
 
 /// What is shown to go on. A browser sends an empty object and its cookie.
@@ -38,17 +40,18 @@ pub struct RefreshBody {
 )]
 pub async fn refresh(
     Extension(desk): AtDesk,
+    CameFrom(from): CameFrom,
     method: Method,
     headers: HeaderMap,
     PublicJson(body): PublicJson,
 ) -> Result<Response, Refused> {
     let (token, tokens) = shown(&method, &headers, &body)?;
     let Some(token) = token else { return Err(NotSignedIn::Nobody.into()) };
-    match refresh::refresh(&desk, &token).await {
+    match refresh::refresh(&desk, &token, from).await {
         Ok(opened) => signed_in(&opened, tokens),
         // The browser has nothing that is good any more.
         Err(NotSignedIn::Nobody) if tokens == Tokens::Cookies => {
-            without_cookies(Refused::from(NotSignedIn::Nobody).into_response())
+            Err(refused(NotSignedIn::Nobody, [cookie::ACCESS, cookie::REFRESH].map(gone)))
         }
         Err(error) => Err(error.into()),
     }

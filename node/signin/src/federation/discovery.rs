@@ -12,6 +12,7 @@ use openidconnect::core::{
 use openidconnect::{AdditionalProviderMetadata, DiscoveryError, ProviderMetadata};
 use residency_control::signin::IssuerUrl;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use super::NotShown;
 use super::outgoing::{Outgoing, Unreached};
@@ -21,6 +22,9 @@ const GOOD_SECONDS: i64 = 3_600;
 /// How long it is not asked again although a token names a key that it did not, in seconds: whoever sends made-up keys
 /// shall not have us call on somebody else all day.
 const AGAIN_SECONDS: i64 = 10;
+/// How long an issuer that could not be asked is not asked again, in seconds: everybody who signs in there meanwhile hears the
+/// same at once.
+const FAILED_SECONDS: i64 = 5;
 /// How many issuers are remembered.
 const ISSUERS_MAX: u64 = 1_024;
 
@@ -55,12 +59,19 @@ pub(crate) struct Discovered {
     at: i64,
 }
 
-/// What issuers said lately.
-pub(crate) struct Discoveries(Cache<IssuerUrl, Arc<Discovered>>);
+/// What issuers said lately, or why they said nothing.
+pub(crate) struct Discoveries {
+    found: Cache<IssuerUrl, Arc<Discovered>>,
+    failed: Cache<IssuerUrl, (NotShown, i64)>,
+    /// Held by whoever asks an issuer: the others wait for what comes of it.
+    asking: Cache<IssuerUrl, Arc<Mutex<()>>>,
+}
 
 impl Default for Discoveries {
     fn default() -> Self {
-        Self(Cache::new(ISSUERS_MAX))
+        let (found, failed, asking) =
+            (Cache::new(ISSUERS_MAX), Cache::new(ISSUERS_MAX), Cache::new(ISSUERS_MAX));
+        Self { found, failed, asking }
     }
 }
 
@@ -98,12 +109,38 @@ impl Discoveries {
         now: i64,
         seconds: i64,
     ) -> Result<Arc<Discovered>, NotShown> {
-        if let Some(known) = self.0.get(issuer).filter(|known| now.saturating_sub(known.at) < seconds) {
-            return Ok(known);
+        if let Some(known) = self.known(issuer, now, seconds) {
+            return known;
         }
-        let found = Arc::new(Discovered { metadata: ask(out, issuer).await?, at: now });
-        self.0.insert(issuer.clone(), Arc::clone(&found));
-        Ok(found)
+        let asking = self.asking.get_with(issuer.clone(), Arc::default);
+        let _asking = asking.lock().await;
+        // Somebody else may have asked meanwhile.
+        if let Some(known) = self.known(issuer, now, seconds) {
+            return known;
+        }
+        match ask(out, issuer).await {
+            Ok(metadata) => {
+                let found = Arc::new(Discovered { metadata, at: now });
+                self.found.insert(issuer.clone(), Arc::clone(&found));
+                Ok(found)
+            }
+            // That is this node's own doing.
+            Err(NotShown::Busy) => Err(NotShown::Busy),
+            Err(why) => {
+                self.failed.insert(issuer.clone(), (why, now));
+                Err(why)
+            }
+        }
+    }
+
+    /// What an issuer said, or did not say, lately enough.
+    fn known(&self, issuer: &IssuerUrl, now: i64, seconds: i64) -> Option<Result<Arc<Discovered>, NotShown>> {
+        let lately = |at: i64, seconds| now.saturating_sub(at) < seconds;
+        if let Some(known) = self.found.get(issuer).filter(|known| lately(known.at, seconds)) {
+            return Some(Ok(known));
+        }
+        let failed = self.failed.get(issuer).filter(|(_, at)| lately(*at, FAILED_SECONDS));
+        failed.map(|(why, _)| Err(why))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Lets somebody in who comes back from an identity provider.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use residency_control::signin::{Account, Entrance, IdentityProvider, Joining, Preset, Session, SignInChange};
@@ -8,11 +9,11 @@ use residency_policy::{Role, SessionId};
 use super::begin::provider;
 use super::flow::{Beside, Flow};
 use super::{NotShown, Shown, client_secret, github, oidc};
-use crate::NotSignedIn;
 use crate::desk::{Desk, IDLE_SECONDS, Opened, SESSION_SECONDS};
 use crate::hashing::equal;
 use crate::login::role;
 use crate::refresh_token::{RefreshToken, sha256};
+use crate::{NotSignedIn, devices};
 
 /// What a browser brings back in its address.
 #[derive(Default)]
@@ -30,7 +31,13 @@ pub(crate) struct Finished {
 }
 
 /// Finishes a flow.
-pub(crate) async fn finish(desk: &Desk, flow: Flow, brought: Brought) -> Result<Finished, NotSignedIn> {
+pub(crate) async fn finish(
+    desk: &Desk,
+    flow: Flow,
+    brought: Brought,
+    device: &devices::Shown,
+    from: Option<IpAddr>,
+) -> Result<Finished, NotSignedIn> {
     let now = desk.now();
     let state = brought.state.as_deref().unwrap_or_default();
     // A page elsewhere can send anybody here with a code of its own, but not with this browser's state.
@@ -38,6 +45,7 @@ pub(crate) async fn finish(desk: &Desk, flow: Flow, brought: Brought) -> Result<
         return Err(NotSignedIn::Nobody);
     }
     let provider = provider(desk, flow.provider).ok_or(NotSignedIn::Nobody)?;
+    desk.admit(provider.org, from)?;
     let shown = show(desk, &provider, &flow, &brought, now).await.map_err(|why| not_shown(&provider, why))?;
     // From here on with what everybody agreed on last.
     desk.changes.barrier().await?;
@@ -52,6 +60,7 @@ pub(crate) async fn finish(desk: &Desk, flow: Flow, brought: Brought) -> Result<
     }
     let wanted = held.as_ref().map(|held| held.role).or(flow.role);
     let role = role(&desk.roles(account.user, account.org), wanted)?;
+    devices::admit(desk, (account.org, account.user), device, second).await?;
     // A link makes no session longer.
     let ends = held.map_or(i64::MAX, |held| held.ends);
     let opened = open(desk, &account, (role, ends), &provider, &flow, (&shown, joining, second)).await?;

@@ -1,4 +1,5 @@
-//! What must be remembered between sending a browser away and its coming back. The browser keeps it, sealed.
+//! What must be remembered between sending a browser away and its coming back. The browser keeps it, sealed
+//! under a key of its own.
 
 use data_encoding::BASE64URL_NOPAD;
 use residency_policy::{Entropy, IdentityProviderId, OrgId, Role, SessionId, UserId};
@@ -67,7 +68,7 @@ impl Flow {
     /// The cookie's value. None where no key was given.
     pub(crate) fn seal(&self, keys: &SealingKeys, entropy: &dyn Entropy) -> Option<String> {
         let mut value = serde_json::to_vec(self).ok()?;
-        let Seal { sealed_under, nonce, tag } = keys.seal(BOUND_TO, &mut value, entropy)?;
+        let Seal { sealed_under, nonce, tag } = keys.flows().seal(BOUND_TO, &mut value, entropy)?;
         Some(BASE64URL_NOPAD.encode(&[&sealed_under.to_be_bytes()[..], &nonce, &tag, &value].concat()))
     }
 
@@ -81,7 +82,7 @@ impl Flow {
         let (number, rest) = head.split_first_chunk::<4>()?;
         let (nonce, tag) = rest.split_first_chunk::<12>()?;
         let seal = Seal { sealed_under: u32::from_be_bytes(*number), nonce: *nonce, tag: tag.try_into().ok()? };
-        keys.open(BOUND_TO, &seal, value)?;
+        keys.flows().open(BOUND_TO, &seal, value)?;
         serde_json::from_slice(value).ok().filter(|flow: &Self| now < flow.ends)
     }
 }

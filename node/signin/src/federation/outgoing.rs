@@ -3,17 +3,19 @@
 //! Whoever may name a provider names a server that this one then calls. So the address is looked at after the name was
 //! resolved, at the moment of connecting: a name that resolves to something else the second time gains nothing.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::header::USER_AGENT;
+use http::uri::Authority;
 use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -34,6 +36,8 @@ const WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_MAX: usize = 256 << 10;
 /// How many questions are asked at once.
 const AT_ONCE: usize = 32;
+/// And how many of one server: one that is dead takes no other's place.
+const AT_ONCE_EACH: usize = 6;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +64,41 @@ pub struct Outgoing {
     client: Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>,
     private: Arc<[String]>,
     places: Semaphore,
+    /// How many questions each server is being asked. One that is asked none is not in it.
+    asked: Asked,
+}
+
+type Asked = Arc<Mutex<HashMap<Authority, usize>>>;
+
+/// A question that a server is being asked.
+struct Question {
+    asked: Asked,
+    of: Authority,
+}
+
+impl Question {
+    /// One more, unless the server is asked as many as it may be.
+    fn of(asked: &Asked, of: &Authority) -> Option<Self> {
+        let mut all = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = all.entry(of.clone()).or_default();
+        if *now >= AT_ONCE_EACH {
+            return None;
+        }
+        *now += 1;
+        Some(Self { asked: Arc::clone(asked), of: of.clone() })
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        let mut all = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(now) = all.get_mut(&self.of) {
+            *now -= 1;
+            if *now == 0 {
+                all.remove(&self.of);
+            }
+        }
+    }
 }
 
 impl Outgoing {
@@ -84,7 +123,7 @@ impl Outgoing {
             .enable_http2()
             .wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Self { client, private, places: Semaphore::new(AT_ONCE) }
+        Self { client, private, places: Semaphore::new(AT_ONCE), asked: Asked::default() }
     }
 
     /// Whether this address may be asked, or a browser sent to it, as far as its text tells.
@@ -106,6 +145,8 @@ impl Outgoing {
         if !self.may(request.uri()) {
             return Err(Unreached::NotAsked);
         }
+        let of = request.uri().authority().ok_or(Unreached::NotAsked)?;
+        let _question = Question::of(&self.asked, of).ok_or(Unreached::Busy)?;
         let _place = self.places.try_acquire().map_err(|_| Unreached::Busy)?;
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("domicile"));
         let asked = async {
@@ -210,5 +251,27 @@ mod tests {
         assert_eq!(refused.err(), Some(Unreached::Failed));
         let connected = futures::FutureExt::now_or_never(listener.accept());
         assert!(connected.is_none(), "somebody connected");
+    }
+    #[tokio::test]
+    async fn a_dead_server_takes_no_others_place() {
+        let out = outgoing(&["127.0.0.1"]);
+        // It takes connections and never answers.
+        let dead = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let alive = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let at = |of: &tokio::net::TcpListener| format!("http://{}/", of.local_addr().expect("an address"));
+        let ask = |uri: String| out.send(Request::get(uri).body(Vec::new()).expect("a request"));
+        let mut asking: Vec<_> = (0..AT_ONCE_EACH).map(|_| Box::pin(ask(at(&dead)))).collect();
+        for one in &mut asking {
+            assert!(futures::poll!(one).is_pending());
+        }
+        assert_eq!(ask(at(&dead)).await.err(), Some(Unreached::Busy), "as many as it may be asked");
+        // Another one is asked all the same: it is gone, and that is found out.
+        let gone = at(&alive);
+        drop(alive);
+        assert_eq!(ask(gone).await.err(), Some(Unreached::Failed));
+        drop(asking);
+        assert!(out.asked.lock().expect("a lock").is_empty(), "nobody is counted who is asked nothing");
+        let mut again = Box::pin(ask(at(&dead)));
+        assert!(futures::poll!(&mut again).is_pending(), "there is a place again");
     }
 }

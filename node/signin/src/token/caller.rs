@@ -2,7 +2,7 @@
 
 use node_access::{Credential, NotRecognised};
 use residency_control::machine::State;
-use residency_policy::KeyId;
+use residency_policy::{KeyId, KeyScopes};
 use residency_tokens::{Claims, NotLiving, living};
 
 /// The caller whose session a verified token names. `index` is how far in the replicated log the state is.
@@ -22,5 +22,6 @@ pub fn caller_of(claims: &Claims, state: &State, index: u64, now: i64) -> Result
         org_type: org.org_type,
         role: session.role,
         jurisdictions: org.serves.iter().collect(),
+        scopes: KeyScopes::ALL,
     })
 }

@@ -16,11 +16,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::{Core, Leads, company};
+use crate::api_keys::KeyChange;
 use crate::command::{Command, Outcome, Proposed};
 use crate::peer::PeerKind;
 use crate::raft::network::CallError;
 use crate::raft::types::{Batch, Member};
 use crate::raft::wire::{self, Forwarded, Led};
+use crate::signin::{Network, SignInChange};
 use crate::writer::ProposeError;
 
 /// How many proposals may wait.
@@ -65,13 +67,18 @@ impl Ask {
 fn weight(command: &Command) -> usize {
     match command {
         Command::Calendar(change) => change.weight(),
+        Command::SignIn(SignInChange::PutSettings { settings, .. }) => {
+            64 + (Network::LEN_MAX + 1) * settings.networks.as_slice().len()
+        }
         Command::SignIn(_) => 1_024,
+        Command::Key(KeyChange::NoteUses(uses)) => 32 + 27 * uses.as_slice().len(),
         Command::ClaimIds { ids, .. } => 32 + 17 * ids.len(),
         Command::PutProvider { provider, .. } => 1_024 + 96 * provider.licences.len(),
         Command::AddRegion(_)
         | Command::PutOrganisation(_)
         | Command::AddOrganisation(_)
         | Command::PutKey(_)
+        | Command::Key(KeyChange::Issue { .. } | KeyChange::Rotate { .. })
         | Command::ChangeOrganisation { .. }
         | Command::AddUser(_)
         | Command::ChangeUser { .. }
@@ -114,6 +121,7 @@ impl Core {
             Command::ClaimIds { region, .. } => *region == own,
             Command::Calendar(change) => change.may_be_proposed_by(who),
             Command::SignIn(change) => change.may_be_proposed_by(who),
+            Command::Key(_) => KeyChange::may_be_proposed_by(who),
             Command::Retire { patient, .. } => {
                 let placement = self.view.read(|a| a.state.placement(*patient));
                 placement.is_none_or(|placement| placement.home.0 == own)

@@ -7,7 +7,7 @@ use residency_policy::{OrgId, SessionId, SigningKeyId, UserId};
 use super::account::{
     Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
 };
-use super::{LoginName, SignInChange, SignIns, enter};
+use super::{LoginName, SignInChange, SignIns, devices, enter, settings};
 use crate::command::Refusal;
 use crate::machine::State;
 
@@ -40,12 +40,19 @@ pub(crate) fn apply(state: &mut State, change: SignInChange) -> Result<(), Refus
         SignInChange::EnrolTotp { org, user, totp, recovery, expected } => {
             enrol(state, (org, user), totp, recovery, expected)
         }
-        SignInChange::ConfirmTotp { org, user, step, session } => confirm(state, (org, user), step, session),
+        SignInChange::ConfirmTotp { org, user, step, session, expected } => {
+            confirm(state, (org, user), step, session, expected)
+        }
         SignInChange::AddSigningKey(key) => add_key(state, key),
         SignInChange::AddIdentityProvider(new) => enter::add(state, new),
         SignInChange::ChangeIdentityProvider { provider, expected } => enter::change(state, provider, expected),
         SignInChange::RemoveIdentityProvider { org, provider } => enter::remove(state, org, provider),
+        SignInChange::Unlink { org, user, provider } => enter::unlink(state, org, user, provider),
         SignInChange::Enter(entrance) => enter::enter(state, entrance),
+        SignInChange::NoteDevice(device) => devices::note(state, device),
+        SignInChange::AdmitDevice { org, user, id } => devices::admit(state, org, user, id),
+        SignInChange::RemoveDevice { org, user, id } => devices::remove(state, org, user, id),
+        SignInChange::PutSettings { settings, expected } => settings::put(state, settings, expected),
     }
 }
 
@@ -115,6 +122,7 @@ fn accept(
     let fresh = Account { version, password: Some(password), ..Account::new(org, user, name) };
     state.signin.put_account(fresh);
     state.signin.federation_mut().unlink_all(org, user);
+    state.signin.forget_devices(org, user);
     end_all_of(state, org, user, |_| true);
     Ok(())
 }
@@ -249,11 +257,14 @@ fn confirm(
     (org, user): (OrgId, UserId),
     step: u64,
     session: SessionId,
+    expected: u64,
 ) -> Result<(), Refusal> {
     let mut known = account(state, org, user)?;
+    let version = known.version;
     match known.totp.as_mut() {
         None => return Err(Refusal::UnknownAccount),
         Some(totp) if totp.confirmed => return Err(Refusal::AlreadyKnown),
+        Some(_) if version != expected => return Err(Refusal::StaleVersion),
         Some(totp) => (totp.confirmed, totp.last_step) = (true, step),
     }
     let known = changed(known)?;

@@ -1,13 +1,13 @@
 //! The commands about signing in.
 
-use residency_policy::{IdentityProviderId, OrgId, SessionId, UserId};
+use residency_policy::{DeviceId, IdentityProviderId, OrgId, SessionId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::LoginName;
 use super::account::{
     Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
 };
 use super::identity_provider::{Entrance, IdentityProvider};
+use super::{Device, LoginName, SignInSettings};
 use crate::command::{commands, must_be_replicated};
 use crate::peer::PeerKind;
 
@@ -94,6 +94,8 @@ commands! {
             step: u64,
             /// Which session showed it. It is as sure as one that was begun with a code; the others end.
             session: SessionId,
+            /// The version of the account that was looked at: a code of one authenticator confirms no other.
+            expected: u64,
         },
         /// Adds a key with which a region's node signs.
         AddSigningKey(SigningKey),
@@ -113,8 +115,44 @@ commands! {
             /// Which.
             provider: IdentityProviderId,
         },
+        /// Forgets what such a server calls a user. Their sessions end.
+        Unlink {
+            /// Where.
+            org: OrgId,
+            /// Whom.
+            user: UserId,
+            /// Which server.
+            provider: IdentityProviderId,
+        },
         /// Lets somebody in through such a server.
         Enter(Entrance),
+        /// Notes a device on which somebody showed a second factor.
+        NoteDevice(Device),
+        /// Lets a device's holder sign in with it.
+        AdmitDevice {
+            /// Where.
+            org: OrgId,
+            /// Whose.
+            user: UserId,
+            /// Which.
+            id: DeviceId,
+        },
+        /// Forgets a device. Its holder's sessions end.
+        RemoveDevice {
+            /// Where.
+            org: OrgId,
+            /// Whose.
+            user: UserId,
+            /// Which.
+            id: DeviceId,
+        },
+        /// Replaces an organisation's settings of signing in.
+        PutSettings {
+            /// What they shall be.
+            settings: SignInSettings,
+            /// The version that the proposer knew; 0 where there are none yet.
+            expected: u64,
+        },
     }
 }
 

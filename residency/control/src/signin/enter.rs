@@ -66,6 +66,25 @@ pub(super) fn remove(state: &mut State, org: OrgId, id: IdentityProviderId) -> R
     Ok(())
 }
 
+/// Forgets what a provider calls one user. They may have come in through it, so their sessions end.
+pub(super) fn unlink(
+    state: &mut State,
+    org: OrgId,
+    user: UserId,
+    provider: IdentityProviderId,
+) -> Result<(), Refusal> {
+    own(state, org, provider)?;
+    if state.signin.federation().subject_of(org, user, provider).is_none() {
+        return Err(Refusal::UnknownAccount);
+    }
+    // What was looked at before rests on the link.
+    let known = changed(account(state, org, user)?)?;
+    state.signin.federation_mut().unlink(org, user, provider);
+    state.signin.put_account(known);
+    end_all_of(state, org, user, |_| true);
+    Ok(())
+}
+
 fn end_sessions(state: &mut State, org: OrgId, users: &[UserId]) {
     for user in users {
         end_all_of(state, org, *user, |_| true);
@@ -110,6 +129,7 @@ pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal
 
     if fresh {
         state.signin.federation_mut().unlink_all(org, user);
+        state.signin.forget_devices(org, user);
         end_all_of(state, org, user, |_| true);
     }
     // The new session takes the place of the one that asked for the link.

@@ -111,7 +111,7 @@ impl Federation {
         Arc::make_mut(&mut self.subjects).insert((link.provider, link.subject_sha256), link.user);
     }
 
-    fn unlink(&mut self, org: OrgId, user: UserId, provider: IdentityProviderId) {
+    pub(super) fn unlink(&mut self, org: OrgId, user: UserId, provider: IdentityProviderId) {
         if let Some(subject) = self.subject_of(org, user, provider) {
             Arc::make_mut(&mut self.links).remove(&(org, user, provider));
             Arc::make_mut(&mut self.subjects).remove(&(provider, subject));

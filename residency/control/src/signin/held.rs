@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use residency_policy::{OrgId, SessionId, SigningKeyId, UserId};
+use residency_policy::{DeviceId, OrgId, SessionId, SigningKeyId, UserId};
 
-use super::LoginName;
 use super::account::{Account, Session, SigningKey};
 use super::federation::Federation;
+use super::{Device, LoginName, SignInSettings};
 use crate::Sheets;
 
 /// Everything about signing in that is replicated. A clone is cheap and shares what neither side has changed since.
@@ -23,6 +23,8 @@ pub struct SignIns {
     endings: Arc<Sheets<(i64, SessionId), ()>>,
     keys: Arc<BTreeMap<SigningKeyId, SigningKey>>,
     federation: Federation,
+    settings: Arc<Sheets<OrgId, Arc<SignInSettings>>>,
+    devices: Arc<Sheets<(OrgId, UserId, DeviceId), Device>>,
 }
 
 impl SignIns {
@@ -32,6 +34,8 @@ impl SignIns {
     pub const SESSIONS_MAX: usize = 2_000_000;
     /// The most sessions of one account. The oldest ends when there is one more.
     pub const SESSIONS_EACH_MAX: usize = 16;
+    /// The most devices of one account.
+    pub const DEVICES_EACH_MAX: usize = 8;
     /// The most keys with which one region signs, those that only verify by now included.
     pub const KEYS_EACH_MAX: usize = 32;
 
@@ -96,6 +100,63 @@ impl SignIns {
     /// The identity providers.
     pub fn federation(&self) -> &Federation {
         &self.federation
+    }
+
+    /// One device of a user at an organisation.
+    pub fn device(&self, org: OrgId, user: UserId, id: DeviceId) -> Option<&Device> {
+        self.devices.get(&(org, user, id))
+    }
+
+    /// A user's devices at an organisation.
+    pub fn devices_of(&self, org: OrgId, user: UserId) -> impl Iterator<Item = &Device> {
+        let first = (org, user, DeviceId::from_bytes([0; 16]));
+        let all = self.devices.iter_from(&first).map(|(_, device)| device);
+        all.take_while(move |one| (one.org, one.user) == (org, user))
+    }
+
+    /// Everybody's devices at an organisation.
+    pub fn devices_at(&self, org: OrgId) -> impl Iterator<Item = &Device> {
+        let first = (org, UserId::from_bytes([0; 16]), DeviceId::from_bytes([0; 16]));
+        let all = self.devices.iter_from(&first).map(|(_, device)| device);
+        all.take_while(move |one| one.org == org)
+    }
+
+    /// Every device.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.devices.values()
+    }
+
+    /// Puts a device.
+    pub(crate) fn put_device(&mut self, device: Device) {
+        Arc::make_mut(&mut self.devices).insert((device.org, device.user, device.id), device);
+    }
+
+    /// Forgets all devices of a user at an organisation.
+    pub(super) fn forget_devices(&mut self, org: OrgId, user: UserId) {
+        let all: Vec<DeviceId> = self.devices_of(org, user).map(|one| one.id).collect();
+        for id in all {
+            self.forget_device(org, user, id);
+        }
+    }
+
+    /// Forgets a device.
+    pub(super) fn forget_device(&mut self, org: OrgId, user: UserId, id: DeviceId) {
+        Arc::make_mut(&mut self.devices).remove(&(org, user, id));
+    }
+
+    /// What an organisation asks of everybody who signs in there; nothing, where it set nothing.
+    pub fn settings(&self, org: OrgId) -> Option<&Arc<SignInSettings>> {
+        self.settings.get(&org)
+    }
+
+    /// The settings of every organisation that set some.
+    pub(crate) fn all_settings(&self) -> impl Iterator<Item = &Arc<SignInSettings>> {
+        self.settings.values()
+    }
+
+    /// Puts an organisation's settings.
+    pub(crate) fn put_settings(&mut self, settings: SignInSettings) {
+        Arc::make_mut(&mut self.settings).insert(settings.org, Arc::new(settings));
     }
 
     pub(crate) fn federation_mut(&mut self) -> &mut Federation {

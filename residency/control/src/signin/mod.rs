@@ -11,20 +11,26 @@ pub mod account;
 pub(crate) mod act;
 pub mod change;
 mod client_id;
+pub mod devices;
 mod enter;
 pub(crate) mod federation;
 mod held;
 pub mod identity_provider;
 mod issuer_url;
 mod login_name;
+pub mod networks;
+pub mod settings;
 
 pub use account::{
     Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
 };
 pub use change::SignInChange;
 pub use client_id::{ClientId, NotAClientId};
+pub use devices::Device;
 pub use federation::Federation;
 pub use held::SignIns;
 pub use identity_provider::{Entrance, IdentityLink, IdentityProvider, Joining, Preset, SealedSecret};
 pub use issuer_url::{IssuerUrl, NotAnIssuerUrl};
 pub use login_name::{LoginName, NotALoginName};
+pub use networks::{Network, Networks};
+pub use settings::SignInSettings;

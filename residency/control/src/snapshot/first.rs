@@ -26,10 +26,10 @@ pub(super) fn read(body: &mut impl Read) -> Result<State, SnapshotError> {
     let mut state = State {
         regions: Arc::new(head.regions.into_iter().map(|region| (region.region, region)).collect()),
         organisations: Arc::new(head.organisations.into_iter().map(|org| (org.id, org)).collect()),
-        keys: Arc::new(head.keys.into_iter().map(|key| (key.key, key)).collect()),
         policy: head.policy,
         ..State::default()
     };
+    head.keys.into_iter().for_each(|key| state.insert_key(key));
     for _ in 0..u64::from_le_bytes(array(body)?) {
         let line: [u8; CHANGED_LEN] = array(body)?;
         let placement = changed_of(&line)?;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use residency_policy::{BookingHandle, DiskId, KeyId, NodeId, OrgId, ProviderId, UserId};
 use serde::{Deserialize, Serialize};
 
+use crate::api_keys::KeyGrant;
 use crate::calendar::ledger::Image;
 use crate::command::{KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
 use crate::machine::State;
 use crate::organisations::OrganisationMark;
-use crate::signin::{Account, IdentityLink, IdentityProvider, Session, SigningKey};
+use crate::signin::{Account, Device, IdentityLink, IdentityProvider, Session, SignInSettings, SigningKey};
 
 /// How many items a part has at most.
 const ITEMS_MAX: usize = 1_000;
@@ -57,6 +58,14 @@ pub(super) enum Part {
     SpentFlows(Vec<(i64, [u8; 32])>),
     /// Which clinician somebody is at an organisation.
     Clinicians(Vec<((OrgId, UserId), ProviderId)>),
+    /// What organisations ask of everybody who signs in there.
+    SignInSettings(Vec<SignInSettings>),
+    /// For what keys were issued.
+    KeyGrants(Vec<(KeyId, KeyGrant)>),
+    /// When keys were last used.
+    KeyUses(Vec<(KeyId, i64)>),
+    /// What people sign in with.
+    Devices(Vec<Device>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -84,6 +93,13 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(federation.links(), Part::IdentityLinks))
         .chain(in_parts(federation.spent(), Part::SpentFlows))
         .chain(in_parts(state.clinicians.iter().map(|(who, one)| (*who, *one)), Part::Clinicians))
+        .chain(in_parts(
+            state.signin.all_settings().map(|one| SignInSettings::clone(one)),
+            Part::SignInSettings,
+        ))
+        .chain(in_parts(state.grants.iter().map(|(key, grant)| (*key, grant.clone())), Part::KeyGrants))
+        .chain(in_parts(state.signin.devices().copied(), Part::Devices))
+        .chain(in_parts(state.key_uses.iter().map(|(key, at)| (*key, *at)), Part::KeyUses))
 }
 
 fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
@@ -102,7 +118,7 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Organisations(some) => {
             Arc::make_mut(&mut state.organisations).extend(some.into_iter().map(|org| (org.id, org)));
         }
-        Part::Keys(some) => Arc::make_mut(&mut state.keys).extend(some.into_iter().map(|key| (key.key, key))),
+        Part::Keys(some) => some.into_iter().for_each(|key| state.insert_key(key)),
         Part::Policy(policy) => state.policy = Some(policy),
         Part::Marks(some) => Arc::make_mut(&mut state.marks).extend(some),
         Part::Users(some) => some.into_iter().for_each(|user| state.insert_user(user)),
@@ -131,6 +147,10 @@ pub(super) fn put(state: &mut State, part: Part) {
         }
         Part::IdentityLinks(some) => some.iter().for_each(|link| state.signin.federation_mut().link(link)),
         Part::Clinicians(some) => Arc::make_mut(&mut state.clinicians).extend(some),
+        Part::SignInSettings(some) => some.into_iter().for_each(|one| state.signin.put_settings(one)),
+        Part::Devices(some) => some.into_iter().for_each(|one| state.signin.put_device(one)),
+        Part::KeyGrants(some) => Arc::make_mut(&mut state.grants).extend(some),
+        Part::KeyUses(some) => Arc::make_mut(&mut state.key_uses).extend(some),
         Part::SpentFlows(some) => {
             for (ends, flow) in some {
                 state.signin.federation_mut().spend(ends, flow);

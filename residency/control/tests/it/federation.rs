@@ -246,13 +246,33 @@ fn an_authenticator_is_not_got_around() {
     let (org, user) = (org(1), person(1));
     for change in [
         SignInChange::EnrolTotp { org, user, totp, recovery: codes, expected: 2 },
-        SignInChange::ConfirmTotp { org, user, step: 7, session: session_id(1) },
+        SignInChange::ConfirmTotp { org, user, step: 7, session: session_id(1), expected: 3 },
     ] {
         done(&mut state, Command::SignIn(change));
     }
     let bare = entrance(2, 1, 4, Joining::Linked);
     refused(&mut state, enter(bare.clone()), Refusal::StaleVersion);
     done(&mut state, enter(Entrance { second: true, ..bare }));
+    kept(&state);
+}
+
+#[test]
+fn one_person_is_unlinked_and_their_sessions_end() {
+    let mut state = state();
+    done(&mut state, enter(entrance(1, 1, 1, Joining::ByMail)));
+    let unlink = |of: u8, whom: u8| {
+        let provider = IdentityProviderId::from_bytes([1; 16]);
+        Command::SignIn(SignInChange::Unlink { org: org(of), user: person(whom), provider })
+    };
+    refused(&mut state, unlink(2, 1), Refusal::UnknownIdentityProvider);
+    refused(&mut state, unlink(1, 2), Refusal::UnknownAccount);
+    assert_eq!(state.signin().sessions().len(), 1, "the control");
+    done(&mut state, unlink(1, 1));
+    refused(&mut state, unlink(1, 1), Refusal::UnknownAccount);
+    assert_eq!(state.signin().sessions().len(), 0);
+    // What was looked at while they were linked lets nobody in.
+    refused(&mut state, enter(entrance(2, 1, 2, Joining::Linked)), Refusal::StaleVersion);
+    refused(&mut state, enter(entrance(2, 1, 3, Joining::Linked)), Refusal::UnknownAccount);
     kept(&state);
 }
 

@@ -1,7 +1,9 @@
 //! The control plane's tests, in one binary.
 
+mod api_keys;
 mod bookings;
 mod clinicians;
+mod devices;
 mod directory;
 mod federation;
 mod given_up;
@@ -15,6 +17,7 @@ mod reads;
 mod released;
 mod renewal;
 mod roster;
+mod settings;
 mod signin;
 mod slots;
 mod snapshots;

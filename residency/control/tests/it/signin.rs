@@ -89,9 +89,9 @@ fn failure(at: i64) -> Command {
     Command::SignIn(SignInChange::NoteFailure { org: org(1), user: id(1), at })
 }
 
-fn confirm(step: u64, session: u8) -> Command {
+fn confirm(step: u64, session: u8, expected: u64) -> Command {
     let session = SessionId::from_bytes([session; 16]);
-    Command::SignIn(SignInChange::ConfirmTotp { org: org(1), user: id(1), step, session })
+    Command::SignIn(SignInChange::ConfirmTotp { org: org(1), user: id(1), step, session, expected })
 }
 
 fn enrol(expected: u64) -> Command {
@@ -154,7 +154,7 @@ pub(crate) fn changes() -> impl Strategy<Value = Command> {
         (0..4_u8, 0..4_u8, 0..4_u8).prop_map(|(n, from, to)| refresh(n, from, to)),
         (0..4_u8).prop_map(|n| Command::SignIn(SignInChange::EndSession(SessionId::from_bytes([n; 16])))),
         (1..4_u64).prop_map(enrol),
-        (0..4_u8).prop_map(|n| confirm(7, n)),
+        (0..4_u8, 1..4_u64).prop_map(|(n, expected)| confirm(7, n, expected)),
         (0..4_u8, 0..400_i64).prop_map(|(n, from)| signing_key(n, from)),
     ]
 }
@@ -299,14 +299,16 @@ fn the_oldest_session_gives_way_and_what_is_long_over_is_forgotten() {
 fn a_second_factor_is_asked_for_once_it_is_shown_and_each_code_is_good_once() {
     let mut state = state();
     refused(&mut state, enrol(2), Refusal::StaleVersion);
-    refused(&mut state, confirm(7, 1), Refusal::UnknownAccount);
+    refused(&mut state, confirm(7, 1, 1), Refusal::UnknownAccount);
     done(&mut state, open(session(1, 1, 1), 1, SecondFactor::None));
     done(&mut state, open(session(2, 1, 1), 1, SecondFactor::None));
     done(&mut state, enrol(1));
     // What nobody has shown a code of yet is asked of nobody.
     done(&mut state, open(session(3, 1, 1), 2, SecondFactor::None));
-    done(&mut state, confirm(7, 1));
-    refused(&mut state, confirm(8, 1), Refusal::AlreadyKnown);
+    // A code of one that was enrolled before confirms none that was enrolled since.
+    refused(&mut state, confirm(7, 1, 1), Refusal::StaleVersion);
+    done(&mut state, confirm(7, 1, 2));
+    refused(&mut state, confirm(8, 1, 3), Refusal::AlreadyKnown);
     let left: Vec<u16> = state.signin().sessions_of(org(1), id(1)).map(|one| one.assurance).collect();
     assert_eq!(left, [2], "the others knew the password only");
 

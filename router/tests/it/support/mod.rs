@@ -5,7 +5,7 @@ pub(crate) mod client;
 pub(crate) mod home;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -69,6 +69,7 @@ pub(crate) struct FakeView {
     pub(crate) rules: Mutex<Option<Arc<Ruleset>>>,
     pub(crate) age: Mutex<Duration>,
     pub(crate) keys: Mutex<HashMap<String, Caller>>,
+    pub(crate) shut_out: Mutex<Vec<OrgId>>,
     pub(crate) moves_to: Mutex<Option<Home>>,
 }
 
@@ -109,6 +110,9 @@ impl Known for View {
     }
     fn authenticate(&self, bearer: &str, _: Timestamp) -> Option<Caller> {
         self.0.keys.lock().unwrap().get(bearer).copied()
+    }
+    fn admits(&self, org: OrgId, _: Option<IpAddr>) -> bool {
+        !self.0.shut_out.lock().unwrap().contains(&org)
     }
     async fn arrives(&self, _: &str, _: Timestamp, _: Duration) -> bool {
         false

@@ -25,6 +25,8 @@ pub(crate) struct Script {
     pub(crate) claims: fn(&mut Value),
     /// Changes the header of the token.
     pub(crate) header: fn(&mut Value),
+    /// How often it was asked what it says of itself.
+    pub(crate) discovered: u32,
     /// Whether a code is good more than once.
     pub(crate) forgiving: bool,
     given: Option<Given>,
@@ -51,6 +53,7 @@ impl Issuer {
             out_of_order: None,
             claims: |_| {},
             header: |_| {},
+            discovered: 0,
             forgiving: false,
             given: None,
         }));
@@ -82,6 +85,7 @@ impl Issuer {
 }
 
 fn answer(script: &mut Script, asked: &Asked) -> (u16, Value) {
+    script.discovered += u32::from(asked.path == "/.well-known/openid-configuration");
     if let Some(status) = script.out_of_order {
         return (status, json!({ "error": "server_error" }));
     }

@@ -10,7 +10,11 @@ use crate::support::{Answer, Ask, World};
 impl World {
     fn administers(&self, method: &str, below: &str) -> Ask<'_> {
         let path = format!("/v1/orgs/{}/identity-providers{below}", self.org);
-        self.ask("org_admin", method, &path).without("purpose-of-use")
+        self.ask("sure_admin", method, &path).without("purpose-of-use")
+    }
+
+    async fn browse_to(&self, path: String) -> Answer {
+        self.browse(&path, None).await
     }
 
     async fn tries(&self, provider: &str) -> Value {
@@ -83,7 +87,7 @@ async fn another_organisations_provider_is_nobodys() {
     world.robin();
     let (_issuer, id) = world.with_issuer().await;
     let other = OrgId::random(&TestEntropy::default());
-    world.key("other_admin", other, residency_policy::Role::OrgAdmin, &["US-TX"]);
+    world.surely("other_admin", other, residency_policy::Role::OrgAdmin);
     for org in [world.org, other] {
         for (method, below) in [("DELETE", ""), ("PATCH", ""), ("POST", "/test")] {
             let path = format!("/v1/orgs/{org}/identity-providers/{id}{below}");
@@ -145,4 +149,86 @@ async fn trying_a_provider_says_what_is_wrong_with_it() {
         assert_eq!(world.tries(&id).await["reason"], reason, "{named}");
         world.browse(&format!("/v1/auth/oidc/{id}/start"), None).await.is(503);
     }
+}
+
+#[tokio::test]
+async fn one_person_is_unlinked_and_the_others_stay() {
+    let world = World::new().await;
+    let robin = world.robin();
+    let (issuer, id) = world.with_issuer().await;
+    world.comes_in(&issuer, &id).await.is(200);
+    let held = || world.here.directory.signins().sessions().len();
+    assert_eq!(held(), 1);
+    let unlink = |user: &str| world.administers("DELETE", &format!("/{id}/links/{user}")).send();
+    let nobody = "00000000-0000-4000-8000-000000000000";
+    unlink(nobody).await.is(404);
+    let other = OrgId::random(&TestEntropy::default());
+    world.surely("other_admin", other, residency_policy::Role::OrgAdmin);
+    let path = format!("/v1/orgs/{}/identity-providers/{id}/links/{}", world.org, robin.user);
+    world.ask("other_admin", "DELETE", &path).without("purpose-of-use").send().await.is(404);
+    let refused = world.ask("org_admin", "DELETE", &path).without("purpose-of-use").send().await;
+    assert_eq!(refused.is(403).problem("forbidden")["reason"], "step-up-required");
+    assert_eq!(held(), 1, "the control");
+    let user = robin.user.to_string();
+    unlink(&user).await.is(204);
+    assert_eq!(held(), 0, "who came in through it is out");
+    unlink(&user).await.is(404);
+    // A verified address links them anew, as if they had never been.
+    world.comes_in(&issuer, &id).await.is(200);
+}
+
+/// What decides who comes in takes a second factor, and says how to show one.
+#[tokio::test]
+async fn dangerous_acts_take_a_second_factor_and_say_how_to_show_one() {
+    let world = World::new().await;
+    let robin = world.robin();
+    let (_issuer, id) = world.with_issuer().await;
+    let (org, user) = (world.org, robin.user);
+    for (method, path) in [
+        ("POST", format!("/v1/orgs/{org}/identity-providers")),
+        ("PATCH", format!("/v1/orgs/{org}/identity-providers/{id}")),
+        ("DELETE", format!("/v1/orgs/{org}/identity-providers/{id}")),
+        ("DELETE", format!("/v1/orgs/{org}/identity-providers/{id}/links/{user}")),
+        ("PUT", format!("/v1/orgs/{org}/sign-in-settings")),
+        ("POST", format!("/v1/orgs/{org}/api-keys")),
+        ("POST", format!("/v1/orgs/{org}/api-keys/{id}/rotate")),
+        ("PATCH", format!("/v1/users/{user}")),
+        ("DELETE", format!("/v1/users/{user}")),
+    ] {
+        let ask = |key| {
+            let ask = world.ask(key, method, &path).without("purpose-of-use").header("if-match", "\"99\"");
+            ask.json(&json!({})).send()
+        };
+        let problem = ask("org_admin").await.is(403).problem("forbidden");
+        assert_eq!(problem["reason"], "step-up-required", "{method} {path}");
+        let how = problem["detail"].as_str().expect("what to do");
+        assert!(how.contains("/v1/auth/login") && how.contains("/v1/auth/totp"), "{how}");
+        let sure = ask("sure_admin").await;
+        assert_ne!(sure.status, 403, "the control: {method} {path}: {}", sure.text());
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_is_asked_once_whoever_waits_and_a_failure_is_remembered_for_a_little_while() {
+    let world = World::new().await;
+    world.robin();
+    let (issuer, id) = world.with_issuer().await;
+    let start = || world.browse_to(format!("/v1/auth/oidc/{id}/start"));
+    let answers = futures::future::join_all((0..20).map(|_| start())).await;
+    assert!(answers.iter().all(|answer| answer.status == 303));
+    assert_eq!(issuer.script().discovered, 1, "one asks, and the others wait for what comes of it");
+
+    // What was said is old, and nothing is said any more.
+    world.later(3_600);
+    issuer.script().out_of_order = Some(503);
+    let answers = futures::future::join_all((0..20).map(|_| start())).await;
+    assert!(answers.iter().all(|answer| answer.status == 503));
+    assert_eq!(issuer.script().discovered, 2);
+    issuer.script().out_of_order = None;
+    world.later(4);
+    assert_eq!(start().await.status, 503, "it is not asked again yet");
+    assert_eq!(issuer.script().discovered, 2);
+    world.later(1);
+    assert_eq!(start().await.status, 303);
+    assert_eq!(issuer.script().discovered, 3);
 }

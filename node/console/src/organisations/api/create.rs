@@ -163,7 +163,7 @@ pub(super) fn jurisdictions(list: &[Value]) -> Option<Jurisdictions> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use residency_policy::{KeyId, RequestId, Role};
+    use residency_policy::{KeyId, KeyScopes, RequestId, Role};
     use serde_json::json;
 
     fn object(value: Value) -> Object {
@@ -206,6 +206,7 @@ mod tests {
             org_type: OrgType::Provider,
             role: Role::OrgAdmin,
             jurisdictions: Jurisdictions::default(),
+            scopes: KeyScopes::ALL,
         };
         let key = |text: &str| IdempotencyKey::parse(text).expect("a key");
         assert_eq!(id_of(&caller(1), &key("a")), id_of(&caller(1), &key("\"a\"")));

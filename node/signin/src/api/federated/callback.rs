@@ -5,6 +5,8 @@
 //! from here by a redirect, since that still counts as that other page's doing. So the answer is a page, which sends the
 //! browser on in our own name, without a script.
 
+use std::net::IpAddr;
+
 use axum::Extension;
 use axum::extract::Path;
 use axum::response::{Html, IntoResponse as _, Response};
@@ -12,14 +14,15 @@ use http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Uri};
 use node_access::Refused;
 use node_access::doc::FederationProblems;
+use node_access::settings::CameFrom;
 use residency_tokens::cookie;
 use url::form_urlencoded;
 
 use crate::api::AtDesk;
-use crate::cookies::set;
+use crate::cookies::{keep, refused, set};
 use crate::federation::finish::{Brought, Finished, finish};
 use crate::federation::flow::{COOKIE, Flow, NO_COOKIE};
-use crate::{Desk, NotSignedIn};
+use crate::{Desk, NotSignedIn, devices};
 
 /// Nothing is loaded by the page, and nobody puts it in a frame.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
@@ -42,12 +45,13 @@ const POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none
 )]
 pub async fn callback(
     Extension(desk): AtDesk,
+    CameFrom(from): CameFrom,
     Path(provider): Path<String>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     let gone = HeaderValue::from_static(NO_COOKIE);
-    match signed_in(&desk, &provider, &uri, &headers).await {
+    match signed_in(&desk, &provider, &uri, &headers, from).await {
         Ok(mut response) => {
             response.headers_mut().append(SET_COOKIE, gone);
             response
@@ -57,7 +61,13 @@ pub async fn callback(
     }
 }
 
-async fn signed_in(desk: &Desk, provider: &str, uri: &Uri, headers: &HeaderMap) -> Result<Response, Refused> {
+async fn signed_in(
+    desk: &Desk,
+    provider: &str,
+    uri: &Uri,
+    headers: &HeaderMap,
+    from: Option<IpAddr>,
+) -> Result<Response, Refused> {
     let held = cookie::cookie(headers, COOKIE);
     let flow = held.and_then(|held| Flow::open(&desk.keys, held, desk.now())).ok_or(NotSignedIn::Nobody)?;
     // What another provider's flow began does not end here, or one could have us bring it a code of another's.
@@ -65,12 +75,19 @@ async fn signed_in(desk: &Desk, provider: &str, uri: &Uri, headers: &HeaderMap) 
         return Err(NotSignedIn::Nobody.into());
     }
     let brought = brought(uri.query().unwrap_or_default()).ok_or(NotSignedIn::Nobody)?;
-    let Finished { opened, return_to } = finish(desk, flow, brought).await?;
+    let device = devices::Shown::of(headers, &*desk.entropy);
+    let finished = finish(desk, flow, brought, &device, from).await.map_err(|why| match why {
+        NotSignedIn::DeviceNotAdmitted => refused(why, device.to_keep()),
+        why => why.into(),
+    })?;
+    let Finished { opened, return_to } = finished;
+    let kept = devices::after(desk, &opened.session, &device, true).await;
     let mut response = Html(page(&return_to)).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     set(headers, cookie::ACCESS, &opened.access, opened.access_seconds)?;
     set(headers, cookie::REFRESH, &opened.refresh, opened.refresh_seconds)?;
+    kept.map_or(Ok(()), |line| keep(headers, &line))?;
     Ok(response)
 }
 

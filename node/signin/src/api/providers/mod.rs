@@ -5,18 +5,18 @@ pub mod create;
 pub mod list;
 pub mod remove;
 pub mod test;
+pub mod unlink;
 
 use std::sync::Arc;
 
-use http::header::ETAG;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use node_access::etag;
 use node_access::problem::not_found;
 use node_access::{Act, OpenCall};
 use residency_control::signin::IdentityProvider;
-use residency_policy::{OrgId, Problem, wire};
+use residency_policy::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use super::{own_organisation, shown};
 
 /// A server that the organisation lets say who somebody is. Its secret is shown to nobody.
 #[derive(Serialize, ToSchema)]
@@ -58,22 +58,10 @@ impl ProviderBody {
     }
 }
 
-/// The organisation in the path, which must be the caller's own.
-fn own_organisation<A: Act>(call: &OpenCall<A>) -> Result<OrgId, Problem> {
-    let org: OrgId = call.path("id")?;
-    if org == call.caller.org { Ok(org) } else { Err(not_found()) }
-}
-
 /// The provider in the path. Another organisation's is as unknown as none.
 fn own_provider<A: Act>(call: &OpenCall<A>) -> Result<Arc<IdentityProvider>, Problem> {
     let org = own_organisation(call)?;
     let id = call.path("provider")?;
     let known = call.here.directory.signins().federation().provider(id).cloned();
     known.filter(|one| one.org == org).ok_or_else(not_found)
-}
-
-/// The headers of an answer that shows a version.
-fn shown(version: u64, index: u64) -> HeaderMap {
-    let log_index = (HeaderName::from_static(wire::LOG_INDEX), HeaderValue::from(index));
-    [(ETAG, etag::of(version)), log_index].into_iter().collect()
 }

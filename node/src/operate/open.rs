@@ -1,0 +1,61 @@
+//! `domicile orgs open`: lets an organisation's people and keys come from everywhere again, through the running node and with
+//! that node's own key. Nobody in the organisation can, once its list of addresses has nobody's in it.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use residency_control::signin::{Networks, SignInChange, SignInSettings};
+use residency_control::{Command, Outcome};
+use residency_policy::OrgId;
+
+use super::Came;
+use super::client::Operator;
+use crate::exit::{Cause, Stop};
+use crate::{lifecycle, tell};
+
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// Empties an organisation's list of addresses. Whatever else it asks for stays. Repeating it is safe.
+pub fn run(file: &Path, org: OrgId) -> Result<ExitCode, Stop> {
+    let config = lifecycle::load(file)?;
+    let peer = &config.peer;
+    let at = config.listen.advertise_peer.clone();
+    let opened = lifecycle::runtime(1)?.block_on(async {
+        let operator = Operator::of_node(peer.ca.clone(), peer.certificate.clone(), peer.key.clone(), at)?;
+        open(&operator, org).await
+    });
+    match opened {
+        Ok(said) => {
+            tell::line(&said);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => Err(Stop::new(
+            Cause::Other,
+            format!("the organisation was not opened: {error:#}"),
+            "the node of this configuration must run, and a quorum of the members with it",
+        )),
+    }
+}
+
+async fn open(operator: &Operator, org: OrgId) -> Result<String> {
+    let Some(known) =
+        operator.settings(org, WITHIN).await?.filter(|known| !known.networks.as_slice().is_empty())
+    else {
+        return Ok(format!("{org} lists no addresses: nothing was changed"));
+    };
+    let expected = known.version;
+    let settings = SignInSettings { networks: Networks::default(), ..known };
+    let change = Command::SignIn(SignInChange::PutSettings { settings, expected });
+    match operator.commands(&[change], WITHIN).await?.first() {
+        Some(Came::Of(proposed)) => match proposed.outcome {
+            Outcome::Done => Ok(format!(
+                "{org} is open, as of log entry {}: its people and keys may come from everywhere",
+                proposed.index
+            )),
+            Outcome::Refused(refusal) => bail!("{refusal}"),
+        },
+        _ => bail!("whether it was is not known: there was no quorum in time; try again"),
+    }
+}
