@@ -21,6 +21,7 @@ pub mod api;
 mod cookies;
 pub mod desk;
 pub mod federation;
+mod guessable;
 pub mod hashing;
 pub mod invitation;
 pub mod login;

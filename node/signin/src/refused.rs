@@ -21,6 +21,8 @@ pub enum NotSignedIn {
     NoKey,
     /// The identity provider cannot be asked now.
     ProviderUnavailable,
+    /// The new password, at this place of the body, is one that others guess soon.
+    Guessable(&'static str),
     /// The organisation lets nobody come from there.
     NotFromHere,
     /// Nobody comes in through identity providers here: no address to come back to, or no key to seal with, was given.
@@ -61,6 +63,12 @@ impl Disclosable for NotSignedIn {
             Self::Busy => Problem::new(ProblemKind::Overloaded).retry_after(2),
             Self::NoKey => Problem::new(ProblemKind::ControlUnavailable).retry_after(2),
             Self::NotMade(not_made) => not_made.problem(),
+            Self::Guessable(pointer) => Problem::new(ProblemKind::Invalid).field(
+                pointer,
+                "guessable",
+                "others guess it soon: choose several words that have nothing to do with each other, with you or with where \
+                 you work, or let a password manager make one",
+            ),
             Self::NotFromHere => node_access::settings::not_from_here(),
             Self::ProviderUnavailable => Problem::new(ProblemKind::IdentityProviderUnavailable).retry_after(10),
             Self::NotOffered => Problem::new(ProblemKind::IllegalTransition).detail(

@@ -137,6 +137,7 @@ const KNOWN_CALLERS: &[&str] = &[
     "end_session",
     "enrol_authenticator",
     "confirm_authenticator",
+    "change_password",
     "link_provider",
 ];
 const ADMINISTRATORS: &[&str] = &[

@@ -18,6 +18,7 @@ mod ids;
 mod invitations;
 mod limits;
 mod organisations;
+mod passwords;
 mod patients;
 mod plans;
 mod policies;
