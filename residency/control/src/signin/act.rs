@@ -52,7 +52,7 @@ pub(crate) fn apply(state: &mut State, change: SignInChange) -> Result<(), Refus
         SignInChange::Enter(entrance) => enter::enter(state, entrance),
         SignInChange::PutSettings { settings, expected } => settings::put(state, settings, expected),
         SignInChange::ChangePassword { org, user, password, second, session, expected, at } => {
-            again::change_password(state, Again { org, user, second, expected, at }, password, session)
+            again::change_password(state, &Again { org, user, second, expected, at }, password, session)
         }
         SignInChange::UseCode { org, user, second, expected, at } => {
             again::use_code(state, &Again { org, user, second, expected, at })

@@ -19,7 +19,7 @@ pub(super) struct Again {
 /// Replaces a password. The session that asked goes on, and every other one of theirs ends.
 pub(super) fn change_password(
     state: &mut State,
-    again: Again,
+    again: &Again,
     password: PasswordVerifier,
     session: SessionId,
 ) -> Result<(), Refusal> {
@@ -35,7 +35,7 @@ pub(super) fn change_password(
     if known.password.is_none() {
         return Err(Refusal::UnknownAccount);
     }
-    let known = changed(confirmed(known, &again)?)?;
+    let known = changed(confirmed(known, again)?)?;
     state.signin.put_account(Account { password: Some(password), failures: 0, not_before: 0, ..known });
     end_all_of(state, again.org, again.user, |one| one.id != session);
     Ok(())
