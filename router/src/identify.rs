@@ -129,6 +129,7 @@ fn versioned(path: &str, query: &str) -> Identified {
             "logout" => is("/v1/auth/logout", Target::Anywhere),
             "sessions" => is("/v1/auth/sessions", Target::Anywhere),
             "totp" => is("/v1/auth/totp", Target::Anywhere),
+            "password" => is("/v1/auth/password", Target::Anywhere),
             _ => is("-", Target::Nothing),
         },
         (Some("auth"), Some("totp"), Some("confirm")) => is("/v1/auth/totp/confirm", Target::Anywhere),

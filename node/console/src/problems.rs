@@ -78,7 +78,7 @@ const fn advice(kind: ProblemKind) -> &'static str {
             "Send <code>Authorization: Bearer</code> and an API key that is neither revoked nor expired, or the access token of a session that has not ended. Where somebody signs in, this is also the answer to whatever is wrong."
         }
         ProblemKind::SecondFactorRequired => {
-            "Sign in again, and send <code>code</code> as well: what your authenticator shows, or one of your recovery codes."
+            "Send the same again, with <code>code</code> as well: what your authenticator shows, or one of your recovery codes."
         }
         ProblemKind::AddressNotAllowed => {
             "An administrator of the organisation listed the networks from which its people may sign in and its sessions and keys be used (<code>/v1/orgs/{id}/sign-in-settings</code>), and the address that this request came from is in none of them. Come from one that is, or ask an administrator."

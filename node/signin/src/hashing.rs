@@ -33,6 +33,11 @@ impl Password {
         (!text.is_empty() && text.len() <= PASSWORD_LEN_MAX).then(|| Self(text.to_owned()))
     }
 
+    /// Its text, for what judges a new one.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// Whether it is long enough for a new one.
     pub fn is_long_enough(&self) -> bool {
         self.0.chars().count() >= PASSWORD_LEN_MIN
@@ -99,13 +104,25 @@ impl Hashing {
     }
 
     async fn hash(&self, password: Password, with: PasswordVerifier) -> Result<Option<[u8; 32]>, Busy> {
+        let hashed = Arc::clone(&self.hashed);
+        self.aside(move || {
+            hashed.fetch_add(1, Ordering::Relaxed);
+            compute(&password, &with)
+        })
+        .await
+    }
+
+    /// Does work that takes its time on one of the threads.
+    pub(crate) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Busy)?;
         let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(|_| Busy)?;
-        self.hashed.fetch_add(1, Ordering::Relaxed);
         // Both are held until the work is done, also when whoever asked is gone.
         let work = move || {
             let _held = (place, thread);
-            compute(&password, &with)
+            work()
         };
         tokio::task::spawn_blocking(work).await.map_err(|_| Busy)
     }

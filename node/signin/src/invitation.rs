@@ -13,6 +13,7 @@ use residency_policy::{Entropy, OrgId, UserId};
 use crate::NotSignedIn;
 use crate::desk::Desk;
 use crate::federation::flow::Beside;
+use crate::guessable;
 use crate::hashing::{Password, equal};
 use crate::refresh_token::sha256;
 
@@ -100,6 +101,7 @@ pub async fn accept(desk: &Desk, token: &Token, password: Password) -> Result<u6
     if !equal(&open.secret_sha256, &secret_sha256) || desk.now() >= open.expires {
         return Err(NotSignedIn::Nobody);
     }
+    guessable::refuse(desk, &account, &password, "/password").await?;
     let password = desk.hashing.make(password, &*desk.entropy).await?;
     let (org, user, at) = (token.org, token.user, desk.now());
     let accepted = desk.propose(SignInChange::Accept { org, user, secret_sha256, password, at }).await?;

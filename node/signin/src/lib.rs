@@ -22,6 +22,7 @@ mod cookies;
 pub mod desk;
 pub mod devices;
 pub mod federation;
+mod guessable;
 pub mod hashing;
 pub mod invitation;
 pub mod login;

@@ -58,17 +58,27 @@ pub async fn login(
         note_failure(desk, &account, now);
         return Err(NotSignedIn::Nobody);
     }
-    let second = match (account.asks_for_more(), shown.code) {
-        (false, _) => SecondFactor::None,
-        (true, None) => return Err(NotSignedIn::CodeNeeded),
-        (true, Some(code)) => desk.keys.second(&account, &code, now).ok_or_else(|| {
-            note_failure(desk, &account, now);
-            NotSignedIn::Nobody
-        })?,
-    };
+    let second = second(desk, &account, shown.code.as_deref(), now)?;
     let role = role(&desk.roles(account.user, account.org), shown.role)?;
     devices::admit(desk, (account.org, account.user), device, second != SecondFactor::None).await?;
     open(desk, &account, role, second, now).await
+}
+
+/// What the code is that was shown beside a password that was right.
+pub(crate) fn second(
+    desk: &Desk,
+    account: &Account,
+    code: Option<&str>,
+    now: i64,
+) -> Result<SecondFactor, NotSignedIn> {
+    match (account.asks_for_more(), code) {
+        (false, _) => Ok(SecondFactor::None),
+        (true, None) => Err(NotSignedIn::CodeNeeded),
+        (true, Some(code)) => desk.keys.second(account, code, now).ok_or_else(|| {
+            note_failure(desk, account, now);
+            NotSignedIn::Nobody
+        }),
+    }
 }
 
 /// The one that they want, or the only one that they have.

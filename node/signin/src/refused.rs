@@ -21,6 +21,8 @@ pub enum NotSignedIn {
     NoKey,
     /// The identity provider cannot be asked now.
     ProviderUnavailable,
+    /// The new password, at this place of the body, is one that others guess soon.
+    Guessable(&'static str),
     /// The organisation lets nobody come from there.
     NotFromHere,
     /// What was shown is right, and the organisation lets in known devices only.
@@ -65,6 +67,12 @@ impl Disclosable for NotSignedIn {
             Self::NotMade(not_made) => not_made.problem(),
             Self::DeviceNotAdmitted => Problem::new(ProblemKind::DeviceNotAdmitted)
                 .detail("show a second factor, keep the cookie, and have an administrator admit the device"),
+            Self::Guessable(pointer) => Problem::new(ProblemKind::Invalid).field(
+                pointer,
+                "guessable",
+                "others guess it soon: choose several words that have nothing to do with each other, with you or with where \
+                 you work, or let a password manager make one",
+            ),
             Self::NotFromHere => node_access::settings::not_from_here(),
             Self::ProviderUnavailable => Problem::new(ProblemKind::IdentityProviderUnavailable).retry_after(10),
             Self::NotOffered => Problem::new(ProblemKind::IllegalTransition).detail(

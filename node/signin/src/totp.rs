@@ -14,8 +14,10 @@ use crate::sealing::{Seal, SealingKeys};
 const SECRET_LEN: usize = 20;
 /// How many recovery codes there are.
 const CODES: usize = 10;
-/// 80 bits each.
-const CODE_LEN: usize = 10;
+/// 120 bits each, so that a digest without salt is enough to keep of them (OWASP ASVS 5.0, 6.5.2 asks for 112).
+const CODE_LEN: usize = 15;
+/// Those that were given out before have 80 bits, and are good until they are used.
+const OLD_CODE_LEN: usize = 10;
 
 /// An authenticator that was just enrolled: what its holder is shown once, and what is kept.
 pub struct Enrolled {
@@ -88,12 +90,13 @@ fn in_groups(code: &str) -> String {
 }
 
 /// Reads a recovery code as people type it.
-fn recovery_code(text: &str) -> Option<[u8; CODE_LEN]> {
+fn recovery_code(text: &str) -> Option<Vec<u8>> {
     if text.len() > 40 {
         return None;
     }
     let plain: String = text.chars().filter(|c| !matches!(c, '-' | ' ')).collect();
-    BASE32_NOPAD.decode(plain.to_ascii_uppercase().as_bytes()).ok()?.try_into().ok()
+    let bytes = BASE32_NOPAD.decode(plain.to_ascii_uppercase().as_bytes()).ok()?;
+    [CODE_LEN, OLD_CODE_LEN].contains(&bytes.len()).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -162,7 +165,24 @@ mod tests {
             recovery.used = 1 << 3;
         }
         assert_eq!(keys.second(&holder, &enrolled.codes[3], 0), None);
-        assert_eq!(keys.second(&holder, "AAAA-AAAA-AAAA-AAAA", 0), None);
+        for wrong in ["AAAA-AAAA-AAAA-AAAA", "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA"] {
+            assert_eq!(keys.second(&holder, wrong, 0), None);
+        }
+    }
+
+    #[test]
+    fn recovery_codes_have_120_bits_and_those_of_before_stay_good() {
+        let keys = SealingKeys::new(&[(1, [7; 32])]);
+        let enrolled = enrol(&keys);
+        let lengths = enrolled.codes.iter().map(|code| code.replace('-', "").len() * 5);
+        assert!(lengths.into_iter().all(|bits| bits == 120), "five bits a character");
+        let mut holder = account(1, &enrolled);
+        let old = "ABCD-EFGH-IJKL-MNOP";
+        assert_eq!(keys.second(&holder, old, 0), None);
+        if let Some(recovery) = holder.recovery.as_mut() {
+            recovery.sha256[7] = sha256(&BASE32_NOPAD.decode(b"ABCDEFGHIJKLMNOP").expect("base32"));
+        }
+        assert_eq!(keys.second(&holder, old, 0), Some(SecondFactor::Recovery(7)));
     }
 
     #[test]

@@ -88,6 +88,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("governor", &["rates"]),
     ("jsonwebtoken", &["residency-tokens", "node-signin"]),
     ("totp-rs", &["node-signin"]),
+    ("zxcvbn", &["node-signin"]),
     ("openidconnect", &["node-signin"]),
     ("rustls-native-certs", &["node"]),
     ("axum", &["node-access", "node-signin", "node-console", "node-clinical", "node"]),

@@ -29,6 +29,12 @@ async fn whoever_is_invited_chooses_a_password_once_and_in_time() {
     accept(&world, &first, CHOSEN).await.is(401).problem("unauthenticated");
     let short = accept(&world, &second, "14 characters.").await.is(422).problem("invalid");
     assert_eq!(short["errors"][0]["pointer"], "/password");
+    for guessed in ["passwordpassword", "Elm Street Clinic!", "robin@elm.example", "domicile-domicile"] {
+        let answer = accept(&world, &second, guessed).await.is(422).problem("invalid");
+        let error = &answer["errors"][0];
+        assert_eq!((&error["pointer"], &error["code"]), (&json!("/password"), &json!("guessable")));
+        accept(&world, &first, guessed).await.is(401).problem("unauthenticated");
+    }
     let before = world.desk.hashing.hashed();
     let other_end = if second.ends_with('A') { 'E' } else { 'A' };
     for wrong in ["", "di_", "nonsense", &format!("{}{other_end}", &second[..second.len() - 1])] {

@@ -21,7 +21,7 @@ use crate::NotSignedIn;
 use crate::hashing::{PASSWORD_LEN_MIN, Password};
 use crate::invitation::{self, Token};
 
-const PASSWORD_EXPECTED: &str =
+pub(super) const PASSWORD_EXPECTED: &str =
     "expected 15 characters or more, and at most 256 bytes: a sentence is a good one";
 // The text above says it in words.
 const _: () = assert!(PASSWORD_LEN_MIN == 15);
@@ -123,7 +123,8 @@ fn login_name(body: &Object) -> Result<LoginName, Problem> {
 pub struct AcceptBody {
     /// The invitation's token.
     pub invitation: String,
-    /// The password that they choose: any characters, no rules but its length (NIST SP 800-63B-4, section 3.1.1.2).
+    /// The password that they choose: any characters, as long as others do not guess it soon (NIST SP 800-63B-4, section
+    /// 3.1.1.2). Frequent and breached ones, and what is made of names of theirs or of the organisation, are refused.
     #[schema(format = Password, min_length = 15, max_length = 256, example = "a long sentence is a good one")]
     pub password: String,
 }

@@ -2,12 +2,13 @@
 
 use axum::Extension;
 use axum::response::Response;
-use http::HeaderMap;
-use node_access::Refused;
+use http::{HeaderMap, Method};
 use node_access::body::{Object, PublicJson};
 use node_access::doc::SignInProblems;
 use node_access::settings::CameFrom;
+use node_access::{Refused, cookies};
 use residency_policy::{FieldError, Problem, ProblemKind, Role};
+use residency_tokens::cookie;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -16,7 +17,7 @@ use super::{AtDesk, SignedInBody, Tokens, signed_in};
 use crate::cookies::{keep, refused};
 use crate::hashing::Password;
 use crate::login::{self, Shown};
-use crate::{NotSignedIn, devices};
+use crate::{NotSignedIn, devices, logout};
 
 /// What is shown to sign in.
 #[derive(Serialize, ToSchema)]
@@ -47,7 +48,8 @@ pub struct LoginBody {
 }
 
 /// Signs in. An access token is good for a quarter of an hour, and the refresh token for an hour after its last use. Whatever
-/// is wrong, the answer is the same; after five failures in a row it is so for a while whatever is shown.
+/// is wrong, the answer is the same; after five failures in a row it is so for a while whatever is shown. A
+/// browser that shows the cookie of a session gets a new one in its place; the one before ends.
 #[utoipa::path(
     post, path = "/v1/auth/login", operation_id = "login", tag = "signing in",
     request_body(content = LoginBody, content_type = "application/json"),
@@ -60,15 +62,27 @@ pub struct LoginBody {
 pub async fn login(
     Extension(desk): AtDesk,
     CameFrom(from): CameFrom,
+    method: Method,
     headers: HeaderMap,
     PublicJson(body): PublicJson,
 ) -> Result<Response, Refused> {
     let (shown, tokens) = read(&body)?;
+    // A browser has one session: its cookies are replaced, and nobody could end the one before.
+    let before = match cookie::cookie(&headers, cookie::REFRESH) {
+        Some(held) if tokens == Tokens::Cookies => {
+            cookies::from_our_own_page(&method, &headers)?;
+            logout::session_of(&desk, held)
+        }
+        _ => None,
+    };
     // What cannot be anybody's is told from what is nobody's by nothing.
     let shown = shown.ok_or(NotSignedIn::Nobody)?;
     let device = devices::Shown::of(&headers, &*desk.entropy);
     match login::login(&desk, shown, &device, from).await {
         Ok(opened) => {
+            if let Some(before) = before {
+                logout::end(&desk, before).await?;
+            }
             let mut response = signed_in(&opened, tokens)?;
             let kept = devices::after(&desk, &opened.session, &device, tokens == Tokens::Cookies).await;
             kept.map_or(Ok(()), |line| keep(response.headers_mut(), &line))?;

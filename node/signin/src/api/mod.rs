@@ -8,6 +8,7 @@ pub mod jwks;
 pub mod keys;
 pub mod login;
 pub mod logout;
+pub mod password;
 pub mod providers;
 pub mod refresh;
 pub mod sessions;
@@ -49,6 +50,7 @@ pub fn routes() -> OpenApiRouter<Here> {
         .routes(routes!(invitations::accept))
         .routes(routes!(authenticators::enrol))
         .routes(routes!(authenticators::confirm))
+        .routes(routes!(password::change))
         .routes(routes!(settings::show::show, settings::replace::replace))
         .routes(routes!(keys::list::list, keys::issue::issue))
         .routes(routes!(keys::revoke::revoke))

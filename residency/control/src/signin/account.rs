@@ -46,7 +46,7 @@ record! {
 record! {
     /// Codes for whoever lost their authenticator, each good once.
     pub struct RecoveryCodes {
-        /// SHA-256 of each. A code has 80 random bits, so there is nothing for a slow hash to slow down.
+        /// SHA-256 of each. A code has 120 random bits (older ones 80), so there is nothing for a slow hash to slow down.
         pub sha256: Box<[[u8; 32]; 10]>,
         /// Which were used, one bit each.
         pub used: u16,
@@ -172,7 +172,7 @@ impl Account {
 impl RecoveryCodes {
     /// The place of an unused code with this digest.
     pub fn place(&self, sha256: &[u8; 32]) -> Option<u16> {
-        // Of 80 random bits: how long looking takes tells nobody a code.
+        // Of 80 random bits at least: how long looking takes tells nobody a code.
         let at = self.sha256.iter().position(|known| known == sha256)?;
         u16::try_from(at).ok().filter(|at| self.used & (1 << at) == 0)
     }

@@ -7,6 +7,7 @@ use residency_policy::{OrgId, SessionId, SigningKeyId, UserId};
 use super::account::{
     Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
 };
+use super::again::{self, Again};
 use super::{LoginName, SignInChange, SignIns, devices, enter, settings};
 use crate::command::Refusal;
 use crate::machine::State;
@@ -53,6 +54,12 @@ pub(crate) fn apply(state: &mut State, change: SignInChange) -> Result<(), Refus
         SignInChange::AdmitDevice { org, user, id } => devices::admit(state, org, user, id),
         SignInChange::RemoveDevice { org, user, id } => devices::remove(state, org, user, id),
         SignInChange::PutSettings { settings, expected } => settings::put(state, settings, expected),
+        SignInChange::ChangePassword { org, user, password, second, session, expected, at } => {
+            again::change_password(state, &Again { org, user, second, expected, at }, password, session)
+        }
+        SignInChange::UseCode { org, user, second, expected, at } => {
+            again::use_code(state, &Again { org, user, second, expected, at })
+        }
     }
 }
 
@@ -189,7 +196,7 @@ pub(super) fn make_room(state: &mut State, session: &Session) -> Result<(), Refu
 }
 
 /// The account after its second factor was shown. Each code is good once, whichever nodes it is shown to.
-fn shown(mut account: Account, second: SecondFactor) -> Result<Account, Refusal> {
+pub(super) fn shown(mut account: Account, second: SecondFactor) -> Result<Account, Refusal> {
     match second {
         SecondFactor::None if account.asks_for_more() => Err(Refusal::StaleVersion),
         SecondFactor::None => Ok(account),

@@ -153,6 +153,36 @@ commands! {
             /// The version that the proposer knew; 0 where there are none yet.
             expected: u64,
         },
+        /// Replaces a password by its holder's doing. Every other session of theirs ends.
+        ChangePassword {
+            /// Where.
+            org: OrgId,
+            /// Whose.
+            user: UserId,
+            /// The password that was chosen.
+            password: PasswordVerifier,
+            /// What was shown beside the one before.
+            second: SecondFactor,
+            /// Which session showed it. It goes on.
+            session: SessionId,
+            /// The version of the account that was looked at.
+            expected: u64,
+            /// When.
+            at: i64,
+        },
+        /// Uses up a code that was shown to confirm something which is no change of its own.
+        UseCode {
+            /// Where.
+            org: OrgId,
+            /// Whose.
+            user: UserId,
+            /// What was shown beside the password.
+            second: SecondFactor,
+            /// The version of the account that was looked at.
+            expected: u64,
+            /// When.
+            at: i64,
+        },
     }
 }
 

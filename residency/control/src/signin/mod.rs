@@ -9,6 +9,7 @@
 
 pub mod account;
 pub(crate) mod act;
+mod again;
 pub mod change;
 mod client_id;
 pub mod devices;

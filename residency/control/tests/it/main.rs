@@ -1,5 +1,6 @@
 //! The control plane's tests, in one binary.
 
+mod again;
 mod api_keys;
 mod bookings;
 mod clinicians;

@@ -11,12 +11,13 @@ use residency_control::signin::{
 use residency_control::snapshot::{encode, restore};
 use residency_policy::{OrgId, Role, SessionId, SigningKeyId, UserId};
 
+use crate::again::{change_password, use_code};
 use crate::support::{org, organisation, region};
 use crate::tenants::user;
 
-const NOW: i64 = 1_800_000_000;
+pub(crate) const NOW: i64 = 1_800_000_000;
 
-fn id(n: u8) -> UserId {
+pub(crate) fn id(n: u8) -> UserId {
     UserId::from_bytes([n; 16])
 }
 
@@ -24,7 +25,7 @@ fn name(n: u8) -> LoginName {
     format!("user-{n}@clinic.example").parse().expect("a login name")
 }
 
-fn password(n: u8) -> PasswordVerifier {
+pub(crate) fn password(n: u8) -> PasswordVerifier {
     PasswordVerifier { memory_kib: 19_456, passes: 2, lanes: 1, salt: [n; 16], hash: [n; 32] }
 }
 
@@ -37,11 +38,11 @@ fn codes() -> RecoveryCodes {
     RecoveryCodes { sha256: Box::new(std::array::from_fn(|n| [u8::try_from(n).unwrap_or(0); 32])), used: 0 }
 }
 
-fn account(n: u8, of: u8) -> Account {
+pub(crate) fn account(n: u8, of: u8) -> Account {
     Account { password: Some(password(n)), ..Account::new(org(of), id(n), name(n)) }
 }
 
-fn session(n: u8, whose: u8, of: u8) -> Session {
+pub(crate) fn session(n: u8, whose: u8, of: u8) -> Session {
     Session {
         id: SessionId::from_bytes([n; 16]),
         org: org(of),
@@ -57,7 +58,7 @@ fn session(n: u8, whose: u8, of: u8) -> Session {
     }
 }
 
-fn open(session: Session, expected: u64, second: SecondFactor) -> Command {
+pub(crate) fn open(session: Session, expected: u64, second: SecondFactor) -> Command {
     Command::SignIn(SignInChange::OpenSession { session, expected, second })
 }
 
@@ -85,16 +86,16 @@ fn accept(n: u8, secret: u8, at: i64) -> Command {
     })
 }
 
-fn failure(at: i64) -> Command {
+pub(crate) fn failure(at: i64) -> Command {
     Command::SignIn(SignInChange::NoteFailure { org: org(1), user: id(1), at })
 }
 
-fn confirm(step: u64, session: u8, expected: u64) -> Command {
+pub(crate) fn confirm(step: u64, session: u8, expected: u64) -> Command {
     let session = SessionId::from_bytes([session; 16]);
     Command::SignIn(SignInChange::ConfirmTotp { org: org(1), user: id(1), step, session, expected })
 }
 
-fn enrol(expected: u64) -> Command {
+pub(crate) fn enrol(expected: u64) -> Command {
     let (totp, recovery) = (totp(), codes());
     Command::SignIn(SignInChange::EnrolTotp { org: org(1), user: id(1), totp, recovery, expected })
 }
@@ -110,7 +111,7 @@ fn signing_key(n: u8, from: i64) -> Command {
 }
 
 /// Two organisations, two users of the first, of whom the first works for both; and an account of the first.
-fn state() -> State {
+pub(crate) fn state() -> State {
     let mut state = State::default();
     for command in [
         Command::AddOrganisation(organisation(1)),
@@ -124,18 +125,18 @@ fn state() -> State {
     state
 }
 
-fn done(state: &mut State, command: Command) {
+pub(crate) fn done(state: &mut State, command: Command) {
     let said = format!("{command:?}");
     assert_eq!(apply(state, command), Outcome::Done, "{said}");
 }
 
-fn refused(state: &mut State, command: Command, why: Refusal) {
+pub(crate) fn refused(state: &mut State, command: Command, why: Refusal) {
     let (before, said) = (state.clone(), format!("{command:?}"));
     assert_eq!(apply(state, command), Outcome::Refused(why), "{said}");
     assert_eq!(*state, before, "a refusal changes nothing");
 }
 
-fn kept(state: &State) {
+pub(crate) fn kept(state: &State) {
     assert_eq!(restore(&encode(state).expect("encodes")).as_ref(), Ok(state));
 }
 
@@ -156,6 +157,14 @@ pub(crate) fn changes() -> impl Strategy<Value = Command> {
         (1..4_u64).prop_map(enrol),
         (0..4_u8, 1..4_u64).prop_map(|(n, expected)| confirm(7, n, expected)),
         (0..4_u8, 0..400_i64).prop_map(|(n, from)| signing_key(n, from)),
+        (0..4_u8, 0..4_u8, 1..4_u64).prop_map(|(n, session, expected)| change_password(
+            n,
+            session,
+            SecondFactor::None,
+            expected,
+            NOW
+        )),
+        (1..4_u64, 6..9_u64).prop_map(|(expected, step)| use_code(SecondFactor::Totp(step), expected, NOW)),
     ]
 }
 

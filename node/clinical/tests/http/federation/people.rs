@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::issuer::SECRET;
 use super::{Away, Issuer};
-use crate::authenticators::code;
+use crate::authenticators::{code, enrolled};
 use crate::signin::{PASSWORD, Somebody, text};
 use crate::support::{Answer, World};
 
@@ -127,6 +127,32 @@ async fn who_has_an_authenticator_needs_a_second_factor_of_the_provider() {
     issuer.script().claims = |claims| claims["amr"] = json!(["pwd", "mfa"]);
     let answer = world.comes_in(&issuer, &provider).await.is(200);
     assert_eq!(world.session_of(&answer).await["assurance"], 2);
+}
+
+#[tokio::test]
+async fn linking_takes_a_code_of_whoever_has_an_authenticator_and_uses_it_up() {
+    let world = World::new().await;
+    let robin = world.robin();
+    let (issuer, provider) = world.with_issuer().await;
+    issuer.script().claims = |claims| {
+        nameless(claims);
+        claims["amr"] = json!(["pwd", "mfa"]);
+    };
+    let (token, secret, _) = enrolled(&world, &robin).await;
+    world.later(30);
+    let link = format!("/v1/auth/oidc/{provider}/link");
+    let ask = |body: Value| world.ask(&token, "POST", &link).without("purpose-of-use").json(&body).send();
+    ask(json!({ "password": PASSWORD })).await.is(401).problem("second-factor-required");
+    for wrong in [json!("000000000"), json!(null), json!(7)] {
+        ask(json!({ "password": PASSWORD, "code": wrong })).await.is(401).problem("unauthenticated");
+    }
+    let now = code(&secret, world.now());
+    ask(json!({ "password": "wrong", "code": now })).await.is(401);
+    world.counted(&robin, 4).await;
+    let sent = ask(json!({ "password": PASSWORD, "code": now })).await.is(200);
+    ask(json!({ "password": PASSWORD, "code": now })).await.is(401).problem("unauthenticated");
+    let answer = world.goes_on(&sent, &issuer).await.is(200);
+    assert_eq!(world.session_of(&answer).await["user"], robin.user.to_string());
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::start::with_flow;
 use super::{SentBody, asked, return_to_of, text_of};
 use crate::api::AtDesk;
-use crate::api::authenticators::{own_account, password_again};
+use crate::api::authenticators::{code_again, own_account, password_again};
 use crate::federation::begin::{Begun, Wanted, begin, provider};
 use crate::federation::flow::Beside;
 
@@ -35,6 +35,11 @@ pub struct LinkBody {
     /// The password again: a session that was left open links nothing.
     #[schema(format = Password)]
     pub password: String,
+    /// What the authenticator shows, where one is enrolled; or one of its recovery codes. It is used up, also where the
+    /// browser does not come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 40, example = "123456")]
+    pub code: Option<String>,
     /// Where the browser goes afterwards: a path of this server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 512, example = "/docs/")]
@@ -60,7 +65,7 @@ pub async fn link(
     headers: HeaderMap,
     PublicJson(body): PublicJson,
 ) -> Result<Response, Refused> {
-    body.only(&["password", "return_to"])?;
+    body.only(&["password", "code", "return_to"])?;
     let return_to = return_to_of(&body)?;
     let id = call.path("provider")?;
     call.catch_up().await?;
@@ -72,6 +77,8 @@ pub async fn link(
             .into());
     }
     password_again(&desk, &account, text_of(&body, "password").unwrap_or_default()).await?;
+    let code = body.has("code").then(|| text_of(&body, "code").unwrap_or_default());
+    code_again(&desk, &account, code).await?;
     let beside = Beside::Session { org: account.org, user: account.user, session };
     let wanted = Wanted { provider, role: None, return_to, beside };
     let Begun { location, cookie } = begin(&desk, wanted, asked(&call.uri, &headers)).await?;
