@@ -10,6 +10,7 @@ mod recorded;
 mod route_coverage;
 mod sign_in;
 mod sign_in_canaries;
+mod things_of_others;
 mod tls;
 mod tls_report;
 mod views;
