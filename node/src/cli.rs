@@ -161,7 +161,8 @@ enum OrgsAct {
         #[command(flatten)]
         file: ConfigFile,
     },
-    /// Let an organisation's people and keys come from everywhere again, where its list of addresses shuts all of them out.
+    /// Let an organisation's people and keys come from everywhere and on any device again, where its addresses or its known
+    /// devices shut all of them out.
     #[command(
         after_help = "Example:\n  domicile orgs open 0f0e7a52-5f1c-4d0e-9b7e-2f4f3f0c9a11 --config /etc/domicile/node.toml"
     )]

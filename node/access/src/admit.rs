@@ -4,7 +4,8 @@
 //! How many that is, nobody can configure: it depends on the disk, the database and what is asked. So it is found, as TCP
 //! finds the room in a network: one more for each answer in time until the first is late (slow start), from then on one more
 //! for each round of them while the room is used, and a tenth less when an answer was late (RFC 5681 section 3.1). Only what was done says whether it was late, and from when
-//! the whole request was here: not how long its body took to come, not a refusal, nor a caller who went away. Searches give
+//! the whole request was here: not how long its body took to come, not a refusal, nor a caller who went away, nor what waits
+//! for a quorum of the control plane. Searches give
 //! way first, then changes, then reads; one organisation has half of the room at most, so that it cannot crowd out another.
 
 use std::collections::HashMap;
@@ -23,7 +24,7 @@ use residency_policy::{OrgId, Problem, ProblemKind};
 /// The least room there is, however late answers are: without a few at work nobody would see that it got better.
 const LEAST: f64 = 16.0;
 /// Where a node begins that has answered nobody yet: enough for a quiet day, too few to keep anybody waiting.
-const FIRST: f64 = 64.0;
+const FIRST: f64 = 256.0;
 /// One organisation has one part in so many of the room.
 const ORGANISATION: f64 = 2.0;
 
@@ -112,7 +113,7 @@ impl Admission {
             return Err(Problem::new(ProblemKind::Overloaded).retry_after(1));
         }
         self.at_work.inc();
-        Ok(Admitted { to: Arc::clone(self), org, began, took: OnceLock::new() })
+        Ok(Admitted { to: Arc::clone(self), org, began, timed: true, took: OnceLock::new() })
     }
 
     fn room(&self) -> MutexGuard<'_, Room> {
@@ -125,13 +126,24 @@ pub struct Admitted {
     to: Arc<Admission>,
     org: OrgId,
     began: Instant,
+    /// Whether how long it takes says how much is at work here.
+    timed: bool,
     /// The second in which the whole request was here, and how long it then took, once it was done.
     took: OnceLock<(Instant, Duration)>,
 }
 
 impl Admitted {
+    /// The same, of a request that waits for others.
+    pub(crate) fn untimed(mut self) -> Self {
+        self.timed = false;
+        self
+    }
+
     /// It was done. `whole` is when its body had come, if it had one.
     pub(crate) fn done(&self, whole: Option<Instant>) {
+        if !self.timed {
+            return;
+        }
         let from = whole.map_or(self.began, |whole| whole.max(self.began));
         let _ = self.took.set((from, from.elapsed()));
     }

@@ -14,7 +14,7 @@ use crate::facts::facts;
 use crate::finish::Known;
 use crate::policies::taken;
 use crate::settings::{CameFrom, kept};
-use crate::{Act, Credential, Here, Via};
+use crate::{Act, Credential, Entity, Here, Via};
 
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
 pub(crate) async fn recognised<A: Act>(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
@@ -51,12 +51,20 @@ fn count(known: Option<&Known>, here: &Here, caller: &Credential) -> Result<(), 
 }
 
 /// Lets the request in: from here on it takes the database's time, until it is answered.
-pub(crate) fn admitted(parts: &Parts, here: &Here, class: Class, caller: &Credential) -> Result<(), Problem> {
+pub(crate) fn admitted<A: Act>(parts: &Parts, here: &Here, caller: &Credential) -> Result<(), Problem> {
     let Some(known) = parts.extensions.get::<Known>() else { return Ok(()) };
     if known.admitted.get().is_none() {
-        let _ = known.admitted.set(here.admission.enter(class, caller.org)?);
+        let admitted = here.admission.enter(Class::of(A::ACTION), caller.org)?;
+        let _ = known.admitted.set(if asks_others::<A>() { admitted.untimed() } else { admitted });
     }
     Ok(())
+}
+
+/// Whether the answer waits for the control plane: how long that takes is the way to a quorum, and says nothing of how much
+/// is at work here.
+const fn asks_others<A: Act>() -> bool {
+    let held_in_common = matches!(A::ENTITY, Entity::Appointment | Entity::Waitlist) || !A::ENTITY.is_phi();
+    held_in_common && matches!(Class::of(A::ACTION), Class::Change)
 }
 
 /// The purpose that the caller names. Asked after the caller is known, so that a stranger gets 401 and no more.

@@ -10,7 +10,7 @@ use residency_policy::{FieldError, KeyScopes, Problem, ProblemKind, Purpose, Rol
 use storage::{Consent, Judging, Known};
 
 use crate::policies::InForce;
-use crate::shown::left_out;
+use crate::shown::{has_views, left_out};
 use crate::{Credential, scope};
 
 /// An act that a route performs: its name in the log, and its place in the policies.
@@ -124,8 +124,15 @@ pub fn authorize(
         RefusalReason::NotPermitted if !instead.is_empty() => RefusalReason::PurposeNotAllowed,
         other => other,
     };
-    let problem = Problem::new(ProblemKind::Forbidden).reason(reason.as_str()).fields(instead);
-    Err(if reason == RefusalReason::StepUpRequired { problem.detail(STEP_UP) } else { problem })
+    if reason == RefusalReason::StepUpRequired {
+        return Err(step_up_required().fields(instead));
+    }
+    Err(Problem::new(ProblemKind::Forbidden).reason(reason.as_str()).fields(instead))
+}
+
+/// The answer to somebody who showed one factor, where two are asked for.
+pub fn step_up_required() -> Problem {
+    Problem::new(ProblemKind::Forbidden).reason(RefusalReason::StepUpRequired.as_str()).detail(STEP_UP)
 }
 
 /// The purposes for which the same would be allowed, as what a caller may send instead.
@@ -155,6 +162,10 @@ fn shown(policies: &Loaded, request: &Request) -> Result<Shape, RefusalReason> {
     let decision = decide(policies, request);
     match decision.verdict {
         Verdict::Refuse(reason) => Err(reason),
+        // Its answer has one view, which shows everything.
+        Verdict::Allow(shape) if shape != Shape::Full && !has_views(request.entity) => {
+            Err(RefusalReason::ObligationUnmet)
+        }
         Verdict::Allow(shape) => {
             let unmet = |obligation| unmet(obligation, request.entity, shape, &request.facts);
             let step_up = |reason: &RefusalReason| *reason == RefusalReason::StepUpRequired;

@@ -65,7 +65,7 @@ impl<A: Act> OpenCall<A> {
         asked_again: bool,
     ) -> Result<Self, Refused> {
         let caller = recognised::<A>(parts, here).await?;
-        admitted(parts, here, Class::of(A::ACTION), &caller)?;
+        admitted::<A>(parts, here, &caller)?;
         let path = RawPathParams::from_request_parts(parts, here).await;
         let category = match &path {
             Ok(path) if A::SEGREGATED => segregated(path),

@@ -38,7 +38,7 @@ pub mod settings;
 pub mod shown;
 
 pub use admit::Admission;
-pub use authorize::{Act, Asker};
+pub use authorize::{Act, Asker, step_up_required};
 pub use call::{OpenCall, PatientCall, RegionCall, Via};
 pub use caller::{Credential, Jurisdictions, NotRecognised};
 pub use change::NotMade;

@@ -83,6 +83,11 @@ pub fn too_little() -> Problem {
     Problem::new(ProblemKind::Forbidden).reason(RefusalReason::ObligationUnmet.as_str())
 }
 
+/// Whether there are views of this entity that show less than everything. PHI has them from the day on which it has a route.
+pub(crate) fn has_views(entity: Entity) -> bool {
+    entity.is_phi() || entity == Entity::Provider
+}
+
 /// What a view of this shape leaves out, in the words that policies have for it. A policy whose word is not here is
 /// refused as one that nothing meets.
 pub(crate) const fn left_out(entity: Entity, shape: Shape) -> &'static [&'static str] {

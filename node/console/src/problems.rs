@@ -84,7 +84,7 @@ const fn advice(kind: ProblemKind) -> &'static str {
             "An administrator of the organisation listed the networks from which its people may sign in and its sessions and keys be used (<code>/v1/orgs/{id}/sign-in-settings</code>), and the address that this request came from is in none of them. Come from one that is, or ask an administrator."
         }
         ProblemKind::DeviceNotAdmitted => {
-            "What was shown is right, and the organisation lets its people sign in with devices only that it knows. If a second factor was shown, the device now waits: keep the cookie that came with this answer, have an administrator admit the device (<code>/v1/orgs/{id}/devices</code>), and sign in again. If none was, enrol an authenticator on a device that is known."
+            "What was shown is right, and the organisation lets its people sign in with devices only that it knows. The device now waits: keep the cookie that came with this answer, have an administrator admit the device (<code>/v1/orgs/{id}/devices</code>), and sign in again. Of one account at most eight are remembered; where all of them are admitted, the administrator removes one first."
         }
         ProblemKind::SecondFactorToEnrol => {
             "The organisation asks everybody for a second factor, and this session was begun without one. All that it may do is to enrol one: <code>POST /v1/auth/totp</code>, then <code>POST /v1/auth/totp/confirm</code> with a code, after which the same session goes on. Whoever signs in through an identity provider has it ask for a second factor."

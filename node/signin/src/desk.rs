@@ -76,8 +76,8 @@ impl Desk {
         })
     }
 
-    /// Refuses whoever comes from where the organisation lets nobody come from. Asked before anything that is shown is looked
-    /// at, so that it says nothing of it.
+    /// Refuses whoever comes from where the organisation lets nobody come from. Who signs in is asked before anything that
+    /// they show is looked at, so that it says nothing of it.
     pub(crate) fn admit(&self, org: OrgId, from: Option<IpAddr>) -> Result<(), NotSignedIn> {
         let shut = self.directory.settings(org).is_some_and(|settings| !settings.admit(from));
         if shut { Err(NotSignedIn::NotFromHere) } else { Ok(()) }

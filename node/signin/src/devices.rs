@@ -1,4 +1,4 @@
-//! Known devices: a cookie that a browser keeps, bound to whoever showed a second factor on it.
+//! Known devices: a cookie that a browser keeps, bound to whoever showed all that signs them in on it.
 //!
 //! The cookie is `dd_` and, in base64url, the device's id and 32 random bytes, of which the control plane has the digest. A
 //! program sends it as a cookie too.
@@ -7,6 +7,7 @@ use std::fmt;
 
 use data_encoding::BASE64URL_NOPAD;
 use http::HeaderMap;
+use residency_control::Refusal;
 use residency_control::signin::{Device, Session, SignInChange};
 use residency_policy::{DeviceId, Entropy, OrgId, UserId};
 use residency_tokens::cookie;
@@ -76,27 +77,25 @@ fn known_only(desk: &Desk, org: OrgId) -> bool {
     desk.directory.settings(org).is_some_and(|settings| settings.known_devices_only)
 }
 
-/// Refuses whoever signs in with a device that is not admitted, where that is asked for. Everything else that was shown is
-/// right. A device on which a second factor was shown is noted, so that an administrator finds it.
-pub(crate) async fn admit(
-    desk: &Desk,
-    (org, user): (OrgId, UserId),
-    shown: &Shown,
-    second: bool,
-) -> Result<(), NotSignedIn> {
-    if !known_only(desk, org) || shown.known(desk, org, user).is_some_and(|known| known.admitted) {
-        return Ok(());
-    }
-    if second {
-        note(desk, (org, user), shown).await?;
-    }
-    Err(NotSignedIn::DeviceNotAdmitted)
+/// Whether somebody may sign in with this device.
+pub(crate) fn admitted(desk: &Desk, (org, user): (OrgId, UserId), shown: &Shown) -> bool {
+    !known_only(desk, org) || shown.known(desk, org, user).is_some_and(|known| known.admitted)
 }
 
-/// What is to be kept on a device with which a session began. It is bound to whoever showed a second factor: a browser always,
-/// a program where the organisation wants to know.
+/// Has a device wait that is not admitted, and says so. Everything that the account asks for was shown and is right, which is
+/// one factor where there is no authenticator: whoever has none could otherwise never come in.
+pub(crate) async fn wait(desk: &Desk, whose: (OrgId, UserId), shown: &Shown) -> NotSignedIn {
+    match note(desk, whose, shown).await {
+        Ok(()) => NotSignedIn::DeviceNotAdmitted,
+        Err(why) => why,
+    }
+}
+
+/// What is to be kept on a device with which a session began. A browser is bound to whoever showed a second factor on it, and
+/// where the organisation wants to know, whatever was admitted.
 pub(crate) async fn after(desk: &Desk, session: &Session, shown: &Shown, browser: bool) -> Option<String> {
-    if session.assurance < 2 || !(browser || known_only(desk, session.org)) {
+    let bound = known_only(desk, session.org) || (browser && session.assurance >= 2);
+    if !bound {
         return None;
     }
     match note(desk, (session.org, session.user), shown).await {
@@ -106,7 +105,7 @@ pub(crate) async fn after(desk: &Desk, session: &Session, shown: &Shown, browser
     }
 }
 
-/// Notes a device on which somebody showed a second factor.
+/// Notes a device on which somebody showed what signs them in.
 async fn note(desk: &Desk, (org, user): (OrgId, UserId), shown: &Shown) -> Result<(), NotSignedIn> {
     let now = desk.now();
     if shown.known(desk, org, user).is_some_and(|known| now < known.seen + NOTED_SECONDS) {
@@ -114,8 +113,12 @@ async fn note(desk: &Desk, (org, user): (OrgId, UserId), shown: &Shown) -> Resul
     }
     let secret_sha256 = sha256(&shown.secret);
     let device = Device { org, user, id: shown.id, secret_sha256, admitted: false, seen: now };
-    desk.propose(SignInChange::NoteDevice(device)).await??;
-    Ok(())
+    match desk.propose(SignInChange::NoteDevice(device)).await? {
+        // All that there is room for are admitted. They hear what they would hear if it waited, and an administrator sees
+        // that one has to be forgotten first.
+        Ok(_) | Err(Refusal::Full) => Ok(()),
+        Err(refusal) => Err(refusal.into()),
+    }
 }
 
 #[cfg(test)]

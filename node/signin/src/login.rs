@@ -60,7 +60,11 @@ pub async fn login(
     }
     let second = second(desk, &account, shown.code.as_deref(), now)?;
     let role = role(&desk.roles(account.user, account.org), shown.role)?;
-    devices::admit(desk, (account.org, account.user), device, second != SecondFactor::None).await?;
+    if !devices::admitted(desk, (account.org, account.user), device) {
+        // No session uses up the code here, and it is good once all the same.
+        use_up(desk, &account, second, now).await?;
+        return Err(devices::wait(desk, (account.org, account.user), device).await);
+    }
     open(desk, &account, role, second, now).await
 }
 
@@ -79,6 +83,20 @@ pub(crate) fn second(
             NotSignedIn::Nobody
         }),
     }
+}
+
+/// Uses up a code, if one was shown.
+pub(crate) async fn use_up(
+    desk: &Desk,
+    account: &Account,
+    second: SecondFactor,
+    at: i64,
+) -> Result<(), NotSignedIn> {
+    if second != SecondFactor::None {
+        let (org, user, expected) = (account.org, account.user, account.version);
+        desk.propose(SignInChange::UseCode { org, user, second, expected, at }).await??;
+    }
+    Ok(())
 }
 
 /// The one that they want, or the only one that they have.

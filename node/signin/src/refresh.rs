@@ -15,24 +15,25 @@ use crate::refresh_token::RefreshToken;
 pub async fn refresh(desk: &Desk, text: &str, from: Option<IpAddr>) -> Result<Opened, NotSignedIn> {
     let token = RefreshToken::parse(text).ok_or(NotSignedIn::Nobody)?;
     let session = held(desk, &token).ok_or(NotSignedIn::Nobody)?;
-    desk.admit(session.org, from)?;
     let now = desk.now();
     if now >= session.expires || !desk.roles(session.user, session.org).contains(&session.role) {
         return Err(NotSignedIn::Nobody);
     }
-    let from = token.current_sha256();
-    if !equal(&from, &session.refresh_sha256) {
+    let shown = token.current_sha256();
+    if !equal(&shown, &session.refresh_sha256) {
         // Another node may have replaced it, of which this one has not heard. Only the log knows which came first.
         desk.changes.barrier().await?;
         let now_held = held(desk, &token).ok_or(NotSignedIn::Nobody)?;
-        if !equal(&from, &now_held.refresh_sha256) {
+        if !equal(&shown, &now_held.refresh_sha256) {
             return reused(desk, &token).await;
         }
     }
+    // Only now: a token that comes again ends its session from wherever it comes.
+    desk.admit(session.org, from)?;
     let next = token.next(&*desk.entropy);
     let expires = session.ends.min(now + IDLE_SECONDS);
     let to = next.current_sha256();
-    let change = SignInChange::Refresh { session: token.session, from, to, expires };
+    let change = SignInChange::Refresh { session: token.session, from: shown, to, expires };
     match desk.propose(change).await? {
         Ok(index) => {
             let session = Session { refresh_sha256: to, expires, ..session };

@@ -66,7 +66,7 @@ impl Disclosable for NotSignedIn {
             Self::NoKey => Problem::new(ProblemKind::ControlUnavailable).retry_after(2),
             Self::NotMade(not_made) => not_made.problem(),
             Self::DeviceNotAdmitted => Problem::new(ProblemKind::DeviceNotAdmitted)
-                .detail("show a second factor, keep the cookie, and have an administrator admit the device"),
+                .detail("keep the cookie, and have an administrator admit the device"),
             Self::Guessable(pointer) => Problem::new(ProblemKind::Invalid).field(
                 pointer,
                 "guessable",

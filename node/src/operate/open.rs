@@ -1,5 +1,6 @@
-//! `domicile orgs open`: lets an organisation's people and keys come from everywhere again, through the running node and with
-//! that node's own key. Nobody in the organisation can, once its list of addresses has nobody's in it.
+//! `domicile orgs open`: lets an organisation's people and keys come from everywhere and on any device again, through the running
+//! node and with that node's own key. Nobody in the organisation can, once its list of addresses has nobody's in it, or no
+//! administrator has a device that is admitted.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ use crate::{lifecycle, tell};
 
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// Empties an organisation's list of addresses. Whatever else it asks for stays. Repeating it is safe.
+/// Empties an organisation's list of addresses and lets in any device. Whatever else it asks for stays. Repeating it is safe.
 pub fn run(file: &Path, org: OrgId) -> Result<ExitCode, Stop> {
     let config = lifecycle::load(file)?;
     let peer = &config.peer;
@@ -40,18 +41,17 @@ pub fn run(file: &Path, org: OrgId) -> Result<ExitCode, Stop> {
 }
 
 async fn open(operator: &Operator, org: OrgId) -> Result<String> {
-    let Some(known) =
-        operator.settings(org, WITHIN).await?.filter(|known| !known.networks.as_slice().is_empty())
-    else {
-        return Ok(format!("{org} lists no addresses: nothing was changed"));
+    let shuts = |known: &SignInSettings| known.known_devices_only || !known.networks.as_slice().is_empty();
+    let Some(known) = operator.settings(org, WITHIN).await?.filter(shuts) else {
+        return Ok(format!("{org} lists no addresses and lets in any device: nothing was changed"));
     };
     let expected = known.version;
-    let settings = SignInSettings { networks: Networks::default(), ..known };
+    let settings = SignInSettings { networks: Networks::default(), known_devices_only: false, ..known };
     let change = Command::SignIn(SignInChange::PutSettings { settings, expected });
     match operator.commands(&[change], WITHIN).await?.first() {
         Some(Came::Of(proposed)) => match proposed.outcome {
             Outcome::Done => Ok(format!(
-                "{org} is open, as of log entry {}: its people and keys may come from everywhere",
+                "{org} is open, as of log entry {}: its people and keys may come from everywhere and on any device",
                 proposed.index
             )),
             Outcome::Refused(refusal) => bail!("{refusal}"),

@@ -389,12 +389,12 @@ pub enum Refusal {
     /// No such identity provider, or it is set aside.
     #[error("the identity provider is not known")]
     UnknownIdentityProvider,
-    /// No such device.
-    #[error("the device is not known")]
-    UnknownDevice,
     /// What the identity provider showed is somebody else, or does not make anybody this user.
     #[error("the identity is not this user's")]
     IdentityTaken,
+    /// No such device.
+    #[error("the device is not known")]
+    UnknownDevice,
 }
 
 /// What came of a proposal.

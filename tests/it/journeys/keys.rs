@@ -90,4 +90,12 @@ async fn an_organisation_that_shut_itself_out_is_opened_by_its_operator() {
     settles(&own.key, 403).await;
     assert!(open().expect("it runs").contains("is open"));
     settles(&own.key, 200).await;
+
+    // Shut by its known devices alone, which no key shows: the node that is asked has heard of what it proposed itself.
+    let settings = SignInSettings { known_devices_only: true, ..SignInSettings::unset(org) };
+    let put = Command::SignIn(SignInChange::PutSettings { settings, expected: 2 });
+    let came = operate::commands(shared(), "ny", &[put]).await.expect("it is proposed");
+    assert_eq!(came[0]["of"]["outcome"], "Done", "{came:?}");
+    assert!(open().expect("it runs").contains("on any device"));
+    assert!(open().expect("it runs").contains("nothing was changed"));
 }

@@ -59,7 +59,8 @@ fn shape(matrix: &str, role: &str, entity: &str, action: &str) -> Option<usize> 
     cells
         .filter(|c| c[0] == role && c[1] == entity && c[2].split(',').any(|a| a == action))
         .filter(|c| matches!(c[4], "any" | "organisation"))
-        .find_map(|c| SHAPES.iter().position(|shape| *shape == c[5]))
+        .filter_map(|c| SHAPES.iter().position(|shape| *shape == c[5]))
+        .max()
 }
 
 /// One look at what an answer may hold.

@@ -80,11 +80,12 @@ SET revoked_at = $4, revoked_by = $5, revoked_evidence = $6, revoked_reference_s
     revoked_word = nextval('consent_words')
 WHERE org_id = $1 AND patient_id = $2 AND id = $3";
 
-/// Has whoever works on the patient's wishes for an appointment look at them at once.
+/// Has the patient's wishes for an appointment looked at anew, at once: whoever works on one now is fenced off, so that an
+/// offer that is being made meanwhile is given back.
 pub const WAKE: &str = "\
 UPDATE booking_work
-SET due_at = now()
-WHERE org_id = $1 AND patient_id = $2 AND subject = 'wish' AND resting AND due_at > now()";
+SET fence = nextval('booking_fences'), resting = false, due_at = now()
+WHERE org_id = $1 AND patient_id = $2 AND subject = 'wish'";
 
 /// Whether the last word on being treated by this organisation, or on its running, was a revocation.
 pub const WITHDRAWN: &str = "\

@@ -3,6 +3,7 @@
 use residency_policy::Role;
 use serde_json::json;
 
+use crate::authenticators::enrolled;
 use crate::signin::{PASSWORD, Somebody, text};
 use crate::support::{Answer, World};
 
@@ -49,6 +50,24 @@ async fn whoever_is_invited_chooses_a_password_once_and_in_time() {
     let late = text(&invite(&world, "org_admin", &user.to_string(), &who.login).await.is(201), "invitation");
     world.later(3 * 86_400);
     accept(&world, &late, CHOSEN).await.is(401);
+}
+
+#[tokio::test]
+async fn one_factor_invites_nobody_once_an_administrator_has_two() {
+    let world = World::new().await;
+    let (clinician, administrator) = (
+        world.staff("robin@elm.example", &[Role::Provider]),
+        world.staff("ash@elm.example", &[Role::OrgAdmin]),
+    );
+    let new = world.colleague(&[Role::OrgAdmin]).to_string();
+    enrolled(&world, &clinician).await;
+    invite(&world, "org_admin", &new, "new@elm.example").await.is(201);
+    enrolled(&world, &administrator).await;
+    for user in [new.clone(), administrator.user.to_string()] {
+        let refused = invite(&world, "org_admin", &user, "new@elm.example").await.is(403).problem("forbidden");
+        assert_eq!(refused["reason"], "step-up-required");
+    }
+    invite(&world, "sure_admin", &new, "new@elm.example").await.is(201);
 }
 
 #[tokio::test]

@@ -187,15 +187,15 @@ async fn whoever_acts_is_the_clinician_that_an_administrator_says() {
     for by in ["provider", "provider_staff", "auditor"] {
         bind(by, json!({"provider_id": clinician.to_string()})).send().await.is(403);
     }
-    bind("org_admin", json!({"provider_id": null})).header("if-match", "\"2\"").send().await.is(412);
+    bind("sure_admin", json!({"provider_id": null})).header("if-match", "\"2\"").send().await.is(412);
     for wrong in [json!({}), json!({"provider_id": "me"}), json!({"provider_id": patient})] {
-        let said = bind("org_admin", wrong).send().await.is(422).problem("invalid");
+        let said = bind("sure_admin", wrong).send().await.is(422).problem("invalid");
         assert_eq!(said["errors"][0]["pointer"], "/provider_id");
     }
-    let bound = bind("org_admin", json!({"provider_id": clinician.to_string()})).send().await.is(200);
+    let bound = bind("sure_admin", json!({"provider_id": clinician.to_string()})).send().await.is(200);
     assert_eq!(bound.json(), json!({"provider_id": clinician.to_string()}));
     let other = world.staff("casey@elm.example", &[Role::Provider]);
-    let second = world.open("org_admin", "PUT", &format!("/v1/users/{}/clinician", other.user));
+    let second = world.open("sure_admin", "PUT", &format!("/v1/users/{}/clinician", other.user));
     let second = second
         .header("if-match", "\"1\"")
         .json(&json!({"provider_id": clinician.to_string()}))
@@ -222,6 +222,6 @@ async fn whoever_acts_is_the_clinician_that_an_administrator_says() {
     sign.send().await.is(200);
 
     // Taken back at once.
-    bind("org_admin", json!({"provider_id": null})).send().await.is(200);
+    bind("sure_admin", json!({"provider_id": null})).send().await.is(200);
     nobody_in_particular(ask("POST", &visits, visit_of(own.as_str())).send().await);
 }

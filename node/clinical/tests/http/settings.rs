@@ -161,6 +161,20 @@ async fn from_elsewhere_nobody_signs_in_or_goes_on_and_no_session_or_key_is_good
 }
 
 #[tokio::test]
+async fn a_refresh_token_that_comes_again_ends_its_session_from_wherever_it_comes() {
+    let world = World::new().await;
+    let who = world.staff("robin@elm.example", &[Role::Provider]);
+    let first = text(&world.login(&who, PASSWORD).await.is(200), "refresh_token");
+    world.post("/v1/auth/refresh", &json!({ "refresh_token": first })).await.is(200);
+    world.asks_for(false, &["203.0.113.0/24"]);
+    assert_eq!(world.here.directory.signins().sessions().len(), 1, "the control");
+    let again = world.ask("", "POST", "/v1/auth/refresh").without("authorization").from(OUTSIDE);
+    let again = again.json(&json!({ "refresh_token": first })).send().await;
+    again.is(401).problem("unauthenticated");
+    assert_eq!(world.here.directory.signins().sessions().len(), 0);
+}
+
+#[tokio::test]
 async fn who_has_to_enrol_a_second_factor_does_that_and_nothing_else() {
     let world = World::new().await;
     let who = world.staff("robin@elm.example", &[Role::Provider]);

@@ -7,7 +7,7 @@ use node_access::body::{Object, PublicJson};
 use node_access::doc::OpenChangeProblems;
 use node_access::{Act, Action, Entity, OpenCall, Refused};
 use residency_control::Refusal;
-use residency_control::signin::{Account, SecondFactor, SignInChange};
+use residency_control::signin::{Account, SignInChange};
 use residency_policy::{Problem, ProblemKind, SessionId};
 use serde::Serialize;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::{AtDesk, at};
 use crate::hashing::Password;
-use crate::login::{note_failure, second};
+use crate::login::{note_failure, second, use_up};
 use crate::{Desk, NotSignedIn};
 
 /// Enrolling an authenticator.
@@ -155,11 +155,7 @@ pub(super) async fn password_again(desk: &Desk, account: &Account, shown: &str) 
 pub(super) async fn code_again(desk: &Desk, account: &Account, shown: Option<&str>) -> Result<(), NotSignedIn> {
     let at = desk.now();
     let second = second(desk, account, shown, at)?;
-    if second != SecondFactor::None {
-        let (org, user, expected) = (account.org, account.user, account.version);
-        desk.propose(SignInChange::UseCode { org, user, second, expected, at }).await??;
-    }
-    Ok(())
+    use_up(desk, account, second, at).await
 }
 
 /// The account of whoever is signed in. A key has none.

@@ -8,10 +8,10 @@ use node_access::body::{Object, PublicJson};
 use node_access::doc::{OpenChangeProblems, SignInProblems};
 use node_access::problem::not_found;
 use node_access::settings::CameFrom;
-use node_access::{Act, Action, Entity, NotMade, OpenCall, Refused};
+use node_access::{Act, Action, Entity, NotMade, OpenCall, Refused, step_up_required};
 use residency_control::signin::LoginName;
 use residency_control::{Command, Refusal};
-use residency_policy::{FieldError, Problem, ProblemKind, UserId};
+use residency_policy::{FieldError, Problem, ProblemKind, Role, UserId};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -63,7 +63,8 @@ impl Act for Invite {
 }
 
 /// Invites a user of the caller's organisation to choose a password, also one who has forgotten theirs or lost their
-/// authenticator. An earlier invitation ends. Taking it up forgets whatever signed in before, and ends their sessions.
+/// authenticator. An earlier invitation ends. Taking it up forgets whatever signed in before, and ends their sessions. Where
+/// an administrator has a second factor, it takes a session that was begun with one.
 #[utoipa::path(
     post, path = "/v1/users/{id}/invitations", operation_id = "invite_user", tag = "signing in",
     security(("bearer" = [])),
@@ -89,6 +90,9 @@ pub async fn invite(
     if !known.active || !there.active {
         return Err(Problem::new(ProblemKind::IllegalTransition).detail("they do not work here now").into());
     }
+    if call.caller.assurance < 2 && has_a_sure_administrator(&call) {
+        return Err(step_up_required().into());
+    }
     let invited = invitation::mint(org, user, name.clone(), desk.now(), &*call.here.entropy);
     let index = match call.propose(Command::SignIn(invited.change)).await {
         Err(NotMade::Refused(Refusal::LoginNameTaken | Refusal::AlreadyKnown)) => {
@@ -105,6 +109,17 @@ pub async fn invite(
         expires_at: Timestamp::from_second(invited.expires).unwrap_or_default().to_string(),
     };
     Ok(at((StatusCode::CREATED, Json(body)).into_response(), index.0))
+}
+
+/// Whether an administrator of an organisation has a second factor. From then on nobody comes in on the word of one factor,
+/// which whoever steals a key could give; before, the first administrator does.
+fn has_a_sure_administrator(call: &OpenCall<Invite>) -> bool {
+    let (org, directory) = (call.caller.org, &call.here.directory);
+    let signins = directory.signins();
+    let first = (org, UserId::from_bytes([0; 16]));
+    let accounts = signins.accounts().iter_from(&first).take_while(|((of, _), _)| *of == org);
+    let mut sure = accounts.filter(|(_, account)| account.asks_for_more());
+    sure.any(|((_, user), _)| directory.user(*user).is_some_and(|user| user.may_be(org, Role::OrgAdmin)))
 }
 
 fn login_name(body: &Object) -> Result<LoginName, Problem> {

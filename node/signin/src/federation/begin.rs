@@ -54,7 +54,7 @@ pub(crate) async fn begin(desk: &Desk, wanted: Wanted, asked: Option<&str>) -> R
     let location = if provider.preset == Preset::Github {
         github::begin(&provider, &flow)
     } else {
-        let found = desk.federated.discoveries.of(&desk.federated.out, &provider.issuer, now).await;
+        let found = desk.federated.discoveries.of(&desk.federated.out, &provider.issuer, &*desk.clock).await;
         found.and_then(|found| oidc::begin(&provider, &found, &flow))
     };
     let location = location.map_err(|why| not_begun(&provider, why))?;

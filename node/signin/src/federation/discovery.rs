@@ -11,6 +11,7 @@ use openidconnect::core::{
 };
 use openidconnect::{AdditionalProviderMetadata, DiscoveryError, ProviderMetadata};
 use residency_control::signin::IssuerUrl;
+use residency_policy::Clock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -87,9 +88,9 @@ impl Discoveries {
         &self,
         out: &Outgoing,
         issuer: &IssuerUrl,
-        now: i64,
+        clock: &dyn Clock,
     ) -> Result<Arc<Discovered>, NotShown> {
-        self.younger(out, issuer, now, GOOD_SECONDS).await
+        self.younger(out, issuer, clock, GOOD_SECONDS).await
     }
 
     /// The same after a token named a key that is not known here.
@@ -97,18 +98,19 @@ impl Discoveries {
         &self,
         out: &Outgoing,
         issuer: &IssuerUrl,
-        now: i64,
+        clock: &dyn Clock,
     ) -> Result<Arc<Discovered>, NotShown> {
-        self.younger(out, issuer, now, AGAIN_SECONDS).await
+        self.younger(out, issuer, clock, AGAIN_SECONDS).await
     }
 
     async fn younger(
         &self,
         out: &Outgoing,
         issuer: &IssuerUrl,
-        now: i64,
+        clock: &dyn Clock,
         seconds: i64,
     ) -> Result<Arc<Discovered>, NotShown> {
+        let now = clock.now().as_second();
         if let Some(known) = self.known(issuer, now, seconds) {
             return known;
         }
@@ -118,16 +120,19 @@ impl Discoveries {
         if let Some(known) = self.known(issuer, now, seconds) {
             return known;
         }
-        match ask(out, issuer).await {
+        let answered = ask(out, issuer).await;
+        // One that answers late shall not be asked again at once.
+        let at = clock.now().as_second();
+        match answered {
             Ok(metadata) => {
-                let found = Arc::new(Discovered { metadata, at: now });
+                let found = Arc::new(Discovered { metadata, at });
                 self.found.insert(issuer.clone(), Arc::clone(&found));
                 Ok(found)
             }
             // That is this node's own doing.
             Err(NotShown::Busy) => Err(NotShown::Busy),
             Err(why) => {
-                self.failed.insert(issuer.clone(), (why, now));
+                self.failed.insert(issuer.clone(), (why, at));
                 Err(why)
             }
         }

@@ -38,7 +38,6 @@ pub(crate) async fn finish(
     device: &devices::Shown,
     from: Option<IpAddr>,
 ) -> Result<Finished, NotSignedIn> {
-    let now = desk.now();
     let state = brought.state.as_deref().unwrap_or_default();
     // A page elsewhere can send anybody here with a code of its own, but not with this browser's state.
     if !equal(&sha256(state.as_bytes()), &flow.sha256()) {
@@ -46,7 +45,7 @@ pub(crate) async fn finish(
     }
     let provider = provider(desk, flow.provider).ok_or(NotSignedIn::Nobody)?;
     desk.admit(provider.org, from)?;
-    let shown = show(desk, &provider, &flow, &brought, now).await.map_err(|why| not_shown(&provider, why))?;
+    let shown = show(desk, &provider, &flow, &brought).await.map_err(|why| not_shown(&provider, why))?;
     // From here on with what everybody agreed on last.
     desk.changes.barrier().await?;
     let (account, joining, held) = who(desk, &provider, &flow, &shown).ok_or_else(|| {
@@ -60,7 +59,9 @@ pub(crate) async fn finish(
     }
     let wanted = held.as_ref().map(|held| held.role).or(flow.role);
     let role = role(&desk.roles(account.user, account.org), wanted)?;
-    devices::admit(desk, (account.org, account.user), device, second).await?;
+    if !devices::admitted(desk, (account.org, account.user), device) {
+        return Err(devices::wait(desk, (account.org, account.user), device).await);
+    }
     // A link makes no session longer.
     let ends = held.map_or(i64::MAX, |held| held.ends);
     let opened = open(desk, &account, (role, ends), &provider, &flow, (&shown, joining, second)).await?;
@@ -73,11 +74,10 @@ async fn show(
     provider: &IdentityProvider,
     flow: &Flow,
     brought: &Brought,
-    now: i64,
 ) -> Result<Shown, NotShown> {
     let federated = &desk.federated;
     if provider.preset != Preset::Github {
-        let found = federated.discoveries.of(&federated.out, &provider.issuer, now).await?;
+        let found = federated.discoveries.of(&federated.out, &provider.issuer, &*desk.clock).await?;
         if !oidc::is_issuer(provider, &found, brought.iss.as_deref()) {
             return Err(NotShown::Wrong("callback-issuer"));
         }
@@ -95,7 +95,7 @@ async fn show(
     };
     match provider.preset {
         Preset::Github => github::show(&federated.out, provider, secret, flow, code).await,
-        _ => oidc::show(federated, provider, secret, flow, code, now).await,
+        _ => oidc::show(federated, provider, secret, flow, code, &*desk.clock).await,
     }
 }
 

@@ -15,6 +15,7 @@ use openidconnect::{
     StandardTokenResponse, TokenResponse as _, UserInfoClaims, UserInfoError,
 };
 use residency_control::signin::{IdentityProvider, Preset};
+use residency_policy::Clock;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -125,10 +126,11 @@ pub(crate) async fn show(
     secret: Option<String>,
     flow: &Flow,
     code: &str,
-    now: i64,
+    clock: &dyn Clock,
 ) -> Result<Shown, NotShown> {
+    let now = clock.now().as_second();
     let (out, issuer) = (&federated.out, &provider.issuer);
-    let found = federated.discoveries.of(out, issuer, now).await?;
+    let found = federated.discoveries.of(out, issuer, clock).await?;
     let client = client(provider, secret, &found, &flow.callback)?;
     let asked = client.exchange_code(AuthorizationCode::new(code.to_owned()));
     let asked = asked.map_err(|_| NotShown::Wrong("endpoints"))?;
@@ -141,7 +143,7 @@ pub(crate) async fn show(
     let claims = match claims(provider, &found, &tokens, flow, now) {
         Err(ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey)) => {
             // It may sign with a new key since it was asked.
-            let found = federated.discoveries.again(out, issuer, now).await?;
+            let found = federated.discoveries.again(out, issuer, clock).await?;
             claims(provider, &found, &tokens, flow, now)
         }
         claims => claims,

@@ -115,18 +115,9 @@ commands! {
             /// Which.
             provider: IdentityProviderId,
         },
-        /// Forgets what such a server calls a user. Their sessions end.
-        Unlink {
-            /// Where.
-            org: OrgId,
-            /// Whom.
-            user: UserId,
-            /// Which server.
-            provider: IdentityProviderId,
-        },
         /// Lets somebody in through such a server.
         Enter(Entrance),
-        /// Notes a device on which somebody showed a second factor.
+        /// Notes a device on which somebody showed all that their account asks for.
         NoteDevice(Device),
         /// Lets a device's holder sign in with it.
         AdmitDevice {
@@ -182,6 +173,15 @@ commands! {
             expected: u64,
             /// When.
             at: i64,
+        },
+        /// Forgets what such a server calls a user. Their sessions end.
+        Unlink {
+            /// Where.
+            org: OrgId,
+            /// Whom.
+            user: UserId,
+            /// Which server.
+            provider: IdentityProviderId,
         },
     }
 }

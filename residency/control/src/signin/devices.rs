@@ -11,7 +11,7 @@ use crate::command::{Refusal, must_be_replicated, record};
 use crate::machine::State;
 
 record! {
-    /// A device that somebody showed a second factor on. It is known by a random secret that it keeps.
+    /// A device that somebody showed on what signs them in. It is known by a random secret that it keeps.
     #[derive(Copy)]
     pub struct Device {
         /// Where.
@@ -36,7 +36,8 @@ impl fmt::Debug for Device {
 }
 
 /// Notes a device. A new one is admitted unless the organisation lets in known ones only; where there would be one too many,
-/// the one that waits or was seen the longest ago is forgotten.
+/// the one that waits or was seen the longest ago is forgotten. None that was admitted is forgotten for one that would wait:
+/// whoever has a password would otherwise take its holder's devices away.
 pub(super) fn note(state: &mut State, device: Device) -> Result<(), Refusal> {
     let (org, user) = (device.org, device.user);
     if state.signin.account(org, user).is_none() {
@@ -52,11 +53,14 @@ pub(super) fn note(state: &mut State, device: Device) -> Result<(), Refusal> {
     }
     let others: Vec<(bool, i64, DeviceId)> =
         state.signin.devices_of(org, user).map(|one| (one.admitted, one.seen, one.id)).collect();
+    let admitted = !state.signin.settings(org).is_some_and(|settings| settings.known_devices_only);
     let full = others.len() >= SignIns::DEVICES_EACH_MAX;
-    if let Some((_, _, last)) = others.into_iter().min().filter(|_| full) {
+    if let Some((kept, _, last)) = others.into_iter().min().filter(|_| full) {
+        if kept && !admitted {
+            return Err(Refusal::Full);
+        }
         state.signin.forget_device(org, user, last);
     }
-    let admitted = !state.signin.settings(org).is_some_and(|settings| settings.known_devices_only);
     state.signin.put_device(Device { admitted, ..device });
     Ok(())
 }

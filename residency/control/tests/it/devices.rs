@@ -99,6 +99,25 @@ fn one_too_many_takes_the_place_of_one_that_waits() {
 }
 
 #[test]
+fn none_that_would_wait_takes_the_place_of_one_that_was_admitted() {
+    let mut state = state();
+    for n in 0..8 {
+        done(&mut state, note(n, n, 10));
+    }
+    // The control: a new one that does not wait takes the place of the one that was seen the longest ago.
+    done(&mut state, note(8, 8, 11));
+    done(&mut state, known_only(0));
+    refused(&mut state, note(20, 20, 90), Refusal::Full);
+    done(&mut state, note(8, 8, 91));
+    let ids: Vec<u8> = held(&state).iter().map(|(n, ..)| *n).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7, 8]);
+    let (org, user) = (org(1), person());
+    done(&mut state, Command::SignIn(SignInChange::RemoveDevice { org, user, id: id(1) }));
+    done(&mut state, note(20, 20, 92));
+    assert_eq!(held(&state).last(), Some(&(20, false, 92)));
+}
+
+#[test]
 fn an_invitation_that_is_taken_up_forgets_the_devices() {
     let mut state = state();
     done(&mut state, note(1, 1, 5));

@@ -21,6 +21,8 @@ pub(crate) struct Script {
     pub(crate) names_itself: Option<String>,
     /// The status of every answer, if it is out of order.
     pub(crate) out_of_order: Option<u16>,
+    /// What happens while it is asked what it says of itself.
+    pub(crate) meanwhile: Box<dyn Fn() + Send>,
     /// Changes the claims.
     pub(crate) claims: fn(&mut Value),
     /// Changes the header of the token.
@@ -51,6 +53,7 @@ impl Issuer {
             seed: [7; 32],
             names_itself: None,
             out_of_order: None,
+            meanwhile: Box::new(|| {}),
             claims: |_| {},
             header: |_| {},
             discovered: 0,
@@ -85,7 +88,10 @@ impl Issuer {
 }
 
 fn answer(script: &mut Script, asked: &Asked) -> (u16, Value) {
-    script.discovered += u32::from(asked.path == "/.well-known/openid-configuration");
+    if asked.path == "/.well-known/openid-configuration" {
+        script.discovered += 1;
+        (script.meanwhile)();
+    }
     if let Some(status) = script.out_of_order {
         return (status, json!({ "error": "server_error" }));
     }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::issuer::SECRET;
 use super::{Away, Issuer};
 use crate::authenticators::{code, enrolled};
+use crate::devices::device;
 use crate::signin::{PASSWORD, Somebody, text};
 use crate::support::{Answer, World};
 
@@ -127,6 +128,28 @@ async fn who_has_an_authenticator_needs_a_second_factor_of_the_provider() {
     issuer.script().claims = |claims| claims["amr"] = json!(["pwd", "mfa"]);
     let answer = world.comes_in(&issuer, &provider).await.is(200);
     assert_eq!(world.session_of(&answer).await["assurance"], 2);
+}
+
+#[tokio::test]
+async fn who_comes_on_a_device_that_waits_comes_in_once_it_is_admitted() {
+    let world = World::new().await;
+    let robin = world.robin();
+    let (issuer, provider) = world.with_issuer().await;
+    world.known_devices_only(true);
+    let refused = world.comes_in(&issuer, &provider).await.is(403);
+    let own = device(&refused).expect("what it is to keep");
+    refused.problem("device-not-admitted");
+    let waiting = world.devices("org_admin").await;
+    let admission = format!("{}/admission", waiting[0]["id"].as_str().expect("an id"));
+    world.with_device("sure_admin", "PUT", &admission, &robin).await.is(204);
+    world.comes_in(&issuer, &provider).await.is(403).problem("device-not-admitted");
+    let mut away = world.away(&provider, "").await;
+    away.cookie = format!("{}; {own}", away.cookie);
+    let code = issuer.signs_in(&away, world.now());
+    let state = away.parameter("state");
+    let pairs = [("code", &*code), ("state", &*state), ("iss", &*issuer.server.url)];
+    let answer = world.back(&away, &pairs).await.is(200);
+    assert_eq!(world.session_of(&answer).await["assurance"], 1);
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! What administrators do with identity providers.
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
 use residency_policy::OrgId;
 use serde_json::{Value, json};
 use storage::testing::TestEntropy;
@@ -231,4 +234,17 @@ async fn an_issuer_is_asked_once_whoever_waits_and_a_failure_is_remembered_for_a
     world.later(1);
     assert_eq!(start().await.status, 303);
     assert_eq!(issuer.script().discovered, 3);
+
+    // One that takes long to say nothing has not said it before it did.
+    world.later(3_600);
+    issuer.script().out_of_order = Some(503);
+    let (clock, late) = (Arc::clone(&world.region.clock), world.now() + 6);
+    issuer.script().meanwhile = Box::new(move || clock.set(Timestamp::from_second(late).expect("a time")));
+    assert_eq!(start().await.status, 503);
+    issuer.script().out_of_order = None;
+    assert_eq!(start().await.status, 503, "it is not asked again yet");
+    assert_eq!(issuer.script().discovered, 4);
+    world.later(5);
+    issuer.script().meanwhile = Box::new(|| {});
+    assert_eq!(start().await.status, 303);
 }

@@ -8,7 +8,7 @@ use node_access::{Act, Action, Entity, OpenCall, Refused};
 use residency_control::Command;
 use residency_control::signin::SignInChange;
 
-use super::own_device;
+use super::{USER, own_device};
 use crate::api::at;
 
 /// Admitting a device.
@@ -18,16 +18,18 @@ impl Act for Admit {
     const ENTITY: Entity = Entity::SignInDevice;
     const ACTION: Action = Action::Update;
     const NAME: &'static str = "sign_in_device.admit";
+    const PARAMETERS: &'static [&'static str] = &[USER];
 }
 
-/// Lets the holder of a device of the caller's own organisation sign in with it, where only known devices may. It takes a
+/// Lets one holder of a device of the caller's own organisation sign in with it, where only known devices may. It takes a
 /// session that was begun with a second factor.
 #[utoipa::path(
     put, path = "/v1/orgs/{id}/devices/{device}/admission", operation_id = "admit_device", tag = "signing in",
     security(("bearer" = [])),
     params(
         ("id" = String, Path, description = "The organisation.", format = Uuid),
-        ("device" = String, Path, description = "The device.", format = Uuid)
+        ("device" = String, Path, description = "The device.", format = Uuid),
+        ("user" = String, Query, description = "Whose it is: several people may share one.", format = Uuid)
     ),
     responses(
         (status = 204, description = "It may be signed in with",

@@ -9,10 +9,9 @@ use residency_policy::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::DeviceBody;
+use super::{DeviceBody, USER};
 use crate::api::{at, own_organisation};
 
-const USER: &str = "user";
 /// The most devices that one answer shows.
 const SHOWN_MAX: usize = 500;
 
@@ -36,8 +35,8 @@ pub struct DeviceList {
     pub data: Vec<DeviceBody>,
 }
 
-/// Lists the devices on which people of the caller's own organisation showed a second factor: one user's, or the first 500 of
-/// all, those that wait to be admitted first.
+/// Lists the devices on which people of the caller's own organisation showed what signs them in: one user's, or the first 500
+/// of all, those that wait to be admitted first. One that several people share is there once for each of them.
 #[utoipa::path(
     get, path = "/v1/orgs/{id}/devices", operation_id = "read_devices", tag = "signing in",
     security(("bearer" = [])),

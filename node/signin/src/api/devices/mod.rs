@@ -5,16 +5,20 @@ pub mod list;
 pub mod remove;
 
 use jiff::Timestamp;
+use node_access::parameters::bad;
 use node_access::problem::not_found;
 use node_access::{Act, OpenCall};
 use residency_control::signin::Device;
-use residency_policy::{DeviceId, OrgId, Problem};
+use residency_policy::{DeviceId, OrgId, Problem, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::own_organisation;
 
-/// A device that somebody showed a second factor on.
+/// Whose devices.
+const USER: &str = "user";
+
+/// A device that somebody showed on what signs them in.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Device)]
 #[serde(deny_unknown_fields)]
@@ -44,11 +48,13 @@ impl DeviceBody {
     }
 }
 
-/// The device in the path, of the caller's own organisation. Another's is as unknown as none.
+/// The device in the path, of the user in the query and the caller's own organisation. Another's is as unknown as none. Its id
+/// alone would not do: several people may share a browser, which keeps one cookie.
 fn own_device<A: Act>(call: &OpenCall<A>) -> Result<Device, Problem> {
     let org: OrgId = own_organisation(call)?;
     let id: DeviceId = call.path("device")?;
+    let user = call.parameters.required(USER)?;
+    let user: UserId = user.parse().map_err(|_| bad(USER, "format", "is an id"))?;
     let signins = call.here.directory.signins();
-    let found = signins.devices_at(org).find(|one| one.id == id).copied();
-    found.ok_or_else(not_found)
+    signins.device(org, user, id).copied().ok_or_else(not_found)
 }

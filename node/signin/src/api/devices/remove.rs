@@ -8,7 +8,7 @@ use node_access::{Act, Action, Entity, OpenCall, Refused};
 use residency_control::Command;
 use residency_control::signin::SignInChange;
 
-use super::own_device;
+use super::{USER, own_device};
 use crate::api::at;
 
 /// Forgetting a device.
@@ -18,6 +18,7 @@ impl Act for Remove {
     const ENTITY: Entity = Entity::SignInDevice;
     const ACTION: Action = Action::Delete;
     const NAME: &'static str = "sign_in_device.remove";
+    const PARAMETERS: &'static [&'static str] = &[USER];
 }
 
 /// Forgets a device of the caller's own organisation: one that was lost, or that nobody is to use. All sessions of its holder
@@ -27,7 +28,8 @@ impl Act for Remove {
     security(("bearer" = [])),
     params(
         ("id" = String, Path, description = "The organisation.", format = Uuid),
-        ("device" = String, Path, description = "The device.", format = Uuid)
+        ("device" = String, Path, description = "The device.", format = Uuid),
+        ("user" = String, Query, description = "Whose it is: several people may share one.", format = Uuid)
     ),
     responses(
         (status = 204, description = "It is not known any more",
