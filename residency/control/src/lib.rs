@@ -63,6 +63,7 @@ mod public_name;
 #[doc(hidden)]
 pub mod raft;
 mod reader;
+mod refusal;
 pub mod rules;
 mod seats;
 mod server;
