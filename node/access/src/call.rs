@@ -19,7 +19,6 @@ use residency_policy::{
 };
 use storage::{Access, Judge, RegionRead, RegionTx, Scope, Seen};
 
-use crate::admit::Class;
 use crate::arrive::{admitted, purpose, recognised};
 use crate::authorize::{SecondLook, authorize};
 use crate::facts::{assumed, facts, segregated, today};

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::api_keys::{KeyChange, KeyGrant, KeyUses, PreviousSecret};
 use crate::calendar::{
-    Calendar, CalendarChange, Confirmation, Exceptions, Hold, Minute, Move, NotBooked, OverrideReason, Waiting,
-    Wanted, WeeklyRules, ZoneName,
+    Calendar, CalendarChange, Confirmation, Exceptions, Hold, Minute, Move, OverrideReason, Waiting, Wanted,
+    WeeklyRules, ZoneName,
 };
 use crate::signin::{
     Account, ClientId, Device, Entrance, IdentityLink, IdentityProvider, Invitation, IssuerUrl, Joining,
