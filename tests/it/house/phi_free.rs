@@ -10,6 +10,7 @@ use tests::workspace;
 /// The files that define the log and the snapshot, and containers that each may use beyond the list below.
 const FILES: &[(&str, &[&str])] = &[
     ("residency/control/src/command.rs", &[]),
+    ("residency/control/src/refusal.rs", &[]),
     ("residency/control/src/signature.rs", &[]),
     ("residency/control/src/organisations.rs", &[]),
     ("residency/control/src/membership.rs", &[]),

@@ -23,6 +23,8 @@ const KNOWN: &[&str] = &[
     "read_hold",
     "release_hold",
     "replace_provider",
+    "update_organisation",
+    "close_organisation",
 ];
 /// Whose things are shown elsewhere to be nobody's to others: `http/{break_glass,api_keys,devices}.rs`, `http/federation`.
 const ELSEWHERE: &[&str] = &[
@@ -52,7 +54,7 @@ fn id(answer: &Value) -> String {
 
 /// Somebody's patient with one of everything, and the organisation's own.
 async fn things() -> Things {
-    let who = |role| shared().client(role, HOME);
+    let who = |role| shared().client_at("tx", role, HOME);
     let (doctor, staff, admin) = (who("provider"), who("provider_staff"), who("org_admin"));
     let patient = clinic::register(&staff, HOME, &clinic::somebody(HOME, 941)).await.expect("it is registered");
     let encounter =
@@ -144,10 +146,11 @@ async fn strangers() -> Vec<(String, Client)> {
     let mut strangers = Vec::new();
     for role in [Role::Provider, Role::ProviderStaff, Role::OrgAdmin] {
         let (key, _) = operate::mint(shared(), &org.to_string(), role).await.expect("a key");
-        strangers.push((format!("another {role}"), shared().nobody().key(&key)));
+        let door = shared().nobody().at(&shared().region("tx").url);
+        strangers.push((format!("another {role}"), door.key(&key)));
     }
     for role in ["marketer", "pharmacist", "lab_tech", "auditor"] {
-        strangers.push((role.to_owned(), shared().client(role, HOME)));
+        strangers.push((role.to_owned(), shared().client_at("tx", role, HOME)));
     }
     strangers
 }
@@ -155,7 +158,8 @@ async fn strangers() -> Vec<(String, Client)> {
 #[tokio::test]
 async fn what_belongs_to_others_is_answered_like_what_nobody_has() {
     let (theirs, strangers) = (things().await, strangers().await);
-    let owner = shared().client("provider", HOME);
+    // At the home's own door: the router sends some of these there instead of passing them on.
+    let owner = shared().client_at("tx", "provider", HOME);
     let document = shared().nobody().get("/openapi.json").await.expect("the document").json();
     let (mut compared, mut unseen, mut wrong, mut met) = (0, 0, Vec::new(), BTreeSet::new());
     let mut told = 0;
@@ -204,7 +208,7 @@ async fn what_belongs_to_others_is_answered_like_what_nobody_has() {
     }
     assert_eq!(wrong, Vec::<String>::new());
     assert!(
-        compared > 400 && unseen > 100 && told >= 8,
+        compared > 400 && unseen > 80 && told >= 8,
         "{compared} compared, {unseen} not found, {told} told apart"
     );
     for listed in [OPEN, KNOWN, ELSEWHERE].concat() {
