@@ -94,16 +94,23 @@ pub async fn change(
     Ok(at(StatusCode::NO_CONTENT.into_response(), index))
 }
 
+/// The longest code: a recovery code as people type it.
+const CODE_LEN_MAX: usize = 40;
+
 fn read(body: &Object) -> Result<Wanted<'_>, Problem> {
     body.only(&["current_password", "new_password", "code"])?;
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let current = text("current_password");
     let new = text("new_password").and_then(Password::new).filter(Password::is_long_enough);
-    let code = body.has("code").then(|| text("code").unwrap_or_default());
-    let (Some(current), Some(new)) = (&current, &new) else {
+    let code = text("code").filter(|code| code.len() <= CODE_LEN_MAX);
+    let no_code = body.get("code").is_some_and(|value| !value.is_null()) && code.is_none();
+    let (Some(current), Some(new), false) = (&current, &new, no_code) else {
         let missing = FieldError { pointer: "/current_password", code: "required", detail: "is required" };
         let short = FieldError { pointer: "/new_password", code: "format", detail: PASSWORD_EXPECTED };
-        let wrong = [current.is_none().then_some(missing), new.is_none().then_some(short)];
+        let long =
+            FieldError { pointer: "/code", code: "format", detail: "expected what the authenticator shows" };
+        let wrong =
+            [current.is_none().then_some(missing), new.is_none().then_some(short), no_code.then_some(long)];
         return Err(Problem::new(ProblemKind::Invalid).fields(wrong.into_iter().flatten()));
     };
     Ok(Wanted { current, new: new.clone(), code })
