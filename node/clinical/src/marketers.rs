@@ -5,6 +5,7 @@
 //! a licence. Of views by role only those with a mark are shown to marketers.
 
 use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 
 /// The mark's name in the document.
@@ -44,5 +45,13 @@ pub(crate) fn mark(document: &mut OpenApi) {
         if let Some(RefOr::T(Schema::Object(object))) = components.schemas.get_mut(*name) {
             object.extensions.get_or_insert_default().merge(ExtensionsBuilder::new().add(MARK, true).build());
         }
+    }
+    // A clinician without a licence is the same in both views, so that more than one of them fits.
+    if let Some(schema) = components.schemas.get_mut("AnyProvider")
+        && let RefOr::T(Schema::OneOf(views)) = schema
+    {
+        let any = AnyOfBuilder::new().description(views.description.take());
+        let any = views.items.drain(..).fold(any, |any, view| any.item(view));
+        *schema = RefOr::T(Schema::AnyOf(any.build()));
     }
 }
