@@ -51,7 +51,7 @@ pub(crate) fn mark(document: &mut OpenApi) {
         && let RefOr::T(Schema::OneOf(views)) = schema
     {
         let any = AnyOfBuilder::new().description(views.description.take());
-        let any = views.items.drain(..).fold(any, |any, view| any.item(view));
+        let any = views.items.drain(..).fold(any, AnyOfBuilder::item);
         *schema = RefOr::T(Schema::AnyOf(any.build()));
     }
 }
