@@ -3,10 +3,10 @@
 //!
 //! How many that is, nobody can configure: it depends on the disk, the database and what is asked. So it is found, as TCP
 //! finds the room in a network: one more for each answer in time until the first is late (slow start), from then on one more
-//! for each round of them while the room is used, and a tenth less when an answer was late (RFC 5681 section 3.1). Only what was done says whether it was late, and from when
-//! the whole request was here: not how long its body took to come, not a refusal, nor a caller who went away, nor what waits
-//! for a quorum of the control plane. Searches give
-//! way first, then changes, then reads; one organisation has half of the room at most, so that it cannot crowd out another.
+//! for each round of them while the room is used, and a tenth less when an answer was late (RFC 5681 section 3.1). Only what
+//! was done says whether it was late, and from when the whole request was here: not how long its body took to come, not a
+//! refusal, nor a caller who went away, nor what waits for a quorum of the control plane. Searches give way first, then
+//! changes, then reads; one organisation has half of the room at most, so that it cannot crowd out another.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64};
