@@ -202,7 +202,8 @@ fn every_object_is_closed_and_described() {
     let schemas = document["components"]["schemas"].as_object().expect("schemas");
     assert!(schemas.len() > 20, "the control: there are schemas");
     for (name, schema) in schemas {
-        if schema.get("oneOf").is_some() {
+        // One of several schemas, or whichever of them fit: each is closed where it is described.
+        if schema.get("oneOf").is_some() || schema.get("anyOf").is_some() {
             continue;
         }
         assert_eq!(schema["additionalProperties"], false, "{name}");
