@@ -38,6 +38,7 @@ fn a_patients_path_names_patient_and_category() {
         ("GET", format!("/v1/patients/{id}/consents"), any),
         ("GET", format!("/v1/patients/{id}/consents/{id}"), any),
         ("POST", format!("/v1/patients/{id}/consents/{id}/revoke"), any),
+        ("GET", format!("/v1/patients/{id}/purposes?kind=access"), any),
         ("GET", format!("/v1/patients/{id}/what/comes/later"), any),
         ("GET", format!("https://elsewhere.example/v1/patients/{id}"), general),
     ] {

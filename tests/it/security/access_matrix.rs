@@ -36,6 +36,7 @@ pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("list_consents", "consent", "list"),
     ("read_consent", "consent", "read"),
     ("revoke_consent", "consent", "revoke"),
+    ("list_purposes", "audit_event", "list"),
     ("book_appointment", "appointment", "create"),
     ("list_appointments", "appointment", "list"),
     ("read_appointment", "appointment", "read"),
