@@ -152,6 +152,7 @@ fn versioned(path: &str, query: &str) -> Identified {
         (Some("orgs"), Some(_), Some("identity-providers")) => {
             is("/v1/orgs/{org}/identity-providers", Target::Anywhere)
         }
+        (Some("orgs"), Some(_), Some("legal-basis")) => is("/v1/orgs/{org}/legal-basis", Target::Anywhere),
         (Some("orgs"), Some(_), Some("devices")) => is("/v1/orgs/{org}/devices", Target::Anywhere),
         (Some("orgs"), Some(_), Some("api-keys")) => is("/v1/orgs/{org}/api-keys", Target::Anywhere),
         (Some("orgs"), Some(_), Some("sign-in-settings")) => {
