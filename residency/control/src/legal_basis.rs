@@ -1,7 +1,10 @@
 //! The legal basis of a marketing organisation: what lets it have anything of a patient at all.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
+use jiff::civil::Date;
 use residency_policy::{BasisKind, OrgId, OrgType};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +27,35 @@ record! {
     }
 }
 
+/// The years of which a day may be.
+const YEARS: RangeInclusive<i16> = 2000..=2199;
+
 impl LegalBasis {
+    /// What [`LegalBasis::day`] reads.
+    pub const DAY_EXPECTED: &str = "expected a date such as 2026-11-22, of the years 2000 to 2199";
+    /// What [`LegalBasis::digest`] reads.
+    pub const DIGEST_EXPECTED: &str = "expected the SHA-256 of the document: 64 hexadecimal digits";
+
+    /// A date in its one spelling, such as `2026-11-22`, as a number.
+    pub fn day(text: &str) -> Option<u32> {
+        let date: Date = text.parse().ok()?;
+        let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
+        let number = u32::from(date.year().unsigned_abs()) * 10_000 + u32::from(month) * 100 + u32::from(day);
+        (YEARS.contains(&date.year()) && date.to_string() == text).then_some(number)
+    }
+
+    /// The date of such a number.
+    pub fn date(day: u32) -> String {
+        format!("{:04}-{:02}-{:02}", day / 10_000, day / 100 % 100, day % 100)
+    }
+
+    /// SHA-256 of the document, of its hexadecimal digits.
+    pub fn digest(text: &str) -> Option<[u8; 32]> {
+        // Measured before it is read: a request has room for much more.
+        let digits = Some(text.as_bytes()).filter(|digits| digits.len() == 64)?;
+        HEXLOWER_PERMISSIVE.decode(digits).ok()?.try_into().ok()
+    }
+
     /// Whether it holds on a day, as a number such as 20261122.
     pub fn holds_on(&self, day: u32) -> bool {
         (self.from..=self.until).contains(&day)

@@ -122,13 +122,14 @@ mod tests {
         assert_eq!(asked(&format!("purpose=TREAT&kind=access&from={from}&until={until}")), Ok(some));
         // Postgres has no such time, and nothing was recorded then.
         assert_eq!(asked("from=-009998-01-01T00:00:00Z"), Ok(all));
+        let turned = format!("from={until}&until={from}");
         for (wrong, name, code) in [
             ("purpose=treat", "purpose", "not-a-code"),
             ("purpose=", "purpose", "not-a-code"),
             ("kind=both", "kind", "not-a-code"),
             ("from=yesterday", "from", "format"),
             ("until=2026-11-22", "until", "format"),
-            (&format!("from={until}&until={from}"), "until", "range"),
+            (turned.as_str(), "until", "range"),
         ] {
             let problem = asked(wrong).expect_err(wrong);
             let said = serde_json::to_value(problem.document(RequestId::from_bytes([0; 16])));

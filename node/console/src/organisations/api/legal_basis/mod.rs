@@ -7,8 +7,7 @@ pub mod remove;
 pub mod replace;
 pub mod show;
 
-use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use jiff::civil::Date;
+use data_encoding::HEXLOWER;
 use node_access::body::Object;
 use node_access::problem::not_found;
 use node_access::{Act, OpenCall, OrgView, RefusalReason};
@@ -21,12 +20,7 @@ use utoipa::ToSchema;
 /// What the access log calls it.
 const ENTITY: &str = "legal_basis";
 
-/// The years of which a day may be.
-const YEARS: std::ops::RangeInclusive<i16> = 2000..=2199;
-
 const KIND_EXPECTED: &str = "expected business-associate-agreement or authorization";
-const DAY_EXPECTED: &str = "expected a date such as 2026-11-22, of the years 2000 to 2199";
-const DIGEST_EXPECTED: &str = "expected the SHA-256 of the document: 64 hexadecimal digits";
 
 /// The legal basis of a marketing organisation.
 #[derive(Serialize, ToSchema)]
@@ -57,8 +51,8 @@ impl From<&LegalBasis> for LegalBasisBody {
     fn from(basis: &LegalBasis) -> Self {
         Self {
             kind: basis.kind.as_str().to_owned(),
-            from: date(basis.from),
-            until: date(basis.until),
+            from: LegalBasis::date(basis.from),
+            until: LegalBasis::date(basis.until),
             document_sha256: HEXLOWER.encode(&basis.document_sha256),
         }
     }
@@ -91,8 +85,8 @@ fn read(body: &Object) -> Result<LegalBasis, Problem> {
     body.only(&["kind", "from", "until", "document_sha256"])?;
     let text = |name| body.get(name).and_then(Value::as_str);
     let kind = text("kind").and_then(|text| text.parse::<BasisKind>().ok());
-    let (from, until) = (text("from").and_then(day), text("until").and_then(day));
-    let document = text("document_sha256").and_then(digest);
+    let (from, until) = (text("from").and_then(LegalBasis::day), text("until").and_then(LegalBasis::day));
+    let document = text("document_sha256").and_then(LegalBasis::digest);
     let mut wrong = Vec::new();
     let mut note = |pointer, code, detail| wrong.push(FieldError { pointer, code, detail });
     match (kind, from, until, document) {
@@ -100,14 +94,14 @@ fn read(body: &Object) -> Result<LegalBasis, Problem> {
             return Ok(LegalBasis { kind, from, until, document_sha256 });
         }
         (Some(_), Some(_), Some(_), Some(_)) => {
-            note("/until", "range", "expected a day that is not before from")
+            note("/until", "range", "expected a day that is not before from");
         }
         _ => {
             let missing = [
                 (kind.is_none(), "/kind", "not-a-code", KIND_EXPECTED),
-                (from.is_none(), "/from", "format", DAY_EXPECTED),
-                (until.is_none(), "/until", "format", DAY_EXPECTED),
-                (document.is_none(), "/document_sha256", "format", DIGEST_EXPECTED),
+                (from.is_none(), "/from", "format", LegalBasis::DAY_EXPECTED),
+                (until.is_none(), "/until", "format", LegalBasis::DAY_EXPECTED),
+                (document.is_none(), "/document_sha256", "format", LegalBasis::DIGEST_EXPECTED),
             ];
             for (_, pointer, code, detail) in missing.into_iter().filter(|(missing, ..)| *missing) {
                 note(pointer, code, detail);
@@ -115,26 +109,6 @@ fn read(body: &Object) -> Result<LegalBasis, Problem> {
         }
     }
     Err(Problem::new(ProblemKind::Invalid).fields(wrong))
-}
-
-/// A date in its one spelling, as a number such as 20261122.
-fn day(text: &str) -> Option<u32> {
-    let date: Date = text.parse().ok()?;
-    let known = YEARS.contains(&date.year()) && date.to_string() == text;
-    let parts =
-        [date.year().unsigned_abs(), date.month().unsigned_abs().into(), date.day().unsigned_abs().into()];
-    known.then(|| parts.into_iter().fold(0, |day, part| day * 100 + u32::from(part)))
-}
-
-/// The date of such a number.
-fn date(day: u32) -> String {
-    format!("{:04}-{:02}-{:02}", day / 10_000, day / 100 % 100, day % 100)
-}
-
-fn digest(text: &str) -> Option<[u8; 32]> {
-    // Measured before it is read: a body has room for much more.
-    let text = Some(text.as_bytes()).filter(|text| text.len() == 64)?;
-    HEXLOWER_PERMISSIVE.decode(text).ok()?.try_into().ok()
 }
 
 #[cfg(test)]
