@@ -36,6 +36,7 @@ pub struct Metrics {
     durations: Family<Route, Histogram>,
     in_flight: Gauge,
     break_glass_grants: Counter,
+    obligations_unmet: Counter,
 }
 
 impl Default for Metrics {
@@ -50,7 +51,12 @@ impl Default for Metrics {
         registry.register("http_requests_in_flight", "Requests under way", in_flight.clone());
         let glass = break_glass_grants.clone();
         registry.register("break_glass_grants", "How often the glass was broken here", glass);
-        Self { registry: Mutex::new(registry), requests, durations, in_flight, break_glass_grants }
+        let obligations_unmet = Counter::default();
+        let unmet = obligations_unmet.clone();
+        let help = "Refused because an answer was allowed on a condition that nothing here meets";
+        registry.register("obligations_unmet", help, unmet);
+        let registry = Mutex::new(registry);
+        Self { registry, requests, durations, in_flight, break_glass_grants, obligations_unmet }
     }
 }
 
@@ -78,6 +84,12 @@ impl Metrics {
     /// Counts that the glass was broken: whoever watches is told by it.
     pub fn glass_broken(&self) {
         self.break_glass_grants.inc();
+    }
+
+    /// Counts what was refused because the policies allow it on a condition that nothing here meets: whoever wrote them
+    /// and whoever runs this release mean different things.
+    pub(crate) fn obligation_unmet(&self) {
+        self.obligations_unmet.inc();
     }
 
     pub(crate) fn answered(&self, method: &http::Method, route: &str, status: u16, seconds: f64) {

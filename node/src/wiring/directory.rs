@@ -15,8 +15,8 @@ use residency_control::keys::Held;
 use residency_control::rules::RulesInForce;
 use residency_control::signin::{SignInSettings, SignIns};
 use residency_control::{
-    Command, KeyStanding, Organisation, OrganisationMark, Outcome, ProposeError, Proposed, Providers, Reader,
-    Refusal, RegionEntry, User, Writer, keys,
+    Command, KeyStanding, LegalBasis, Organisation, OrganisationMark, Outcome, ProposeError, Proposed,
+    Providers, Reader, Refusal, RegionEntry, User, Writer, keys,
 };
 use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
 use residency_tokens::Verifier;
@@ -113,6 +113,10 @@ impl Directory for ControlDirectory {
 
     fn organisation(&self, org: OrgId) -> Option<OrgView> {
         self.reader.marked_organisation(org).map(|(org, mark)| org_view(&org, mark))
+    }
+
+    fn legal_basis(&self, org: OrgId) -> Option<LegalBasis> {
+        self.reader.at(|state| state.legal_basis(org).copied()).1
     }
 
     fn organisations(&self) -> Vec<OrgView> {

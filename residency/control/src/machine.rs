@@ -15,6 +15,7 @@ use crate::api_keys::{self, KeyGrant};
 use crate::calendar::{self, Ledger};
 use crate::command::{Command, KeyVerifier, Organisation, Outcome, PolicyVersion, Refusal, RegionEntry, User};
 use crate::directory::{AlreadyKnown, Directory};
+use crate::legal_basis::{self, LegalBasis};
 use crate::organisations::{self, OrganisationMark};
 use crate::signin::{self, SignIns};
 use crate::{Providers, Sheets, provider_changes, seats, users};
@@ -37,6 +38,8 @@ pub struct State {
     pub(crate) ledger: Ledger,
     pub(crate) seats: Arc<BTreeMap<NodeId, Option<DiskId>>>,
     pub(crate) signin: SignIns,
+    /// What lets marketing organisations have anything of a patient.
+    pub(crate) bases: Arc<Sheets<OrgId, LegalBasis>>,
     /// Of the keys that organisations issued themselves.
     pub(crate) grants: Arc<Sheets<KeyId, KeyGrant>>,
     /// When keys were last used.
@@ -129,6 +132,8 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         Command::CloseOrganisation { org, reason, expected } => {
             organisations::close(state, org, reason, expected)
         }
+        Command::PutLegalBasis { org, basis, expected } => legal_basis::put(state, org, basis, expected),
+        Command::RemoveLegalBasis { org, expected } => legal_basis::remove(state, org, expected),
         Command::AddUser(user) => users::add(state, user),
         Command::ChangeUser { user, expected } => users::change(state, user, expected),
         Command::PutUserKey { verifier, user } => users::put_key(state, verifier, user),

@@ -38,6 +38,7 @@ fn a_patients_path_names_patient_and_category() {
         ("GET", format!("/v1/patients/{id}/consents"), any),
         ("GET", format!("/v1/patients/{id}/consents/{id}"), any),
         ("POST", format!("/v1/patients/{id}/consents/{id}/revoke"), any),
+        ("GET", format!("/v1/patients/{id}/purposes?kind=access"), any),
         ("GET", format!("/v1/patients/{id}/what/comes/later"), any),
         ("GET", format!("https://elsewhere.example/v1/patients/{id}"), general),
     ] {
@@ -97,6 +98,7 @@ fn a_path_names_what_it_says() {
         ("GET", "/v1/auth/oidc/nonsense".into(), Target::Nothing),
         ("GET", format!("/v1/orgs/{id}/identity-providers"), Target::Anywhere),
         ("PUT", format!("/v1/orgs/{id}/sign-in-settings"), Target::Anywhere),
+        ("PUT", format!("/v1/orgs/{id}/legal-basis"), Target::Anywhere),
         ("DELETE", format!("/v1/orgs/{id}/identity-providers/{id}/links/{id}"), Target::Anywhere),
         ("DELETE", format!("/v1/orgs/{id}/identity-providers/{id}/links/{id}/more"), Target::Nothing),
         ("DELETE", format!("/v1/orgs/{id}/identity-providers/{id}/links"), Target::Nothing),
@@ -109,6 +111,7 @@ fn a_path_names_what_it_says() {
         ("POST", format!("/v1/orgs/{id}/api-keys/{id}/rotate"), Target::Anywhere),
         ("POST", format!("/v1/orgs/{id}/api-keys/{id}/rotate/more"), Target::Nothing),
         ("PUT", format!("/v1/orgs/{id}/sign-in-settings/more"), Target::Nothing),
+        ("PUT", format!("/v1/orgs/{id}/legal-basis/more"), Target::Nothing),
         ("DELETE", format!("/v1/orgs/{id}/identity-providers/{id}"), Target::Anywhere),
         ("POST", format!("/v1/orgs/{id}/identity-providers/{id}/test"), Target::Anywhere),
         ("POST", format!("/v1/orgs/{id}/identity-providers/{id}/test/more"), Target::Nothing),

@@ -14,7 +14,9 @@ use node_signin::token::caller::caller_of;
 use residency_control::calendar::Ledger;
 use residency_control::machine::{State, apply};
 use residency_control::signin::SignIns;
-use residency_control::{Command, KeyStanding, Organisation, Outcome, ProposeError, Proposed, User};
+use residency_control::{
+    Command, KeyStanding, LegalBasis, Organisation, Outcome, ProposeError, Proposed, User,
+};
 use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
 use residency_tokens::Verifier;
 
@@ -94,6 +96,10 @@ impl Directory for Book {
 
     fn organisation(&self, org: OrgId) -> Option<OrgView> {
         self.organisations().into_iter().find(|view| view.id == org)
+    }
+
+    fn legal_basis(&self, org: OrgId) -> Option<LegalBasis> {
+        self.state.lock().expect("a lock").legal_basis(org).copied()
     }
 
     fn organisations(&self) -> Vec<OrgView> {

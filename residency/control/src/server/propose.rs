@@ -86,6 +86,8 @@ fn weight(command: &Command) -> usize {
         Command::Enlist { .. }
         | Command::BindClinician { .. }
         | Command::CloseOrganisation { .. }
+        | Command::PutLegalBasis { .. }
+        | Command::RemoveLegalBasis { .. }
         | Command::RevokeKey(_)
         | Command::PutPolicy(_)
         | Command::PutAccessPolicies(_)
@@ -136,6 +138,8 @@ impl Core {
             | Command::PutAccessPolicies(_)
             | Command::ChangeOrganisation { .. }
             | Command::CloseOrganisation { .. }
+            | Command::PutLegalBasis { .. }
+            | Command::RemoveLegalBasis { .. }
             | Command::AddUser(_)
             | Command::ChangeUser { .. }
             | Command::PutUserKey { .. }

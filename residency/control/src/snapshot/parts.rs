@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::api_keys::KeyGrant;
 use crate::calendar::ledger::Image;
 use crate::command::{KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
+use crate::legal_basis::LegalBasis;
 use crate::machine::State;
 use crate::organisations::OrganisationMark;
 use crate::signin::{Account, Device, IdentityLink, IdentityProvider, Session, SignInSettings, SigningKey};
@@ -66,6 +67,8 @@ pub(super) enum Part {
     KeyUses(Vec<(KeyId, i64)>),
     /// What people sign in with.
     Devices(Vec<Device>),
+    /// What lets marketing organisations have anything of a patient.
+    LegalBases(Vec<(OrgId, LegalBasis)>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -100,6 +103,7 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(state.grants.iter().map(|(key, grant)| (*key, grant.clone())), Part::KeyGrants))
         .chain(in_parts(state.signin.devices().copied(), Part::Devices))
         .chain(in_parts(state.key_uses.iter().map(|(key, at)| (*key, *at)), Part::KeyUses))
+        .chain(in_parts(state.bases.iter().map(|(org, basis)| (*org, *basis)), Part::LegalBases))
 }
 
 fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
@@ -151,6 +155,7 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Devices(some) => some.into_iter().for_each(|one| state.signin.put_device(one)),
         Part::KeyGrants(some) => Arc::make_mut(&mut state.grants).extend(some),
         Part::KeyUses(some) => Arc::make_mut(&mut state.key_uses).extend(some),
+        Part::LegalBases(some) => Arc::make_mut(&mut state.bases).extend(some),
         Part::SpentFlows(some) => {
             for (ends, flow) in some {
                 state.signin.federation_mut().spend(ends, flow);
