@@ -282,7 +282,8 @@ commands! {
         SignIn(SignInChange),
         /// Puts access policies in force. Refused unless the version is the one after the present one; the first is 1.
         PutAccessPolicies(PolicyVersion),
-        /// Says which clinician somebody is at an organisation, or that they are none. Nobody else is the same one there.
+        /// An operator's word: says which clinician somebody is at an organisation, or that they are none, whatever was
+        /// said before. Nobody else is the same one there.
         BindClinician {
             /// Who.
             user: UserId,
@@ -293,6 +294,17 @@ commands! {
         },
         /// Changes a key that an organisation issued itself, or notes when keys were used.
         Key(KeyChange),
+        /// Says which clinician a user is at an organisation, or that they are none. Nobody else is the same one there.
+        ChangeClinician {
+            /// Who.
+            user: UserId,
+            /// Where.
+            org: OrgId,
+            /// Which clinician.
+            provider: Option<ProviderId>,
+            /// The version of the user that the proposer knew.
+            expected: u64,
+        },
     }
 }
 

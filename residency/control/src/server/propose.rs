@@ -85,6 +85,7 @@ fn weight(command: &Command) -> usize {
         | Command::PutUserKey { .. } => 768,
         Command::Enlist { .. }
         | Command::BindClinician { .. }
+        | Command::ChangeClinician { .. }
         | Command::CloseOrganisation { .. }
         | Command::RevokeKey(_)
         | Command::PutPolicy(_)
@@ -140,6 +141,7 @@ impl Core {
             | Command::ChangeUser { .. }
             | Command::PutUserKey { .. }
             | Command::BindClinician { .. }
+            | Command::ChangeClinician { .. }
             | Command::PutProvider { .. } => true,
         }
     }
