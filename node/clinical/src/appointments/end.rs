@@ -107,9 +107,11 @@ pub(crate) async fn ended(
     }
     let undone = matches!(ending, Ending::Stayed | Ending::NotCancelled);
     let request = if undone { NO_REQUEST } else { before.request };
-    // Whoever was removed from view meanwhile, or took back their consent, keeps no time: what it came to is cancelled by
-    // whoever comes next. A caller whose own transaction this is was asked about the consent in it.
-    let withdrawn = booked && hand.is_unjudged() && consents::store::withdrawn(tx, hand.patient).await?;
+    // Whoever was removed from view meanwhile, or took back their consent to what the visit was made for, keeps no time:
+    // what it came to is cancelled by whoever comes next. A caller whose own transaction this is was asked about the
+    // consent in it.
+    let withdrawn =
+        booked && hand.is_unjudged() && consents::store::withdrawn(tx, hand.patient, before.purpose).await?;
     let state = match (state, before.state) {
         (State::Booked, State::Cancelling(code)) if removed => State::Cancelling(code),
         (State::Booked, _) if removed => State::Cancelling(CancelCode::PatientRemoved),

@@ -119,6 +119,74 @@ async fn whoever_took_back_their_consent_waits_no_more_and_what_they_were_offere
     }
 }
 
+/// A consent to one of the purposes for which appointments are made.
+async fn consented_to(world: &World, patient: &str, purpose: &str) -> Value {
+    let mut terms = treatment("general");
+    terms["purpose"] = json!(purpose);
+    grant(world, patient, &terms).await
+}
+
+#[tokio::test]
+async fn only_the_consent_to_what_it_was_booked_for_counts() {
+    for made_for in ["TREAT", "HOPERAT"] {
+        for taken_back in ["TREAT", "HOPERAT"] {
+            let world = World::new().await;
+            let (provider, patient) = (world.doctor().await, world.somebody().await);
+            let consent = consented_to(&world, &patient, taken_back).await;
+            let ask = world.book(&patient, &appointment(provider, START)).header("purpose-of-use", made_for);
+            assert!(world.send_and_die(ask, STEPS - 1).await.is_none(), "booked, and nobody heard it");
+            revoke(&world, &patient, &consent).await;
+            world.settle().await;
+            let (states, standing) = if made_for == taken_back {
+                ("cancelled patient-request", vec![])
+            } else {
+                ("booked ", vec![(START.to_owned(), "booked")])
+            };
+            assert_eq!(world.states().await, [states], "{made_for}, {taken_back}");
+            assert_eq!(world.standing(provider), standing, "{made_for}, {taken_back}");
+            assert_eq!(world.diverged().await, Vec::<String>::new(), "{made_for}, {taken_back}");
+        }
+    }
+}
+
+/// What an earlier release began has no purpose: whichever of the two was taken back, nobody keeps the time.
+#[tokio::test]
+async fn what_was_begun_before_purposes_were_kept_asks_for_both() {
+    for taken_back in ["TREAT", "HOPERAT"] {
+        let world = World::new().await;
+        let (provider, patient) = (world.doctor().await, world.somebody().await);
+        let consent = consented_to(&world, &patient, taken_back).await;
+        let ask = world.book(&patient, &appointment(provider, START));
+        assert!(world.send_and_die(ask, STEPS - 1).await.is_none());
+        let client = world.region.as_superuser().await;
+        let older = "ALTER TABLE appointments DISABLE TRIGGER USER; UPDATE appointments SET purpose = NULL; \
+                     ALTER TABLE appointments ENABLE TRIGGER USER";
+        client.batch_execute(older).await.expect("a superuser may");
+        revoke(&world, &patient, &consent).await;
+        world.settle().await;
+        assert_eq!(world.states().await, ["cancelled patient-request"], "{taken_back}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_consent_to_what_it_was_wished_for_takes_a_wish_out_of_the_order() {
+    for made_for in ["TREAT", "HOPERAT"] {
+        for taken_back in ["TREAT", "HOPERAT"] {
+            let world = World::new().await;
+            let (provider, patient) = (world.doctor().await, world.somebody().await);
+            let consent = consented_to(&world, &patient, taken_back).await;
+            let ask = world.ask("provider_staff", "POST", &format!("/v1/patients/{patient}/waitlist"));
+            ask.header("purpose-of-use", made_for).json(&wish(provider)).send().await.is(201);
+            world.settle().await;
+            assert_eq!(world.order(), 1, "they wait");
+            revoke(&world, &patient, &consent).await;
+            world.settle().await;
+            let waits = usize::from(made_for != taken_back);
+            assert_eq!(world.order(), waits, "{made_for}, {taken_back}");
+        }
+    }
+}
+
 /// Whoever sends the same registration twice at once gets no more of the second than of one that is sent later.
 #[tokio::test]
 async fn a_registration_that_was_quicker_is_judged_as_one_of_long_ago() {
