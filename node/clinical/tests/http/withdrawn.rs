@@ -149,6 +149,56 @@ async fn only_the_consent_to_what_it_was_booked_for_counts() {
     }
 }
 
+/// Who moves a visit for another purpose than it was made for, and loses the consent to that, is shown nothing. The visit
+/// stays: moved if its time was moved, which was done in one change, and where it was otherwise.
+#[tokio::test]
+async fn a_move_for_another_purpose_does_not_cost_the_visit() {
+    for (taken_back, dies, left) in [
+        ("HOPERAT", false, Some(LATER)),
+        ("HOPERAT", true, Some(LATER)),
+        // The control: what the visit itself rests on.
+        ("TREAT", true, None),
+    ] {
+        let world = World::new().await;
+        let (provider, patient) = (world.doctor().await, world.somebody().await);
+        let consent = consented_to(&world, &patient, taken_back).await;
+        let booked = world.book(&patient, &appointment(provider, START)).send().await.is(201);
+        let path = format!("{}/reschedule", booked.header("location"));
+        let ask = world.ask("provider", "POST", &path).json(&json!({"start": LATER}));
+        let ask = ask.header("purpose-of-use", "HOPERAT");
+        if dies {
+            // The time is moved, and nobody heard it.
+            assert!(world.send_and_die(ask, STEPS - 1).await.is_none());
+            revoke(&world, &patient, &consent).await;
+        } else {
+            refused(world.withdrawn_between(ask, &consent, &patient, 1).await);
+        }
+        world.settle().await;
+        let standing: Vec<_> = left.map(|start| (start.to_owned(), "booked")).into_iter().collect();
+        assert_eq!(world.standing(provider), standing, "{taken_back}, {dies}");
+        let state = if left.is_some() { "booked " } else { "cancelled patient-request" };
+        assert_eq!(world.states().await, [state], "{taken_back}, {dies}");
+        assert_eq!(world.diverged().await, Vec::<String>::new(), "{taken_back}, {dies}");
+    }
+}
+
+/// Before the control plane did anything there is nothing to keep: the visit is where it was.
+#[tokio::test]
+async fn a_move_that_was_not_made_leaves_the_visit_where_it_was() {
+    let world = World::new().await;
+    let (provider, patient) = (world.doctor().await, world.somebody().await);
+    let consent = consented_to(&world, &patient, "HOPERAT").await;
+    let booked = world.book(&patient, &appointment(provider, START)).send().await.is(201);
+    let path = format!("{}/reschedule", booked.header("location"));
+    let ask = world.ask("provider", "POST", &path).json(&json!({"start": LATER}));
+    assert!(world.send_and_die(ask.header("purpose-of-use", "HOPERAT"), 0).await.is_none());
+    revoke(&world, &patient, &consent).await;
+    world.settle().await;
+    assert_eq!(world.standing(provider), [(START.to_owned(), "booked")]);
+    assert_eq!(world.states().await, ["booked "]);
+    assert_eq!(world.diverged().await, Vec::<String>::new());
+}
+
 /// What an earlier release began has no purpose: whichever of the two was taken back, nobody keeps the time.
 #[tokio::test]
 async fn what_was_begun_before_purposes_were_kept_asks_for_both() {
