@@ -43,6 +43,8 @@ pub struct State {
     pub(crate) key_uses: Arc<Sheets<KeyId, i64>>,
     /// Whose keys are whose; follows from `keys`.
     pub(crate) org_keys: Arc<Sheets<(OrgId, KeyId), ()>>,
+    /// When issued keys end; follows from `keys` and `grants`.
+    pub(crate) key_endings: Arc<Sheets<(i64, KeyId), ()>>,
     /// Follows from `users`.
     pub(crate) members: Arc<Sheets<(OrgId, UserId), ()>>,
 }

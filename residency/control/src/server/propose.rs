@@ -78,7 +78,7 @@ fn weight(command: &Command) -> usize {
         | Command::PutOrganisation(_)
         | Command::AddOrganisation(_)
         | Command::PutKey(_)
-        | Command::Key(KeyChange::Issue { .. } | KeyChange::Rotate { .. })
+        | Command::Key(KeyChange::Issue { .. } | KeyChange::Rotate { .. } | KeyChange::Revoke { .. })
         | Command::ChangeOrganisation { .. }
         | Command::AddUser(_)
         | Command::ChangeUser { .. }

@@ -10,6 +10,7 @@ use super::account::{
 use super::again::{self, Again};
 use super::{LoginName, SignInChange, SignIns, devices, enter, settings};
 use crate::command::Refusal;
+use crate::forget_keys;
 use crate::machine::State;
 
 /// So many failures in a row cost nothing.
@@ -170,6 +171,7 @@ fn open(state: &mut State, session: Session, expected: u64, second: SecondFactor
     }
     let known = shown(known, second)?;
     make_room(state, &session)?;
+    forget_keys::long_over(state, session.created);
     state.signin.put_account(Account { failures: 0, not_before: 0, ..known });
     state.signin.put_session(session);
     Ok(())

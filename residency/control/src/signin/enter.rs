@@ -9,6 +9,7 @@ use super::act::{account, changed, end_all_of, make_room};
 use super::federation::Federation;
 use super::identity_provider::{Entrance, IdentityLink, IdentityProvider, Joining};
 use crate::command::Refusal;
+use crate::forget_keys;
 use crate::machine::State;
 
 /// A used flow is forgotten so long after its end: a clock that is wrong by less lets nobody use it twice.
@@ -126,6 +127,7 @@ pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal
         return Err(Refusal::Full);
     }
     make_room(state, &session)?;
+    forget_keys::long_over(state, session.created);
 
     if fresh {
         state.signin.federation_mut().unlink_all(org, user);

@@ -149,7 +149,7 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Clinicians(some) => Arc::make_mut(&mut state.clinicians).extend(some),
         Part::SignInSettings(some) => some.into_iter().for_each(|one| state.signin.put_settings(one)),
         Part::Devices(some) => some.into_iter().for_each(|one| state.signin.put_device(one)),
-        Part::KeyGrants(some) => Arc::make_mut(&mut state.grants).extend(some),
+        Part::KeyGrants(some) => some.into_iter().for_each(|(key, grant)| state.insert_grant(key, grant)),
         Part::KeyUses(some) => Arc::make_mut(&mut state.key_uses).extend(some),
         Part::SpentFlows(some) => {
             for (ends, flow) in some {
