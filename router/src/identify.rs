@@ -146,6 +146,7 @@ fn versioned(path: &str, query: &str) -> Identified {
             is("/v1/auth/sessions/{session}", Target::Anywhere)
         }
         (Some("regions"), None, None) => is("/v1/regions", Target::Anywhere),
+        (Some("csp-reports"), None, None) => is("/v1/csp-reports", Target::Anywhere),
         (Some("orgs"), None, None) => is("/v1/orgs", Target::Anywhere),
         (Some("orgs"), Some(_), None) => is("/v1/orgs/{org}", Target::Anywhere),
         (Some("orgs"), Some(_), Some("users")) => is("/v1/orgs/{org}/users", Target::Anywhere),

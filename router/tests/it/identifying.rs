@@ -78,6 +78,8 @@ fn a_path_names_what_it_says() {
         ("POST", "/v1/orgs".into(), Target::Anywhere),
         ("GET", format!("/v1/orgs/{id}"), Target::Anywhere),
         ("POST", format!("/v1/orgs/{id}/users"), Target::Anywhere),
+        ("POST", "/v1/csp-reports".into(), Target::Anywhere),
+        ("POST", "/v1/csp-reports/more".into(), Target::Nothing),
         ("POST", "/v1/auth/login".into(), Target::Anywhere),
         ("POST", "/v1/auth/refresh".into(), Target::Anywhere),
         ("POST", "/v1/auth/logout".into(), Target::Anywhere),

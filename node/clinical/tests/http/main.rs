@@ -10,6 +10,7 @@ mod calendars;
 mod consents;
 mod crashes;
 mod crowds;
+mod csp_reports;
 mod devices;
 mod document;
 mod encounters;
