@@ -130,6 +130,7 @@ fn versioned(path: &str, query: &str) -> Identified {
             "sessions" => is("/v1/auth/sessions", Target::Anywhere),
             "totp" => is("/v1/auth/totp", Target::Anywhere),
             "password" => is("/v1/auth/password", Target::Anywhere),
+            "step-up" => is("/v1/auth/step-up", Target::Anywhere),
             _ => is("-", Target::Nothing),
         },
         (Some("auth"), Some("totp"), Some("confirm")) => is("/v1/auth/totp/confirm", Target::Anywhere),

@@ -45,6 +45,7 @@ impl ControlDirectory {
             key: verified.key,
             session: None,
             assurance: 1,
+            second_factor: false,
             user,
             clinician: user.and_then(|user| self.clinician(user, verified.org)),
             org: verified.org,

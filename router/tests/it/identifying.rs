@@ -90,6 +90,8 @@ fn a_path_names_what_it_says() {
         ("POST", "/v1/auth/totp/confirm".into(), Target::Anywhere),
         ("PUT", "/v1/auth/password".into(), Target::Anywhere),
         ("PUT", "/v1/auth/password/more".into(), Target::Nothing),
+        ("POST", "/v1/auth/step-up".into(), Target::Anywhere),
+        ("POST", "/v1/auth/step-up/more".into(), Target::Nothing),
         ("POST", "/v1/auth/invitations/accept".into(), Target::Anywhere),
         ("POST", "/v1/auth/nonsense".into(), Target::Nothing),
         ("GET", format!("/v1/auth/oidc/{id}/start"), Target::Anywhere),

@@ -31,6 +31,7 @@ mod segregated;
 mod sessions;
 mod settings;
 mod signin;
+mod step_up;
 mod support;
 mod waitlist;
 mod withdrawn;

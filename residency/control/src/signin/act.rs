@@ -19,6 +19,9 @@ const FREE_FAILURES: u32 = 4;
 const FIRST_DELAY_SECONDS: i64 = 30;
 /// And no attempt waits longer, so that nobody can lock somebody else out for good.
 const DELAY_SECONDS_MAX: i64 = 900;
+/// How long a time step of an authenticator is (RFC 6238 section 4.1): of a code its step is known, which says when it was
+/// shown.
+const STEP_SECONDS: i64 = 30;
 /// A session is forgotten so long after its end: a clock that is wrong by less ends nobody's session early.
 const FORGOTTEN_AFTER_SECONDS: i64 = 86_400;
 /// How many of those are forgotten at once.
@@ -60,6 +63,9 @@ pub(crate) fn apply(state: &mut State, change: SignInChange) -> Result<(), Refus
         }
         SignInChange::UseCode { org, user, second, expected, at } => {
             again::use_code(state, &Again { org, user, second, expected, at })
+        }
+        SignInChange::StepUp { org, user, second, session, expected, at } => {
+            again::step_up(state, &Again { org, user, second, expected, at }, session)
         }
     }
 }
@@ -282,6 +288,8 @@ fn confirm(
     let own = state.signin.session(session).filter(|one| (one.org, one.user) == (org, user));
     if let Some(own) = own.map(|own| Session { assurance: 2, ..Session::clone(own) }) {
         state.signin.put_session(own);
+        let shown_at = i64::try_from(step).unwrap_or(0).saturating_mul(STEP_SECONDS);
+        state.signin.note_assured(session, shown_at);
     }
     Ok(())
 }
