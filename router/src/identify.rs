@@ -130,6 +130,7 @@ fn versioned(path: &str, query: &str) -> Identified {
             "sessions" => is("/v1/auth/sessions", Target::Anywhere),
             "totp" => is("/v1/auth/totp", Target::Anywhere),
             "password" => is("/v1/auth/password", Target::Anywhere),
+            "step-up" => is("/v1/auth/step-up", Target::Anywhere),
             _ => is("-", Target::Nothing),
         },
         (Some("auth"), Some("totp"), Some("confirm")) => is("/v1/auth/totp/confirm", Target::Anywhere),
@@ -146,6 +147,7 @@ fn versioned(path: &str, query: &str) -> Identified {
             is("/v1/auth/sessions/{session}", Target::Anywhere)
         }
         (Some("regions"), None, None) => is("/v1/regions", Target::Anywhere),
+        (Some("csp-reports"), None, None) => is("/v1/csp-reports", Target::Anywhere),
         (Some("orgs"), None, None) => is("/v1/orgs", Target::Anywhere),
         (Some("orgs"), Some(_), None) => is("/v1/orgs/{org}", Target::Anywhere),
         (Some("orgs"), Some(_), Some("users")) => is("/v1/orgs/{org}/users", Target::Anywhere),

@@ -52,6 +52,8 @@ pub trait Directory: Send + Sync + 'static {
     fn user(&self, user: UserId) -> Option<Arc<User>>;
     /// At most so many users of an organisation after this one, ascending by id.
     fn users_of(&self, org: OrgId, after: Option<UserId>, at_most: usize) -> Vec<Arc<User>>;
+    /// Which clinician a user is at an organisation.
+    fn clinician(&self, user: UserId, org: OrgId) -> Option<ProviderId>;
     /// The index of the last entry of the replicated log that this view has.
     fn applied(&self) -> u64;
     /// Every clinician, and the index of the last entry of the replicated log in that. Nothing is copied.

@@ -18,7 +18,7 @@ use residency_control::{
     Command, KeyStanding, LegalBasis, Organisation, OrganisationMark, Outcome, ProposeError, Proposed,
     Providers, Reader, Refusal, RegionEntry, User, Writer, keys,
 };
-use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
+use residency_policy::{OrgId, PatientId, Placement, ProviderId, Region, Ruleset, UserId};
 use residency_tokens::Verifier;
 
 use super::used::Used;
@@ -45,8 +45,9 @@ impl ControlDirectory {
             key: verified.key,
             session: None,
             assurance: 1,
+            second_factor: false,
             user,
-            clinician: user.and_then(|user| self.reader.at(|state| state.clinician(user, verified.org)).1),
+            clinician: user.and_then(|user| self.clinician(user, verified.org)),
             org: verified.org,
             org_type: org.org_type,
             role: verified.role,
@@ -129,6 +130,10 @@ impl Directory for ControlDirectory {
 
     fn users_of(&self, org: OrgId, after: Option<UserId>, at_most: usize) -> Vec<Arc<User>> {
         self.reader.users_of(org, after, at_most)
+    }
+
+    fn clinician(&self, user: UserId, org: OrgId) -> Option<ProviderId> {
+        self.reader.at(|state| state.clinician(user, org)).1
     }
 
     fn applied(&self) -> u64 {

@@ -284,7 +284,8 @@ commands! {
         SignIn(SignInChange),
         /// Puts access policies in force. Refused unless the version is the one after the present one; the first is 1.
         PutAccessPolicies(PolicyVersion),
-        /// Says which clinician somebody is at an organisation, or that they are none. Nobody else is the same one there.
+        /// An operator's word: says which clinician somebody is at an organisation, or that they are none, whatever was
+        /// said before. Nobody else is the same one there.
         BindClinician {
             /// Who.
             user: UserId,
@@ -309,6 +310,17 @@ commands! {
             /// Whose.
             org: OrgId,
             /// The version of the organisation that the proposer knew.
+            expected: u64,
+        },
+        /// Says which clinician a user is at an organisation, or that they are none. Nobody else is the same one there.
+        ChangeClinician {
+            /// Who.
+            user: UserId,
+            /// Where.
+            org: OrgId,
+            /// Which clinician.
+            provider: Option<ProviderId>,
+            /// The version of the user that the proposer knew.
             expected: u64,
         },
     }

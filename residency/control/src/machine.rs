@@ -46,6 +46,8 @@ pub struct State {
     pub(crate) key_uses: Arc<Sheets<KeyId, i64>>,
     /// Whose keys are whose; follows from `keys`.
     pub(crate) org_keys: Arc<Sheets<(OrgId, KeyId), ()>>,
+    /// When issued keys end; follows from `keys` and `grants`.
+    pub(crate) key_endings: Arc<Sheets<(i64, KeyId), ()>>,
     /// Follows from `users`.
     pub(crate) members: Arc<Sheets<(OrgId, UserId), ()>>,
 }
@@ -138,6 +140,9 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         Command::ChangeUser { user, expected } => users::change(state, user, expected),
         Command::PutUserKey { verifier, user } => users::put_key(state, verifier, user),
         Command::BindClinician { user, org, provider } => users::bind(state, user, org, provider),
+        Command::ChangeClinician { user, org, provider, expected } => {
+            users::change_clinician(state, user, (org, provider), expected)
+        }
         Command::PutProvider { provider, expected } => provider_changes::put(state, provider, expected),
         Command::Enlist { node, disk } => seats::enlist(state, node, disk),
         Command::Calendar(change) => calendar::change::apply(state, change),

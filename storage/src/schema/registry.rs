@@ -229,6 +229,7 @@ registry! {
         "created_at" Phi Clear VISIT DATES;
         "updated_at" Phi Clear CARE DATES;
         "version" Operational Clear CARE None;
+        "purpose" Operational Clear NOBODY None;
     }
     "booking_handles" {
         "handle" Pseudonym Clear NOBODY OTHER_CODE;
@@ -270,6 +271,7 @@ registry! {
         "created_at" Phi Clear CARE DATES;
         "updated_at" Phi Clear CARE DATES;
         "version" Operational Clear CARE None;
+        "purpose" Operational Clear NOBODY None;
     }
     "access_log" {
         "xid" Operational Clear NOBODY None;

@@ -98,10 +98,16 @@ async fn a_change_of_an_organisation_is_refused_in_words() {
     ] {
         let refused = who.patch(path, etag, &right).await.expect("an answer");
         assert_eq!(refused.problem(status).expect("a problem"), slug, "{path}");
+        // Who shows one factor is told so of any organisation.
+        let (status, slug) = if status == 404 { (403, "forbidden") } else { (status, slug) };
         let closing = format!("{path}?reason=merged");
         let refused = who.delete(&closing, etag).await.expect("an answer");
         assert_eq!(refused.problem(status).expect("a problem"), slug, "{path}");
     }
+    let admin = shared().nobody().key(&own.sure().await);
+    let closing = format!("{unknown}?reason=merged");
+    let refused = admin.delete(&closing, etag).await.expect("an answer");
+    assert_eq!(refused.problem(404).expect("a problem"), "not-found");
     for (tag, status, slug) in [
         (Some("*"), 400, "bad-header"),
         (Some("1"), 400, "bad-header"),
@@ -172,8 +178,11 @@ async fn an_organisation_that_is_set_inactive_is_refused_everywhere_until_its_op
 async fn an_organisation_that_is_closed_stays_closed_and_its_id_stays() {
     let own = Tenant::new("Dogwood Street Clinic").await;
     let closing = format!("{}?reason=contract-ended", own.path);
-    let closed =
-        own.admin().delete(&closing, "\"1\"").await.expect("an answer").expect(204).expect("is closed");
+    let one_factor = own.admin().delete(&closing, "\"1\"").await.expect("an answer");
+    assert_eq!(one_factor.problem(403).expect("a problem"), "forbidden");
+    assert_eq!(one_factor.json()["reason"], "step-up-required");
+    let sure = shared().nobody().key(&own.sure().await);
+    let closed = sure.delete(&closing, "\"1\"").await.expect("an answer").expect(204).expect("is closed");
     assert_eq!((closed.header("etag"), closed.body.len()), ("\"2\"", 0));
     settles(&own.key, 401).await;
     let seen = shared()

@@ -76,6 +76,7 @@ pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("enrol_authenticator", "authenticator", "create"),
     ("confirm_authenticator", "authenticator", "update"),
     ("change_password", "authenticator", "update"),
+    ("step_up", "authenticator", "update"),
     ("link_provider", "authenticator", "create"),
     ("read_identity_providers", "identity_provider", "list"),
     ("create_identity_provider", "identity_provider", "create"),

@@ -17,7 +17,7 @@ use residency_control::signin::SignIns;
 use residency_control::{
     Command, KeyStanding, LegalBasis, Organisation, Outcome, ProposeError, Proposed, User,
 };
-use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
+use residency_policy::{OrgId, PatientId, Placement, ProviderId, Region, Ruleset, UserId};
 use residency_tokens::Verifier;
 
 use crate::support::jurisdiction;
@@ -122,6 +122,10 @@ impl Directory for Book {
 
     fn users_of(&self, org: OrgId, after: Option<UserId>, at_most: usize) -> Vec<Arc<User>> {
         self.state.lock().expect("a lock").users_of(org, after).take(at_most).cloned().collect()
+    }
+
+    fn clinician(&self, user: UserId, org: OrgId) -> Option<ProviderId> {
+        self.state.lock().expect("a lock").clinician(user, org)
     }
 
     fn applied(&self) -> u64 {

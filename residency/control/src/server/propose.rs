@@ -78,13 +78,14 @@ fn weight(command: &Command) -> usize {
         | Command::PutOrganisation(_)
         | Command::AddOrganisation(_)
         | Command::PutKey(_)
-        | Command::Key(KeyChange::Issue { .. } | KeyChange::Rotate { .. })
+        | Command::Key(KeyChange::Issue { .. } | KeyChange::Rotate { .. } | KeyChange::Revoke { .. })
         | Command::ChangeOrganisation { .. }
         | Command::AddUser(_)
         | Command::ChangeUser { .. }
         | Command::PutUserKey { .. } => 768,
         Command::Enlist { .. }
         | Command::BindClinician { .. }
+        | Command::ChangeClinician { .. }
         | Command::CloseOrganisation { .. }
         | Command::PutLegalBasis { .. }
         | Command::RemoveLegalBasis { .. }
@@ -144,6 +145,7 @@ impl Core {
             | Command::ChangeUser { .. }
             | Command::PutUserKey { .. }
             | Command::BindClinician { .. }
+            | Command::ChangeClinician { .. }
             | Command::PutProvider { .. } => true,
         }
     }

@@ -3,7 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 
-use residency_policy::{BookingHandle, DiskId, KeyId, NodeId, OrgId, ProviderId, UserId};
+use residency_policy::{BookingHandle, DiskId, KeyId, NodeId, OrgId, ProviderId, SessionId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::api_keys::KeyGrant;
@@ -69,6 +69,8 @@ pub(super) enum Part {
     Devices(Vec<Device>),
     /// What lets marketing organisations have anything of a patient.
     LegalBases(Vec<(OrgId, LegalBasis)>),
+    /// When second factors were shown in sessions that had begun before.
+    Assured(Vec<(SessionId, i64)>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -104,6 +106,7 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(state.signin.devices().copied(), Part::Devices))
         .chain(in_parts(state.key_uses.iter().map(|(key, at)| (*key, *at)), Part::KeyUses))
         .chain(in_parts(state.bases.iter().map(|(org, basis)| (*org, *basis)), Part::LegalBases))
+        .chain(in_parts(state.signin.assured(), Part::Assured))
 }
 
 fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
@@ -153,9 +156,10 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Clinicians(some) => Arc::make_mut(&mut state.clinicians).extend(some),
         Part::SignInSettings(some) => some.into_iter().for_each(|one| state.signin.put_settings(one)),
         Part::Devices(some) => some.into_iter().for_each(|one| state.signin.put_device(one)),
-        Part::KeyGrants(some) => Arc::make_mut(&mut state.grants).extend(some),
+        Part::KeyGrants(some) => some.into_iter().for_each(|(key, grant)| state.insert_grant(key, grant)),
         Part::KeyUses(some) => Arc::make_mut(&mut state.key_uses).extend(some),
         Part::LegalBases(some) => Arc::make_mut(&mut state.bases).extend(some),
+        Part::Assured(some) => some.into_iter().for_each(|(id, at)| state.signin.note_assured(id, at)),
         Part::SpentFlows(some) => {
             for (ends, flow) in some {
                 state.signin.federation_mut().spend(ends, flow);
