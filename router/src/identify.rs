@@ -77,6 +77,13 @@ pub struct Identified {
     pub target: Target,
 }
 
+impl Identified {
+    /// Whether only a known caller hears anything but 401.
+    pub(crate) fn names_a_patient(&self) -> bool {
+        matches!(self.target, Target::Patient(..) | Target::NoPatient(_))
+    }
+}
+
 /// Identifies.
 pub fn identify(method: &Method, uri: &Uri) -> Identified {
     let is = |route, target| Identified { route, target };

@@ -23,6 +23,9 @@ use tower::layer::layer_fn;
 use crate::admit::Admitted;
 use crate::{Credential, Disclosable, Here, Refused, Via, headers, metrics};
 
+/// Tells a router that the request was not begun with, so that it holds others of the same caller back.
+const SHED: HeaderName = HeaderName::from_static(wire::SHED);
+
 /// What extractors leave for the end of the request.
 #[derive(Clone, Default)]
 pub(crate) struct Known(Arc<Left>);
@@ -117,7 +120,12 @@ where
         if refused.problem().reason_code() == Some(RefusalReason::ObligationUnmet.as_str()) {
             here.metrics.obligation_unmet();
         }
+        // What was let in may be refused for being too much later, by something that it needs.
+        let shed = refused.problem().kind() == ProblemKind::Overloaded && known.admitted.get().is_none();
         response = refused.render(id);
+        if shed {
+            response.headers_mut().insert(SHED, HeaderValue::from_static("1"));
+        }
     }
     headers::complete(response.headers_mut());
     if let Some(standing) = known.standing.get() {
