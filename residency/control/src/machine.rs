@@ -133,7 +133,11 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         Command::ChangeUser { user, expected } => users::change(state, user, expected),
         Command::PutUserKey { verifier, user } => users::put_key(state, verifier, user),
         Command::BindClinician { user, org, provider } => users::bind(state, user, org, provider),
+        Command::PutFirstProvider { provider, expected } => {
+            provider_changes::put(state, provider.into(), expected)
+        }
         Command::PutProvider { provider, expected } => provider_changes::put(state, provider, expected),
+        Command::VerifyLicences { npi, licences } => provider_changes::verify(state, npi, &licences),
         Command::Enlist { node, disk } => seats::enlist(state, node, disk),
         Command::Calendar(change) => calendar::change::apply(state, change),
         Command::SignIn(change) => signin::act::apply(state, change),

@@ -29,6 +29,7 @@ mod removed;
 mod segregated;
 mod sessions;
 mod settings;
+mod shared_clinicians;
 mod signin;
 mod support;
 mod waitlist;
