@@ -82,10 +82,11 @@ enum RoleCommand {
         act: OrgsAct,
     },
     /// Who belongs to the cluster, who joins it, and who leaves it, while it serves.
-    Cluster {
-        #[command(subcommand)]
-        act: cluster::Act,
-    },
+    #[command(subcommand)]
+    Cluster(cluster::Act),
+    /// Clinicians: what the operator looked up of them.
+    #[command(subcommand)]
+    Providers(operate::verify::Act),
     /// Policies of access: try them out, sign them, put them in force.
     Policy {
         #[command(subcommand)]
@@ -341,7 +342,8 @@ pub fn run() -> ExitCode {
         RoleCommand::Orgs { act: OrgsAct::Add { wanted, file } } => operate::found::run(&file.config, &wanted),
         RoleCommand::Orgs { act: OrgsAct::Open { org, file } } => operate::open::run(&file.config, org),
         RoleCommand::Orgs { act: OrgsAct::Resume { org, file } } => operate::resume::run(&file.config, org),
-        RoleCommand::Cluster { act } => cluster::run(&act),
+        RoleCommand::Cluster(act) => cluster::run(&act),
+        RoleCommand::Providers(act) => operate::verify::run(&act),
         RoleCommand::Policy { act } => policy::run(&act),
         RoleCommand::Openapi => openapi(),
     };

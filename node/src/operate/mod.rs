@@ -10,6 +10,7 @@ pub mod keys;
 pub mod open;
 pub mod resume;
 pub mod revoke;
+pub mod verify;
 
 use std::sync::Arc;
 
