@@ -1,7 +1,7 @@
 //! One clinician, as every region knows them: public data only (45 CFR 162.412, the registers of the boards).
 
 use residency_policy::licensure::{Attested, Compact, Licence, Licences};
-use residency_policy::{Npi, ProviderId};
+use residency_policy::{Npi, OrgId, ProviderId};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{must_be_replicated, record};
@@ -37,6 +37,11 @@ record! {
 }
 
 impl Provider {
+    /// Who keeps what is common to the organisations that they work for: the one that came first.
+    pub fn keeper(&self) -> Option<OrgId> {
+        self.orgs.as_slice().first().copied()
+    }
+
     /// What a compact gave them that does not fit something that they are listed as.
     pub fn unfit(&self) -> Option<Compact> {
         let all: Vec<Licence> = self.licences.iter().map(|(_, licence)| *licence).collect();

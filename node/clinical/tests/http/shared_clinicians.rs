@@ -153,6 +153,12 @@ async fn nobody_changes_what_another_entered_and_care_goes_on() {
         body[field] = value;
         other.put("their_admin", &body).await.is(403).problem("forbidden");
     }
+    world.put_calendar(other.clinician, "\"0\"", &weekdays()).await.is(200);
+    let path = format!("{}/calendar", other.path());
+    let shut =
+        world.open("their_admin", "PUT", &path).header("if-match", "\"1\"").json(&weekdays()).send().await;
+    shut.is(403).problem("forbidden");
+    world.put_calendar(other.clinician, "\"1\"", &weekdays()).await.is(200);
     // The control: whose it is takes it away.
     other.put("org_admin", &other.with(&[]).await).await.is(200);
     lacks(world.open_visit(&patient, &visit()).await, "US-TX", "licence-missing");

@@ -47,15 +47,14 @@ pub(super) fn may_change(caller: OrgId, before: &Provider, after: &Provider) -> 
 
 /// Whether what an organisation changes of somebody whom it may share with others is its own to change.
 fn shares(caller: OrgId, before: &Provider, after: &Provider) -> Result<(), Problem> {
-    let orgs = before.orgs.as_slice();
     let common =
         |one: &Provider| (one.name.clone(), one.taxonomy.clone(), one.languages.clone(), one.collaborating);
-    if orgs.first() != Some(&caller) && common(before) != common(after) {
+    if before.keeper() != Some(caller) && common(before) != common(after) {
         let detail = "name, taxonomy, languages and collaboration are kept by the first of the organisations that \
                       they work for";
         return Err(Problem::new(ProblemKind::Forbidden).detail(detail));
     }
-    if orgs.len() > 1 && before.active && !after.active {
+    if before.orgs.as_slice().len() > 1 && before.active && !after.active {
         let detail = "they work for others as well: let them leave your organisation";
         return Err(Problem::new(ProblemKind::Forbidden).field("/active", "not-yours", detail));
     }
