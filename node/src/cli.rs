@@ -82,10 +82,11 @@ enum RoleCommand {
         act: operate::orgs::Act,
     },
     /// Who belongs to the cluster, who joins it, and who leaves it, while it serves.
-    Cluster {
-        #[command(subcommand)]
-        act: cluster::Act,
-    },
+    #[command(subcommand)]
+    Cluster(cluster::Act),
+    /// Clinicians: what the operator looked up of them.
+    #[command(subcommand)]
+    Providers(operate::verify::Act),
     /// Policies of access: try them out, sign them, put them in force.
     Policy {
         #[command(subcommand)]
@@ -299,7 +300,8 @@ pub fn run() -> ExitCode {
         RoleCommand::Doctor { file, json } => doctor::run(&file.config, json),
         RoleCommand::Keys { act } => keys(act),
         RoleCommand::Orgs { act } => operate::orgs::run(&act),
-        RoleCommand::Cluster { act } => cluster::run(&act),
+        RoleCommand::Cluster(act) => cluster::run(&act),
+        RoleCommand::Providers(act) => operate::verify::run(&act),
         RoleCommand::Policy { act } => policy::run(&act),
         RoleCommand::Openapi => openapi(),
     };

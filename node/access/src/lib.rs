@@ -36,6 +36,7 @@ mod scope;
 mod secret;
 pub mod settings;
 pub mod shown;
+mod step_up;
 pub mod violations;
 
 pub use admit::Admission;

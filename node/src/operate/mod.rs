@@ -12,6 +12,7 @@ pub mod open;
 pub mod orgs;
 pub mod resume;
 pub mod revoke;
+pub mod verify;
 
 use std::sync::Arc;
 

@@ -19,8 +19,10 @@ pub enum Act {
                             --administrator \"Robin Sample\" --login robin@elm.example --config /etc/domicile/node.toml"
     )]
     Add {
+        /// Which organisation, and who.
         #[command(flatten)]
         wanted: found::Wanted,
+        /// The node.
         #[command(flatten)]
         file: ConfigFile,
     },
@@ -33,6 +35,7 @@ pub enum Act {
         /// The organisation's id.
         #[arg(value_name = "ORG_ID")]
         org: OrgId,
+        /// The node.
         #[command(flatten)]
         file: ConfigFile,
     },
@@ -44,6 +47,7 @@ pub enum Act {
         /// The organisation's id.
         #[arg(value_name = "ORG_ID")]
         org: OrgId,
+        /// The node.
         #[command(flatten)]
         file: ConfigFile,
     },
@@ -58,8 +62,10 @@ pub enum Act {
         /// The organisation's id.
         #[arg(value_name = "ORG_ID")]
         org: OrgId,
+        /// The document.
         #[command(flatten)]
         document: basis::Document,
+        /// The node.
         #[command(flatten)]
         file: ConfigFile,
     },
@@ -71,6 +77,7 @@ pub enum Act {
         /// The organisation's id.
         #[arg(value_name = "ORG_ID")]
         org: OrgId,
+        /// The node.
         #[command(flatten)]
         file: ConfigFile,
     },

@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use residency_policy::licensure::Licences;
+use residency_policy::licensure::{Attested, Licences};
 use residency_policy::ruleset::Digest;
 use residency_policy::{
     BasisKind, BookingHandle, Closure, DeviceId, DiskId, Epoch, IdentityProviderId, KeyId, KeyScopes, NodeId,
@@ -55,8 +55,8 @@ replicated!(Digest, Signature64, bool, u16, u64, Option<i64>, [u8; 32]);
 replicated!(Endpoint, RegionEntry, Organisation, KeyVerifier, PolicyVersion);
 replicated!(NodeId, DiskId);
 replicated!(Closure, UserId, StaffName, Memberships, User);
-replicated!(ProviderId, Npi, ProviderName, Taxonomies, Languages, ProviderOrgs, Licences);
-replicated!(Option<ProviderId>, Provider);
+replicated!(ProviderId, Npi, ProviderName, Taxonomies, Languages, ProviderOrgs, Licences, Attested);
+replicated!(Option<ProviderId>, FirstProvider, Provider);
 replicated!(BookingHandle, Minute, ZoneName, WeeklyRules, Exceptions, Option<OverrideReason>, Wanted);
 replicated!(Calendar, Hold, Confirmation, Move, Waiting, CalendarChange, u32, i64);
 replicated!(
@@ -105,7 +105,7 @@ pub(crate) const fn must_be_replicated<T: Replicated>() {}
 // A record whose field's types are its own may stand in its own file.
 pub(crate) use {commands, record};
 
-pub use crate::provider::Provider;
+pub use crate::provider::{FirstProvider, Provider};
 pub use crate::refusal::Refusal;
 pub use crate::signature::Signature64;
 
@@ -264,10 +264,10 @@ commands! {
             /// Whose key it is.
             user: UserId,
         },
-        /// Adds or replaces a clinician. No two have the same NPI, and nobody's changes.
-        PutProvider {
+        /// Adds or replaces a clinician, as earlier releases said it. It stands in logs; nobody says it any more.
+        PutFirstProvider {
             /// What the clinician shall be.
-            provider: Provider,
+            provider: FirstProvider,
             /// The version that the proposer knew; 0 for a new one.
             expected: u64,
         },
@@ -322,6 +322,22 @@ commands! {
             provider: Option<ProviderId>,
             /// The version of the user that the proposer knew.
             expected: u64,
+        },
+        /// Adds or replaces a clinician. No two have the same NPI, and nobody's changes. Who entered a licence is the
+        /// operator or works with them.
+        PutProvider {
+            /// What the clinician shall be.
+            provider: Provider,
+            /// The version that the proposer knew; 0 for a new one.
+            expected: u64,
+        },
+        /// Notes what the operator looked up of a clinician's licences. Others that the operator entered stay, but those
+        /// with the same numbers.
+        VerifyLicences {
+            /// Whose.
+            npi: Npi,
+            /// What was found.
+            licences: Licences,
         },
     }
 }

@@ -143,7 +143,11 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         Command::ChangeClinician { user, org, provider, expected } => {
             users::change_clinician(state, user, (org, provider), expected)
         }
+        Command::PutFirstProvider { provider, expected } => {
+            provider_changes::put(state, provider.into(), expected)
+        }
         Command::PutProvider { provider, expected } => provider_changes::put(state, provider, expected),
+        Command::VerifyLicences { npi, licences } => provider_changes::verify(state, npi, &licences),
         Command::Enlist { node, disk } => seats::enlist(state, node, disk),
         Command::Calendar(change) => calendar::change::apply(state, change),
         Command::SignIn(change) => signin::act::apply(state, change),

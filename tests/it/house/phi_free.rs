@@ -92,6 +92,7 @@ const MAY_HOLD: &[&str] = &[
     "Languages",
     "ProviderOrgs",
     "Licences",
+    "Attested",
     "Role",
     "KeyScopes",
     "DeviceId",

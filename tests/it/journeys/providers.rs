@@ -297,13 +297,24 @@ async fn only_the_administrator_of_an_organisation_puts_it_to_a_clinician() {
     body["name"] = added.json()["name"].clone();
     let joined = put(&stranger, &added, &body).await.expect(200).expect("they join");
     assert_eq!(joined.json()["organisations"], json!([own, other]));
+    // They work for both now. What is common is kept by the first, and a licence by who entered it.
     body["name"] = json!("Another Name");
-    let renamed = put(&stranger, &joined, &body).await.expect(200).expect("they work for it now");
+    forbidden(&put(&stranger, &joined, &body).await);
+    let renamed = put(&admin, &joined, &body).await.expect(200).expect("the first renames them");
+    let mut suspended = body.clone();
+    suspended["licences"][0]["status"] = json!("suspended");
+    suspended["licences"][0]["status_since"] = json!("2026-11-01");
+    forbidden(&put(&stranger, &renamed, &suspended).await);
+    let mut aside = body.clone();
+    aside["active"] = json!(false);
+    forbidden(&put(&stranger, &renamed, &aside).await);
+    forbidden(&put(&admin, &renamed, &aside).await);
     // Nobody sends another's away; everybody may let go of their own.
     body["organisations"] = json!([other]);
     forbidden(&put(&stranger, &renamed, &body).await);
     let left = put(&admin, &renamed, &body).await.expect(200).expect("they leave");
     assert_eq!(left.json()["organisations"], json!([other]));
+    assert_eq!(left.json()["licences"], json!([]), "and take their word back");
     body["languages"] = json!([]);
     forbidden(&put(&admin, &left, &body).await);
     body["organisations"] = json!([]);

@@ -3,11 +3,11 @@
 use jiff::civil::date;
 use residency_control::machine::apply;
 use residency_control::{Command, Outcome, Provider};
-use residency_policy::licensure::{Licence, LicenceKind, LicenceStatus, Licences};
+use residency_policy::licensure::{Licence, LicenceKind, LicenceStatus};
 use residency_policy::{Npi, Role};
 use serde_json::{Value, json};
 
-use crate::calendars::licence;
+use crate::calendars::{attested, licence};
 use crate::signin::{PASSWORD, text};
 use crate::support::{Answer, NPI, World, ana, id, visit};
 
@@ -24,10 +24,10 @@ impl World {
 
     /// The clinician of the visits, with these licences and no others.
     fn licensed(&self, licences: &[Licence]) {
-        self.change_clinician(|one| one.licences = Licences::new(licences.to_vec()).expect("licences"));
+        self.change_clinician(|one| one.licences = attested(self.org, licences.to_vec()));
     }
 
-    async fn open_visit(&self, patient: &str, body: &Value) -> Answer {
+    pub(crate) async fn open_visit(&self, patient: &str, body: &Value) -> Answer {
         self.ask("provider", "POST", &format!("/v1/patients/{patient}/encounters")).json(body).send().await
     }
 
@@ -41,7 +41,7 @@ impl World {
 }
 
 #[track_caller]
-fn lacks(answer: Answer, place: &str, code: &str) {
+pub(crate) fn lacks(answer: Answer, place: &str, code: &str) {
     let said = answer.is(409).problem("no-authority");
     assert_eq!(said["licence"], json!({"service_jurisdiction": place, "code": code}));
 }

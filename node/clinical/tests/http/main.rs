@@ -32,6 +32,7 @@ mod removed;
 mod segregated;
 mod sessions;
 mod settings;
+mod shared_clinicians;
 mod signin;
 mod step_up;
 mod support;

@@ -73,7 +73,11 @@ fn weight(command: &Command) -> usize {
         Command::SignIn(_) => 1_024,
         Command::Key(KeyChange::NoteUses(uses)) => 32 + 27 * uses.as_slice().len(),
         Command::ClaimIds { ids, .. } => 32 + 17 * ids.len(),
-        Command::PutProvider { provider, .. } => 1_024 + 96 * provider.licences.len(),
+        Command::PutFirstProvider { provider, .. } => 1_024 + 96 * provider.licences.len(),
+        Command::PutProvider { provider, .. } => {
+            1_024 + 96 * provider.licences.iter().count() + 24 * provider.licences.by().count()
+        }
+        Command::VerifyLicences { licences, .. } => 64 + 96 * licences.len(),
         Command::AddRegion(_)
         | Command::PutOrganisation(_)
         | Command::AddOrganisation(_)
@@ -146,7 +150,9 @@ impl Core {
             | Command::PutUserKey { .. }
             | Command::BindClinician { .. }
             | Command::ChangeClinician { .. }
-            | Command::PutProvider { .. } => true,
+            | Command::PutFirstProvider { .. }
+            | Command::PutProvider { .. }
+            | Command::VerifyLicences { .. } => true,
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api_keys::KeyGrant;
 use crate::calendar::ledger::Image;
-use crate::command::{KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
+use crate::command::{FirstProvider, KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
 use crate::legal_basis::LegalBasis;
 use crate::machine::State;
 use crate::organisations::OrganisationMark;
@@ -35,8 +35,8 @@ pub(super) enum Part {
     Users(Vec<User>),
     /// Whose key is whose.
     KeyUsers(Vec<(KeyId, UserId)>),
-    /// Clinicians, in the order in which they were added.
-    Providers(Vec<Provider>),
+    /// Clinicians, as releases wrote them that did not keep who entered a licence.
+    FirstProviders(Vec<FirstProvider>),
     /// Every node id that was ever a member.
     Seats(Vec<(NodeId, Option<DiskId>)>),
     /// Calendars, what stands in them, and who waits.
@@ -71,6 +71,8 @@ pub(super) enum Part {
     LegalBases(Vec<(OrgId, LegalBasis)>),
     /// When second factors were shown in sessions that had begun before.
     Assured(Vec<(SessionId, i64)>),
+    /// Clinicians, in the order in which they were added.
+    Providers(Vec<Provider>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -130,12 +132,8 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Marks(some) => Arc::make_mut(&mut state.marks).extend(some),
         Part::Users(some) => some.into_iter().for_each(|user| state.insert_user(user)),
         Part::KeyUsers(some) => Arc::make_mut(&mut state.key_users).extend(some),
-        Part::Providers(some) => {
-            let all = Arc::make_mut(&mut state.providers);
-            for provider in some {
-                all.put(provider);
-            }
-        }
+        Part::FirstProviders(some) => put_providers(state, some.into_iter().map(Provider::from)),
+        Part::Providers(some) => put_providers(state, some),
         Part::Seats(some) => Arc::make_mut(&mut state.seats).extend(some),
         Part::Calendars(image) => state.ledger.put(image),
         Part::GivenUp(some) => {
@@ -166,4 +164,9 @@ pub(super) fn put(state: &mut State, part: Part) {
             }
         }
     }
+}
+
+fn put_providers(state: &mut State, some: impl IntoIterator<Item = Provider>) {
+    let all = Arc::make_mut(&mut state.providers);
+    some.into_iter().for_each(|provider| all.put(provider));
 }

@@ -2,6 +2,7 @@
 
 mod again;
 mod api_keys;
+mod attested;
 mod bookings;
 mod clinicians;
 mod devices;
