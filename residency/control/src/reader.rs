@@ -138,7 +138,8 @@ impl Reader {
             let verifier = a.state.keys().get(&key)?.clone();
             let user = a.state.key_users.get(&key).copied();
             let active = a.state.organisations().get(&verifier.org).is_some_and(|org| org.active);
-            let may = active && user.is_none_or(|user| a.state.may(user, &verifier));
+            let may = active && a.state.may_have(verifier.org, verifier.role);
+            let may = may && user.is_none_or(|user| a.state.may(user, &verifier));
             Some((verifier, user, a.state.grant(key).cloned(), may))
         })
     }

@@ -17,6 +17,7 @@ mod ids;
 mod jurisdiction;
 mod label;
 pub mod licensure;
+mod may_have;
 mod npi;
 mod permit;
 mod placement;

@@ -17,6 +17,7 @@ mod federation;
 mod forgotten;
 mod ids;
 mod invitations;
+mod kinds;
 mod licensed;
 mod limits;
 mod organisations;
