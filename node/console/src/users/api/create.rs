@@ -42,7 +42,7 @@ pub struct NewUserBody {
 }
 
 /// Adds a user to the caller's own organisation. The answer comes when the change is durable on a quorum of the control
-/// plane.
+/// plane. Where an administrator has a second factor, it takes a session that was begun with one.
 #[utoipa::path(
     post, path = "/v1/orgs/{id}/users", operation_id = "create_user", tag = "users",
     security(("bearer" = [])),
@@ -65,6 +65,8 @@ pub async fn create(
     let org = own_organisation(&call)?;
     let id = UserId::from_bytes(derived("user id v1", &call.caller, &key));
     let user = read(&body, id, (org, call.caller.org_type))?;
+    call.catch_up().await?;
+    call.sure_enough()?;
     let replayed = call.here.directory.user(user.id).is_some();
     let index = match call.propose(Command::AddUser(user.clone())).await {
         // The id follows from the key, so whoever has it was added with this key, and otherwise.
