@@ -96,6 +96,32 @@ async fn nobody_gets_a_role_that_their_organisation_may_not_have() {
     }
 }
 
+#[tokio::test]
+async fn a_marketing_partner_knows_itself_and_no_other_organisation() {
+    let world = World::new().await;
+    let new = json!({ "name": "Lone Star Clinic", "type": "provider", "serves": ["US-TX"] });
+    let made = world.ask("org_admin", "POST", "/v1/orgs").json(&new).send().await.is(201);
+    let (other, own) = (made.header("location").to_owned(), format!("/v1/orgs/{}", world.org));
+    world.surely("partner_admin", world.org, Role::OrgAdmin);
+    world.of_kind("partner_admin", OrgType::Marketing);
+    let nobodys = format!("/v1/orgs/{}", OrgId::from_bytes([7; 16]));
+    for who in ["marketer", "partner_admin"] {
+        let open = |method: &str, path: &str| world.ask(who, method, path).without("purpose-of-use");
+        let listed = open("GET", "/v1/orgs").send().await.is(200).json();
+        let ids: Vec<_> = listed["data"].as_array().expect("a list").iter().map(|org| &org["id"]).collect();
+        assert_eq!(ids, [&json!(world.org.to_string())], "{who}");
+        open("GET", &own).send().await.is(200);
+        open("GET", &other).send().await.is(404).problem("not-found");
+        open("GET", &nobodys).send().await.is(404).problem("not-found");
+    }
+    let patch = world.ask("partner_admin", "PATCH", &other).without("purpose-of-use");
+    patch.header("if-match", "\"1\"").json(&json!({ "name": "X" })).send().await.is(404).problem("not-found");
+    // The control: those who treat know of each other.
+    let listed = world.ask("pharmacist", "GET", "/v1/orgs").without("purpose-of-use").send().await.is(200);
+    assert_eq!(listed.json()["data"].as_array().map(Vec::len), Some(2));
+    world.ask("pharmacist", "GET", &other).without("purpose-of-use").send().await.is(200);
+}
+
 /// What was put in the log before this was asked, or by an operator's bare command: somebody with a role of another kind.
 #[tokio::test]
 async fn whoever_has_the_role_all_the_same_does_not_come_in_with_it() {

@@ -23,7 +23,7 @@ async fn an_organisation_is_added_once_however_often_it_is_sent() {
     let other = json!({"name": "Another", "type": "provider", "serves": ["US-TX"]});
     ask().json(&other).send().await.is(422).problem("idempotency-reused");
     let read =
-        world.ask("marketer", "GET", made.header("location")).without("purpose-of-use").send().await.is(200);
+        world.ask("lab_tech", "GET", made.header("location")).without("purpose-of-use").send().await.is(200);
     assert_eq!(read.json(), json);
     let list = world.ask("pharmacist", "GET", "/v1/orgs").without("purpose-of-use").send().await.is(200).json();
     assert!(list["data"].as_array().expect("a list").contains(&json), "{list}");

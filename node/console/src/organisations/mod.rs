@@ -6,8 +6,8 @@ use http::header::ETAG;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use node_access::page::{PageInfo, PageRequest, Position};
 use node_access::problem::not_found;
-use node_access::{Act, Here, Jurisdictions, LogIndex, OpenCall, OrgView, Refused, etag};
-use residency_policy::{OrgId, Problem, ProblemKind, wire};
+use node_access::{Act, Credential, Here, Jurisdictions, LogIndex, OpenCall, OrgView, Refused, etag};
+use residency_policy::{OrgId, OrgType, Problem, ProblemKind, wire};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -86,12 +86,24 @@ pub(crate) fn shown(version: u64, index: LogIndex) -> HeaderMap {
     headers
 }
 
-/// The organisation in the path, which must be the caller's own. Everybody may look at another one, so that it is
-/// there is no secret.
-fn own<A: Act>(call: &OpenCall<A>) -> Result<OrgView, Refused> {
+/// Whether a caller may know of an organisation. Those who treat need to know who else does; a marketing partner knows
+/// itself, and learns nothing of its rivals.
+fn is_shown(caller: &Credential, org: OrgId) -> bool {
+    caller.org_type != OrgType::Marketing || caller.org == org
+}
+
+/// The organisation in the path, if the caller may know of it.
+fn looked_up<A: Act>(call: &OpenCall<A>) -> Result<OrgView, Problem> {
     let org: OrgId = call.path("id")?;
-    let view = call.here.directory.organisation(org).ok_or_else(not_found)?;
-    if org == call.caller.org { Ok(view) } else { Err(Problem::new(ProblemKind::Forbidden).into()) }
+    let known = call.here.directory.organisation(org).filter(|view| is_shown(&call.caller, view.id));
+    known.ok_or_else(not_found)
+}
+
+/// The organisation in the path, which must be the caller's own. To whoever may look at another one, that it is there is
+/// no secret.
+fn own<A: Act>(call: &OpenCall<A>) -> Result<OrgView, Refused> {
+    let view = looked_up(call)?;
+    if view.id == call.caller.org { Ok(view) } else { Err(Problem::new(ProblemKind::Forbidden).into()) }
 }
 
 /// One page of a list that is in memory and in order.
