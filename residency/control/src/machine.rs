@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use residency_policy::{
-    DiskId, Epoch, Home, KeyId, NodeId, OrgId, PatientId, Placement, PlacementState, ProviderId, Region, UserId,
+    DiskId, Epoch, Facility, Home, KeyId, NodeId, OrgId, PatientId, Placement, PlacementState, ProviderId,
+    Region, UserId,
 };
 
 use crate::IdBatch;
@@ -17,7 +18,7 @@ use crate::command::{Command, KeyVerifier, Organisation, Outcome, PolicyVersion,
 use crate::directory::{AlreadyKnown, Directory};
 use crate::organisations::{self, OrganisationMark};
 use crate::signin::{self, SignIns};
-use crate::{Providers, Sheets, provider_changes, seats, users};
+use crate::{Providers, Sheets, facilities, provider_changes, seats, users};
 
 /// Everything that is replicated. A clone is cheap and shares what neither side has changed since.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct State {
     pub(crate) ledger: Ledger,
     pub(crate) seats: Arc<BTreeMap<NodeId, Option<DiskId>>>,
     pub(crate) signin: SignIns,
+    /// What public registers call laboratories and pharmacies.
+    pub(crate) facilities: Arc<Sheets<OrgId, Facility>>,
     /// Of the keys that organisations issued themselves.
     pub(crate) grants: Arc<Sheets<KeyId, KeyGrant>>,
     /// When keys were last used.
@@ -128,6 +131,10 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         }
         Command::CloseOrganisation { org, reason, expected } => {
             organisations::close(state, org, reason, expected)
+        }
+        Command::AddFacility { id, name, serves, facility } => {
+            let organisation = Organisation { id, name, org_type: facility.kind(), serves, active: true };
+            facilities::add(state, organisation, facility)
         }
         Command::AddUser(user) => users::add(state, user),
         Command::ChangeUser { user, expected } => users::change(state, user, expected),

@@ -69,13 +69,6 @@ impl Reader {
         self.core.view.read(|a| Some((a.state.organisations().get(&id)?.clone(), a.state.mark(id))))
     }
 
-    /// Every organisation, ascending by id, and how often each was changed.
-    pub fn marked_organisations(&self) -> Vec<(Organisation, OrganisationMark)> {
-        self.core
-            .view
-            .read(|a| a.state.organisations().values().map(|org| (org.clone(), a.state.mark(org.id))).collect())
-    }
-
     /// One user.
     pub fn user(&self, id: UserId) -> Option<Arc<User>> {
         self.core.view.read(|a| a.state.user(id).cloned())

@@ -72,6 +72,7 @@ const MAY_HOLD: &[&str] = &[
     "Label",
     "OrgType",
     "Closure",
+    "Facility",
     "UserId",
     "StaffName",
     "LoginName",

@@ -13,6 +13,7 @@ mod crowds;
 mod devices;
 mod document;
 mod encounters;
+mod facilities;
 mod federation;
 mod forgotten;
 mod ids;

@@ -36,7 +36,7 @@ async fn an_organisation_is_added_once_however_often_it_is_sent() {
 async fn without_a_quorum_changes_are_refused_and_reads_go_on() {
     let world = World::new().await;
     world.book.quorum.store(false, Ordering::SeqCst);
-    let body = json!({"name": "A", "type": "lab", "serves": ["US-TX"]});
+    let body = json!({"name": "A", "type": "provider", "serves": ["US-TX"]});
     let refused = world.ask("org_admin", "POST", "/v1/orgs").json(&body).send().await.is(503);
     assert_eq!(refused.header("retry-after"), "2");
     refused.problem("control-unavailable");

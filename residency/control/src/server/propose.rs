@@ -77,6 +77,7 @@ fn weight(command: &Command) -> usize {
         Command::AddRegion(_)
         | Command::PutOrganisation(_)
         | Command::AddOrganisation(_)
+        | Command::AddFacility { .. }
         | Command::PutKey(_)
         | Command::Key(KeyChange::Issue { .. } | KeyChange::Rotate { .. })
         | Command::ChangeOrganisation { .. }
@@ -130,6 +131,7 @@ impl Core {
             Command::Enlist { .. } => false,
             Command::PutOrganisation(_)
             | Command::AddOrganisation(_)
+            | Command::AddFacility { .. }
             | Command::PutKey(_)
             | Command::RevokeKey(_)
             | Command::PutPolicy(_)

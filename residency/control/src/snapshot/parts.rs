@@ -3,7 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 
-use residency_policy::{BookingHandle, DiskId, KeyId, NodeId, OrgId, ProviderId, UserId};
+use residency_policy::{BookingHandle, DiskId, Facility, KeyId, NodeId, OrgId, ProviderId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::api_keys::KeyGrant;
@@ -66,6 +66,8 @@ pub(super) enum Part {
     KeyUses(Vec<(KeyId, i64)>),
     /// What people sign in with.
     Devices(Vec<Device>),
+    /// What public registers call laboratories and pharmacies.
+    Facilities(Vec<(OrgId, Facility)>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -100,6 +102,7 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(state.grants.iter().map(|(key, grant)| (*key, grant.clone())), Part::KeyGrants))
         .chain(in_parts(state.signin.devices().copied(), Part::Devices))
         .chain(in_parts(state.key_uses.iter().map(|(key, at)| (*key, *at)), Part::KeyUses))
+        .chain(in_parts(state.facilities.iter().map(|(org, one)| (*org, *one)), Part::Facilities))
 }
 
 fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
@@ -151,6 +154,7 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Devices(some) => some.into_iter().for_each(|one| state.signin.put_device(one)),
         Part::KeyGrants(some) => Arc::make_mut(&mut state.grants).extend(some),
         Part::KeyUses(some) => Arc::make_mut(&mut state.key_uses).extend(some),
+        Part::Facilities(some) => Arc::make_mut(&mut state.facilities).extend(some),
         Part::SpentFlows(some) => {
             for (ends, flow) in some {
                 state.signin.federation_mut().spend(ends, flow);
