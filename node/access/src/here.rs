@@ -125,6 +125,9 @@ pub enum ChangeRefused {
     /// It is there already and is different.
     #[error("an organisation with this id exists")]
     AlreadyExists,
+    /// There are as many organisations as callers may add.
+    #[error("there are as many organisations as callers may add")]
+    Full,
     /// A state that should not be reachable.
     #[error("the control plane refused the change")]
     Other,

@@ -185,9 +185,11 @@ impl ControlChanges {
         // a proposal; that two requests of one moment are told apart is up to the control plane, which has one order.
         let there =
             |state: &State| Some((state.organisations().get(&new.id)? == &wanted, state.facility(new.id)));
-        match self.reader.at(there).1 {
+        let (there, known) = self.reader.at(|state| (there(state), state.organisations().len())).1;
+        match there {
             Some((true, facility)) if facility == new.facility => return Ok(LogIndex(self.reader.applied())),
             Some(_) => return Err(ChangeRefused::AlreadyExists),
+            None if !is_room(known) => return Err(ChangeRefused::Full),
             None => {}
         }
         let Organisation { id, name, serves, .. } = wanted.clone();
@@ -201,10 +203,16 @@ impl ControlChanges {
     }
 }
 
+/// Whether callers may add one more. The last tenth is the operator's, whom no caller can so keep from adding any.
+fn is_room(known: usize) -> bool {
+    known < State::ORGANISATIONS_MAX / 10 * 9
+}
+
 fn added(Proposed { index, outcome }: Proposed) -> Result<LogIndex, ChangeRefused> {
     match outcome {
         Outcome::Done => Ok(LogIndex(index)),
         Outcome::Refused(Refusal::AlreadyKnown) => Err(ChangeRefused::AlreadyExists),
+        Outcome::Refused(Refusal::Full) => Err(ChangeRefused::Full),
         Outcome::Refused(_) => Err(ChangeRefused::Other),
     }
 }
@@ -232,6 +240,13 @@ mod tests {
         let of = |outcome| added(Proposed { index: 7, outcome });
         assert_eq!(of(Outcome::Done), Ok(LogIndex(7)));
         assert_eq!(of(Outcome::Refused(Refusal::AlreadyKnown)), Err(ChangeRefused::AlreadyExists));
-        assert_eq!(of(Outcome::Refused(Refusal::Full)), Err(ChangeRefused::Other));
+        assert_eq!(of(Outcome::Refused(Refusal::Full)), Err(ChangeRefused::Full));
+        assert_eq!(of(Outcome::Refused(Refusal::UnknownOrg)), Err(ChangeRefused::Other));
+    }
+
+    #[test]
+    fn callers_leave_the_operator_room() {
+        assert!(is_room(0) && is_room(89_999));
+        assert!(!is_room(90_000) && !is_room(State::ORGANISATIONS_MAX));
     }
 }

@@ -97,6 +97,26 @@ async fn nobody_gets_a_role_that_their_organisation_may_not_have() {
 }
 
 #[tokio::test]
+async fn only_those_who_treat_add_organisations() {
+    let world = World::new().await;
+    let new = json!({ "name": "Lone Star Clinic", "type": "provider", "serves": ["US-TX"] });
+    for &kind in OrgType::ALL {
+        // More factors do not help.
+        for who in ["org_admin", "sure_admin"] {
+            world.of_kind(who, kind);
+            let ask = world.ask(who, "POST", "/v1/orgs").without("purpose-of-use").json(&new);
+            let answer = ask.send().await;
+            if kind == OrgType::Provider {
+                answer.is(201);
+            } else {
+                let problem = answer.is(403).problem("forbidden");
+                assert_eq!(problem["reason"], "not-for-organisation", "{who} of {kind}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_marketing_partner_knows_itself_and_no_other_organisation() {
     let world = World::new().await;
     let new = json!({ "name": "Lone Star Clinic", "type": "provider", "serves": ["US-TX"] });

@@ -74,6 +74,9 @@ impl Disclosable for Change {
                 Problem::new(ProblemKind::Invalid).field("/name", "format", "is not a public name")
             }
             ChangeRefused::AlreadyExists => Problem::new(ProblemKind::IdempotencyReused),
+            ChangeRefused::Full => Problem::new(ProblemKind::IllegalTransition).detail(
+                "there are as many organisations as may be added here: ask whoever operates the platform",
+            ),
             ChangeRefused::Other => Problem::new(ProblemKind::Internal),
         }
     }
@@ -83,7 +86,8 @@ impl Disclosable for Change {
     }
 }
 
-/// Adds an organisation. The answer comes when the change is durable on a quorum of the control plane.
+/// Adds an organisation, for an administrator of one that treats patients: whoever operates the platform adds others
+/// (`domicile orgs add`), and the last tenth of what there is room for. The answer comes when the change is durable on a quorum of the control plane.
 #[utoipa::path(
     post, path = "/v1/orgs", operation_id = "create_organisation", tag = "organisations",
     security(("bearer" = [])),
