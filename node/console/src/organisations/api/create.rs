@@ -87,7 +87,8 @@ impl Disclosable for Change {
 }
 
 /// Adds an organisation, for an administrator of one that treats patients: whoever operates the platform adds others
-/// (`domicile orgs add`), and the last tenth of what there is room for. The answer comes when the change is durable on a quorum of the control plane.
+/// (`domicile orgs add`), and the last tenth of what there is room for. The answer comes when the change is durable on a
+/// quorum of the control plane.
 #[utoipa::path(
     post, path = "/v1/orgs", operation_id = "create_organisation", tag = "organisations",
     security(("bearer" = [])),
