@@ -14,6 +14,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
+use node_policy::RefusalReason;
 use rates::{ClientAddress, Standing, too_many};
 use residency_policy::{Problem, ProblemKind, RequestId, wire};
 use tower::Service;
@@ -112,6 +113,9 @@ where
     if let Some(refused) = refusal(&mut response) {
         if let Some(cause) = refused.cause() {
             tracing::error!(request_id = %id, route, cause, "a request failed on this side");
+        }
+        if refused.problem().reason_code() == Some(RefusalReason::ObligationUnmet.as_str()) {
+            here.metrics.obligation_unmet();
         }
         response = refused.render(id);
     }

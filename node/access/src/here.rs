@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rates::Rates;
 use residency_control::calendar::Ledger;
 use residency_control::signin::{SignInSettings, SignIns};
-use residency_control::{Command, KeyStanding, ProposeError, Proposed, Provider, Providers, User};
+use residency_control::{Command, KeyStanding, LegalBasis, ProposeError, Proposed, Provider, Providers, User};
 use residency_policy::{
     Clock, Closure, Entropy, Facility, Npi, OrgId, OrgType, PatientId, Placement, ProviderId, Region, Ruleset,
     UserId,
@@ -45,12 +45,16 @@ pub trait Directory: Send + Sync + 'static {
     fn regions(&self) -> Vec<RegionView>;
     /// One organisation.
     fn organisation(&self, org: OrgId) -> Option<OrgView>;
+    /// What is recorded to let a marketing organisation have anything of a patient, whether it holds today or not.
+    fn legal_basis(&self, org: OrgId) -> Option<LegalBasis>;
     /// Every organisation.
     fn organisations(&self) -> Vec<OrgView>;
     /// One user.
     fn user(&self, user: UserId) -> Option<Arc<User>>;
     /// At most so many users of an organisation after this one, ascending by id.
     fn users_of(&self, org: OrgId, after: Option<UserId>, at_most: usize) -> Vec<Arc<User>>;
+    /// Which clinician a user is at an organisation.
+    fn clinician(&self, user: UserId, org: OrgId) -> Option<ProviderId>;
     /// The index of the last entry of the replicated log that this view has.
     fn applied(&self) -> u64;
     /// Every clinician, and the index of the last entry of the replicated log in that. Nothing is copied.

@@ -49,6 +49,8 @@ words! {
         Export = "export",
         /// An organisation. Not PHI.
         Organisation = "organisation",
+        /// What is recorded to let a marketing organisation have PHI. Not PHI.
+        LegalBasis = "legal_basis",
         /// A region. Not PHI.
         Region = "region",
         /// A member of an organisation's workforce. Not PHI.
@@ -88,6 +90,7 @@ impl Entity {
         !matches!(
             self,
             Self::Organisation
+                | Self::LegalBasis
                 | Self::Region
                 | Self::User
                 | Self::Session

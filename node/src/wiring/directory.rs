@@ -16,10 +16,10 @@ use residency_control::machine::State;
 use residency_control::rules::RulesInForce;
 use residency_control::signin::{SignInSettings, SignIns};
 use residency_control::{
-    Command, KeyStanding, Organisation, Outcome, ProposeError, Proposed, Providers, Reader, Refusal,
-    RegionEntry, User, Writer, keys,
+    Command, KeyStanding, LegalBasis, Organisation, Outcome, ProposeError, Proposed, Providers, Reader,
+    Refusal, RegionEntry, User, Writer, keys,
 };
-use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
+use residency_policy::{OrgId, PatientId, Placement, ProviderId, Region, Ruleset, UserId};
 use residency_tokens::Verifier;
 
 use super::used::Used;
@@ -46,8 +46,9 @@ impl ControlDirectory {
             key: verified.key,
             session: None,
             assurance: 1,
+            second_factor: false,
             user,
-            clinician: user.and_then(|user| self.reader.at(|state| state.clinician(user, verified.org)).1),
+            clinician: user.and_then(|user| self.clinician(user, verified.org)),
             org: verified.org,
             org_type: org.org_type,
             role: verified.role,
@@ -116,6 +117,10 @@ impl Directory for ControlDirectory {
         self.reader.at(|state| state.organisations().get(&org).map(|org| org_view(org, state))).1
     }
 
+    fn legal_basis(&self, org: OrgId) -> Option<LegalBasis> {
+        self.reader.at(|state| state.legal_basis(org).copied()).1
+    }
+
     fn organisations(&self) -> Vec<OrgView> {
         self.reader.at(|state| state.organisations().values().map(|org| org_view(org, state)).collect()).1
     }
@@ -126,6 +131,10 @@ impl Directory for ControlDirectory {
 
     fn users_of(&self, org: OrgId, after: Option<UserId>, at_most: usize) -> Vec<Arc<User>> {
         self.reader.users_of(org, after, at_most)
+    }
+
+    fn clinician(&self, user: UserId, org: OrgId) -> Option<ProviderId> {
+        self.reader.at(|state| state.clinician(user, org)).1
     }
 
     fn applied(&self) -> u64 {

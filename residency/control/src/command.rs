@@ -14,8 +14,8 @@ use std::fmt;
 use residency_policy::licensure::Licences;
 use residency_policy::ruleset::Digest;
 use residency_policy::{
-    BookingHandle, Closure, DeviceId, DiskId, Epoch, Facility, IdentityProviderId, KeyId, KeyScopes, NodeId,
-    Npi, OrgId, OrgType, PatientId, ProviderId, Region, Role, SessionId, SigningKeyId, UserId,
+    BasisKind, BookingHandle, Closure, DeviceId, DiskId, Epoch, Facility, IdentityProviderId, KeyId, KeyScopes,
+    NodeId, Npi, OrgId, OrgType, PatientId, ProviderId, Region, Role, SessionId, SigningKeyId, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,7 @@ use crate::calendar::{
     Calendar, CalendarChange, Confirmation, Exceptions, Hold, Minute, Move, OverrideReason, Waiting, Wanted,
     WeeklyRules, ZoneName,
 };
+use crate::legal_basis::LegalBasis;
 use crate::signin::{
     Account, ClientId, Device, Entrance, IdentityLink, IdentityProvider, Invitation, IssuerUrl, Joining,
     LoginName, Networks, PasswordVerifier, Preset, RecoveryCodes, SealedSecret, SecondFactor, Session,
@@ -75,6 +76,7 @@ replicated!(Option<SealedSecret>, SealedSecret, IdentityProvider, IdentityLink, 
 replicated!(Networks, SignInSettings, DeviceId, Device);
 replicated!(KeyScopes, KeyGrant, KeyChange, KeyUses, Option<PreviousSecret>);
 replicated!(SignInChange);
+replicated!(BasisKind, LegalBasis);
 
 /// Defines a record whose every field must be [`Replicated`].
 macro_rules! record {
@@ -282,7 +284,8 @@ commands! {
         SignIn(SignInChange),
         /// Puts access policies in force. Refused unless the version is the one after the present one; the first is 1.
         PutAccessPolicies(PolicyVersion),
-        /// Says which clinician somebody is at an organisation, or that they are none. Nobody else is the same one there.
+        /// An operator's word: says which clinician somebody is at an organisation, or that they are none, whatever was
+        /// said before. Nobody else is the same one there.
         BindClinician {
             /// Who.
             user: UserId,
@@ -293,6 +296,33 @@ commands! {
         },
         /// Changes a key that an organisation issued itself, or notes when keys were used.
         Key(KeyChange),
+        /// Records the legal basis of a marketing organisation, in place of whatever is recorded.
+        PutLegalBasis {
+            /// Whose.
+            org: OrgId,
+            /// What it rests on.
+            basis: LegalBasis,
+            /// The version of the organisation that the proposer knew.
+            expected: u64,
+        },
+        /// Takes back what is recorded of a marketing organisation.
+        RemoveLegalBasis {
+            /// Whose.
+            org: OrgId,
+            /// The version of the organisation that the proposer knew.
+            expected: u64,
+        },
+        /// Says which clinician a user is at an organisation, or that they are none. Nobody else is the same one there.
+        ChangeClinician {
+            /// Who.
+            user: UserId,
+            /// Where.
+            org: OrgId,
+            /// Which clinician.
+            provider: Option<ProviderId>,
+            /// The version of the user that the proposer knew.
+            expected: u64,
+        },
         /// Adds a laboratory or a pharmacy, whose kind its numbers say. One with the same id that is different stays as it
         /// is, and the command is refused.
         AddFacility {

@@ -16,6 +16,7 @@ use crate::api_keys::{self, KeyGrant};
 use crate::calendar::{self, Ledger};
 use crate::command::{Command, KeyVerifier, Organisation, Outcome, PolicyVersion, Refusal, RegionEntry, User};
 use crate::directory::{AlreadyKnown, Directory};
+use crate::legal_basis::{self, LegalBasis};
 use crate::organisations::{self, OrganisationMark};
 use crate::signin::{self, SignIns};
 use crate::{Providers, Sheets, facilities, provider_changes, seats, users};
@@ -38,6 +39,8 @@ pub struct State {
     pub(crate) ledger: Ledger,
     pub(crate) seats: Arc<BTreeMap<NodeId, Option<DiskId>>>,
     pub(crate) signin: SignIns,
+    /// What lets marketing organisations have anything of a patient.
+    pub(crate) bases: Arc<Sheets<OrgId, LegalBasis>>,
     /// What public registers call laboratories and pharmacies.
     pub(crate) facilities: Arc<Sheets<OrgId, Facility>>,
     /// Of the keys that organisations issued themselves.
@@ -46,6 +49,8 @@ pub struct State {
     pub(crate) key_uses: Arc<Sheets<KeyId, i64>>,
     /// Whose keys are whose; follows from `keys`.
     pub(crate) org_keys: Arc<Sheets<(OrgId, KeyId), ()>>,
+    /// When issued keys end; follows from `keys` and `grants`.
+    pub(crate) key_endings: Arc<Sheets<(i64, KeyId), ()>>,
     /// Follows from `users`.
     pub(crate) members: Arc<Sheets<(OrgId, UserId), ()>>,
 }
@@ -132,6 +137,8 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         Command::CloseOrganisation { org, reason, expected } => {
             organisations::close(state, org, reason, expected)
         }
+        Command::PutLegalBasis { org, basis, expected } => legal_basis::put(state, org, basis, expected),
+        Command::RemoveLegalBasis { org, expected } => legal_basis::remove(state, org, expected),
         Command::AddFacility { id, name, serves, facility } => {
             let organisation = Organisation { id, name, org_type: facility.kind(), serves, active: true };
             facilities::add(state, organisation, facility)
@@ -140,6 +147,9 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         Command::ChangeUser { user, expected } => users::change(state, user, expected),
         Command::PutUserKey { verifier, user } => users::put_key(state, verifier, user),
         Command::BindClinician { user, org, provider } => users::bind(state, user, org, provider),
+        Command::ChangeClinician { user, org, provider, expected } => {
+            users::change_clinician(state, user, (org, provider), expected)
+        }
         Command::PutProvider { provider, expected } => provider_changes::put(state, provider, expected),
         Command::Enlist { node, disk } => seats::enlist(state, node, disk),
         Command::Calendar(change) => calendar::change::apply(state, change),

@@ -47,4 +47,4 @@ pub use places::{Accessor, Home, Ingress, ServiceJurisdiction};
 pub use problem::{FieldError, Problem, ProblemKind};
 pub use ruleset::{Ruleset, TransitMode};
 pub use scopes::{KeyScope, KeyScopes, NotAKeyScope};
-pub use workforce::{Closure, OrgType, Purpose, Role};
+pub use workforce::{BasisKind, Closure, OrgType, Purpose, Role};

@@ -13,6 +13,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("residency/control/src/refusal.rs", &[]),
     ("residency/control/src/signature.rs", &[]),
     ("residency/control/src/organisations.rs", &[]),
+    ("residency/control/src/legal_basis.rs", &[]),
     ("residency/control/src/membership.rs", &[]),
     ("residency/control/src/provider.rs", &[]),
     (
@@ -72,6 +73,7 @@ const MAY_HOLD: &[&str] = &[
     "Label",
     "OrgType",
     "Closure",
+    "BasisKind",
     "Facility",
     "UserId",
     "StaffName",

@@ -14,8 +14,10 @@ use node_signin::token::caller::caller_of;
 use residency_control::calendar::Ledger;
 use residency_control::machine::{State, apply};
 use residency_control::signin::SignIns;
-use residency_control::{Command, KeyStanding, Organisation, Outcome, ProposeError, Proposed, User};
-use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
+use residency_control::{
+    Command, KeyStanding, LegalBasis, Organisation, Outcome, ProposeError, Proposed, User,
+};
+use residency_policy::{OrgId, PatientId, Placement, ProviderId, Region, Ruleset, UserId};
 use residency_tokens::Verifier;
 
 use crate::support::jurisdiction;
@@ -96,6 +98,10 @@ impl Directory for Book {
         self.organisations().into_iter().find(|view| view.id == org)
     }
 
+    fn legal_basis(&self, org: OrgId) -> Option<LegalBasis> {
+        self.state.lock().expect("a lock").legal_basis(org).copied()
+    }
+
     fn organisations(&self) -> Vec<OrgView> {
         let state = self.state.lock().expect("a lock");
         let view = |org: &Organisation| OrgView {
@@ -117,6 +123,10 @@ impl Directory for Book {
 
     fn users_of(&self, org: OrgId, after: Option<UserId>, at_most: usize) -> Vec<Arc<User>> {
         self.state.lock().expect("a lock").users_of(org, after).take(at_most).cloned().collect()
+    }
+
+    fn clinician(&self, user: UserId, org: OrgId) -> Option<ProviderId> {
+        self.state.lock().expect("a lock").clinician(user, org)
     }
 
     fn applied(&self) -> u64 {

@@ -269,6 +269,7 @@ impl World {
             key: KeyId::random(&TestEntropy::default()),
             session: None,
             assurance: 1,
+            second_factor: false,
             user: None,
             clinician: self.clinician_of_visits(org, role),
             org,

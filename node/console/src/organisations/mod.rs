@@ -16,11 +16,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn routes() -> OpenApiRouter<Here> {
-    OpenApiRouter::new().routes(routes!(api::list::list, api::create::create)).routes(routes!(
-        api::read::read,
-        api::update::update,
-        api::close::close
-    ))
+    OpenApiRouter::new()
+        .routes(routes!(api::list::list, api::create::create))
+        .routes(routes!(api::read::read, api::update::update, api::close::close))
+        .routes(routes!(
+            api::legal_basis::show::show,
+            api::legal_basis::replace::replace,
+            api::legal_basis::remove::remove
+        ))
 }
 
 /// An organisation.

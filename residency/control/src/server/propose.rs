@@ -79,14 +79,17 @@ fn weight(command: &Command) -> usize {
         | Command::AddOrganisation(_)
         | Command::AddFacility { .. }
         | Command::PutKey(_)
-        | Command::Key(KeyChange::Issue { .. } | KeyChange::Rotate { .. })
+        | Command::Key(KeyChange::Issue { .. } | KeyChange::Rotate { .. } | KeyChange::Revoke { .. })
         | Command::ChangeOrganisation { .. }
         | Command::AddUser(_)
         | Command::ChangeUser { .. }
         | Command::PutUserKey { .. } => 768,
         Command::Enlist { .. }
         | Command::BindClinician { .. }
+        | Command::ChangeClinician { .. }
         | Command::CloseOrganisation { .. }
+        | Command::PutLegalBasis { .. }
+        | Command::RemoveLegalBasis { .. }
         | Command::RevokeKey(_)
         | Command::PutPolicy(_)
         | Command::PutAccessPolicies(_)
@@ -138,10 +141,13 @@ impl Core {
             | Command::PutAccessPolicies(_)
             | Command::ChangeOrganisation { .. }
             | Command::CloseOrganisation { .. }
+            | Command::PutLegalBasis { .. }
+            | Command::RemoveLegalBasis { .. }
             | Command::AddUser(_)
             | Command::ChangeUser { .. }
             | Command::PutUserKey { .. }
             | Command::BindClinician { .. }
+            | Command::ChangeClinician { .. }
             | Command::PutProvider { .. } => true,
         }
     }

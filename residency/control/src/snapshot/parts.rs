@@ -3,12 +3,13 @@
 use std::iter;
 use std::sync::Arc;
 
-use residency_policy::{BookingHandle, DiskId, Facility, KeyId, NodeId, OrgId, ProviderId, UserId};
+use residency_policy::{BookingHandle, DiskId, Facility, KeyId, NodeId, OrgId, ProviderId, SessionId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::api_keys::KeyGrant;
 use crate::calendar::ledger::Image;
 use crate::command::{KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
+use crate::legal_basis::LegalBasis;
 use crate::machine::State;
 use crate::organisations::OrganisationMark;
 use crate::signin::{Account, Device, IdentityLink, IdentityProvider, Session, SignInSettings, SigningKey};
@@ -66,6 +67,10 @@ pub(super) enum Part {
     KeyUses(Vec<(KeyId, i64)>),
     /// What people sign in with.
     Devices(Vec<Device>),
+    /// What lets marketing organisations have anything of a patient.
+    LegalBases(Vec<(OrgId, LegalBasis)>),
+    /// When second factors were shown in sessions that had begun before.
+    Assured(Vec<(SessionId, i64)>),
     /// What public registers call laboratories and pharmacies.
     Facilities(Vec<(OrgId, Facility)>),
 }
@@ -102,6 +107,8 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(state.grants.iter().map(|(key, grant)| (*key, grant.clone())), Part::KeyGrants))
         .chain(in_parts(state.signin.devices().copied(), Part::Devices))
         .chain(in_parts(state.key_uses.iter().map(|(key, at)| (*key, *at)), Part::KeyUses))
+        .chain(in_parts(state.bases.iter().map(|(org, basis)| (*org, *basis)), Part::LegalBases))
+        .chain(in_parts(state.signin.assured(), Part::Assured))
         .chain(in_parts(state.facilities.iter().map(|(org, one)| (*org, *one)), Part::Facilities))
 }
 
@@ -152,8 +159,10 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Clinicians(some) => Arc::make_mut(&mut state.clinicians).extend(some),
         Part::SignInSettings(some) => some.into_iter().for_each(|one| state.signin.put_settings(one)),
         Part::Devices(some) => some.into_iter().for_each(|one| state.signin.put_device(one)),
-        Part::KeyGrants(some) => Arc::make_mut(&mut state.grants).extend(some),
+        Part::KeyGrants(some) => some.into_iter().for_each(|(key, grant)| state.insert_grant(key, grant)),
         Part::KeyUses(some) => Arc::make_mut(&mut state.key_uses).extend(some),
+        Part::LegalBases(some) => Arc::make_mut(&mut state.bases).extend(some),
+        Part::Assured(some) => some.into_iter().for_each(|(id, at)| state.signin.note_assured(id, at)),
         Part::Facilities(some) => Arc::make_mut(&mut state.facilities).extend(some),
         Part::SpentFlows(some) => {
             for (ends, flow) in some {

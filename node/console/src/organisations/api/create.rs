@@ -225,6 +225,7 @@ mod tests {
             key: KeyId::from_bytes([2; 16]),
             session: None,
             assurance: 1,
+            second_factor: false,
             user: None,
             clinician: None,
             org: OrgId::from_bytes([org; 16]),

@@ -25,7 +25,8 @@ impl Act for Replace {
 }
 
 /// Replaces what is known of a clinician: whatever is left out is gone, but the organisations. The caller's organisation
-/// is one that they work for, or joins them with nothing else changed.
+/// is one that they work for, or joins them with nothing else changed. It takes a second factor that was shown within the
+/// hour.
 #[utoipa::path(
     put, path = "/v1/providers/{id}", operation_id = "replace_provider", tag = "providers",
     security(("bearer" = [])),

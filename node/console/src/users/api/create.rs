@@ -78,7 +78,7 @@ pub async fn create(
     let location = HeaderValue::from_str(&format!("/v1/users/{}", user.id));
     let location = location.map_err(|_| Refused::internal("user.create: location"))?;
     let there = user.memberships.of(org).ok_or_else(|| Refused::internal("user.create: membership"))?;
-    let body = Json(UserBody::of(&user, there));
+    let body = Json(UserBody::of(&user, there, call.here.directory.clinician(user.id, org)));
     let mut response = (StatusCode::CREATED, shown(user.version, index), body).into_response();
     response.headers_mut().insert(LOCATION, location);
     if replayed {

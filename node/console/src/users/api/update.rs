@@ -48,7 +48,8 @@ pub struct UserPatch {
     pub active: bool,
 }
 
-/// Changes a user by merge patch (RFC 7396): their name, and what they are in the caller's own organisation.
+/// Changes a user by merge patch (RFC 7396): their name, and what they are in the caller's own organisation. Whoever is
+/// suspended, or no provider any more, is no clinician there from then on, and has to be said to be one again.
 #[utoipa::path(
     patch, path = "/v1/users/{id}", operation_id = "update_user", tag = "users",
     security(("bearer" = [])),
@@ -73,12 +74,14 @@ pub async fn update(
     let (before, there) = colleague(&call)?;
     if_match.check(before.version)?;
     let (after, there) = patched(&before, (there, call.caller.org_type), &patch)?;
+    let clinician = || call.here.directory.clinician(before.id, there.org);
     if after == *before {
-        return Ok((shown(before.version, caught_up), Json(UserBody::of(&before, &there))).into_response());
+        let body = UserBody::of(&before, &there, clinician());
+        return Ok((shown(before.version, caught_up), Json(body)).into_response());
     }
     let change = Command::ChangeUser { user: after.clone(), expected: before.version };
     let index = call.propose(change).await?;
-    Ok((shown(before.version + 1, index), Json(UserBody::of(&after, &there))).into_response())
+    Ok((shown(before.version + 1, index), Json(UserBody::of(&after, &there, clinician()))).into_response())
 }
 
 fn patched(
