@@ -11,7 +11,8 @@ use residency_control::calendar::Ledger;
 use residency_control::signin::{SignInSettings, SignIns};
 use residency_control::{Command, KeyStanding, LegalBasis, ProposeError, Proposed, Provider, Providers, User};
 use residency_policy::{
-    Clock, Closure, Entropy, Npi, OrgId, OrgType, PatientId, Placement, ProviderId, Region, Ruleset, UserId,
+    Clock, Closure, Entropy, Facility, Npi, OrgId, OrgType, PatientId, Placement, ProviderId, Region, Ruleset,
+    UserId,
 };
 use storage::RegionPool;
 
@@ -128,6 +129,9 @@ pub enum ChangeRefused {
     /// It is there already and is different.
     #[error("an organisation with this id exists")]
     AlreadyExists,
+    /// There are as many organisations as callers may add.
+    #[error("there are as many organisations as callers may add")]
+    Full,
     /// A state that should not be reachable.
     #[error("the control plane refused the change")]
     Other,
@@ -144,6 +148,8 @@ pub struct NewOrganisation {
     pub org_type: OrgType,
     /// Where it serves.
     pub serves: Jurisdictions,
+    /// What public registers call it: of the kind above, or of none.
+    pub facility: Option<Facility>,
 }
 
 /// An organisation, as every caller may see it.
@@ -157,6 +163,8 @@ pub struct OrgView {
     pub org_type: OrgType,
     /// Where it serves.
     pub serves: Jurisdictions,
+    /// What public registers call it.
+    pub facility: Option<Facility>,
     /// Whether its keys are good.
     pub active: bool,
     /// Raised by every change: the entity tag.

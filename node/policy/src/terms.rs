@@ -267,6 +267,8 @@ words! {
         BreakGlassRequired = "break-glass-required",
         /// The API key was issued without the scope that it takes.
         ScopeLacking = "scope-lacking",
+        /// The role, or what is asked for, is not for organisations of this kind.
+        NotForOrganisation = "not-for-organisation",
         /// It needs a second factor that is fresh.
         StepUpRequired = "step-up-required",
         /// It is permitted for another purpose, and not for this one.

@@ -14,8 +14,8 @@ use std::fmt;
 use residency_policy::licensure::{Attested, Licences};
 use residency_policy::ruleset::Digest;
 use residency_policy::{
-    BasisKind, BookingHandle, Closure, DeviceId, DiskId, Epoch, IdentityProviderId, KeyId, KeyScopes, NodeId,
-    Npi, OrgId, OrgType, PatientId, ProviderId, Region, Role, SessionId, SigningKeyId, UserId,
+    BasisKind, BookingHandle, Closure, DeviceId, DiskId, Epoch, Facility, IdentityProviderId, KeyId, KeyScopes,
+    NodeId, Npi, OrgId, OrgType, PatientId, ProviderId, Region, Role, SessionId, SigningKeyId, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,7 @@ macro_rules! replicated {
 // What the fields of commands are made of.
 replicated!(PatientId, OrgId, KeyId, Region, Epoch, OrgType, Role, Host, PublicName, JurisdictionSet, IdBatch);
 replicated!(Digest, Signature64, bool, u16, u64, Option<i64>, [u8; 32]);
-replicated!(Endpoint, RegionEntry, Organisation, KeyVerifier, PolicyVersion);
+replicated!(Endpoint, RegionEntry, Organisation, Facility, KeyVerifier, PolicyVersion);
 replicated!(NodeId, DiskId);
 replicated!(Closure, UserId, StaffName, Memberships, User);
 replicated!(ProviderId, Npi, ProviderName, Taxonomies, Languages, ProviderOrgs, Licences, Attested);
@@ -338,6 +338,18 @@ commands! {
             npi: Npi,
             /// What was found.
             licences: Licences,
+        },
+        /// Adds a laboratory or a pharmacy, whose kind its numbers say. One with the same id that is different stays as it
+        /// is, and the command is refused.
+        AddFacility {
+            /// The id that row-level security isolates.
+            id: OrgId,
+            /// The name on the door.
+            name: PublicName,
+            /// Where it is licensed and works.
+            serves: JurisdictionSet,
+            /// What public registers call it.
+            facility: Facility,
         },
     }
 }

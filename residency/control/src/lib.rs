@@ -46,6 +46,7 @@ pub mod api_keys;
 pub mod calendar;
 pub mod command;
 mod directory;
+mod facilities;
 mod forget_keys;
 mod host;
 mod id_batch;

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use residency_policy::{
-    DiskId, Epoch, Home, KeyId, NodeId, OrgId, PatientId, Placement, PlacementState, ProviderId, Region, UserId,
+    DiskId, Epoch, Facility, Home, KeyId, NodeId, OrgId, PatientId, Placement, PlacementState, ProviderId,
+    Region, UserId,
 };
 
 use crate::IdBatch;
@@ -18,7 +19,7 @@ use crate::directory::{AlreadyKnown, Directory};
 use crate::legal_basis::{self, LegalBasis};
 use crate::organisations::{self, OrganisationMark};
 use crate::signin::{self, SignIns};
-use crate::{Providers, Sheets, provider_changes, seats, users};
+use crate::{Providers, Sheets, facilities, provider_changes, seats, users};
 
 /// Everything that is replicated. A clone is cheap and shares what neither side has changed since.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct State {
     pub(crate) signin: SignIns,
     /// What lets marketing organisations have anything of a patient.
     pub(crate) bases: Arc<Sheets<OrgId, LegalBasis>>,
+    /// What public registers call laboratories and pharmacies.
+    pub(crate) facilities: Arc<Sheets<OrgId, Facility>>,
     /// Of the keys that organisations issued themselves.
     pub(crate) grants: Arc<Sheets<KeyId, KeyGrant>>,
     /// When keys were last used.
@@ -136,6 +139,10 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         }
         Command::PutLegalBasis { org, basis, expected } => legal_basis::put(state, org, basis, expected),
         Command::RemoveLegalBasis { org, expected } => legal_basis::remove(state, org, expected),
+        Command::AddFacility { id, name, serves, facility } => {
+            let organisation = Organisation { id, name, org_type: facility.kind(), serves, active: true };
+            facilities::add(state, organisation, facility)
+        }
         Command::AddUser(user) => users::add(state, user),
         Command::ChangeUser { user, expected } => users::change(state, user, expected),
         Command::PutUserKey { verifier, user } => users::put_key(state, verifier, user),

@@ -36,6 +36,13 @@ impl State {
             && self.users.get(&user).is_some_and(|user| user.may_be(org, role))
     }
 
+    /// Whether an organisation's kind may have somebody of this role. Whoever shows a key or a token is asked, and no
+    /// change is while it is applied: what was agreed on before this was asked comes out the same at every member, and
+    /// opens nothing.
+    pub fn may_have(&self, org: OrgId, role: Role) -> bool {
+        self.organisations.get(&org).is_some_and(|org| org.org_type.may_have(role))
+    }
+
     /// Which clinician somebody is at an organisation.
     pub fn clinician(&self, user: UserId, org: OrgId) -> Option<ProviderId> {
         self.clinicians.get(&(org, user)).copied()

@@ -74,6 +74,7 @@ const MAY_HOLD: &[&str] = &[
     "OrgType",
     "Closure",
     "BasisKind",
+    "Facility",
     "UserId",
     "StaffName",
     "LoginName",

@@ -12,7 +12,9 @@ use super::{HOME, doors};
 #[tokio::test]
 async fn an_organisation_that_was_added_is_known_everywhere() {
     for (number, (door, admin)) in doors("org_admin").into_iter().enumerate() {
-        let body = json!({ "name": format!("Cypress Creek Labs {number}"), "type": "lab", "serves": [HOME] });
+        let body = json!({
+            "name": format!("Cypress Creek Labs {number}"), "type": "lab", "serves": [HOME], "clia": "00D0000002"
+        });
         let key = clinic::fresh().to_string();
         let add = || admin.ask(Method::POST, "/v1/orgs").header("idempotency-key", &key).json(&body).send();
         let added = add().await.expect("an answer").expect(201).expect(door);
@@ -28,10 +30,14 @@ async fn an_organisation_that_was_added_is_known_everywhere() {
         let again = add().await.expect("an answer").expect(201).expect(door);
         assert_eq!((again.json(), again.header("location")), (added.json(), path.as_str()));
         assert_eq!(again.header("idempotent-replayed"), "true");
-        let other = json!({ "name": "Another Name", "type": "lab", "serves": [HOME] });
-        let asking = admin.ask(Method::POST, "/v1/orgs").header("idempotency-key", &key).json(&other);
-        let reused = asking.send().await.expect("an answer");
-        assert_eq!(reused.problem(422).expect("a problem"), "idempotency-reused");
+        assert_eq!(added.json()["clia"], body["clia"]);
+        for (field, value) in [("name", "Another Name"), ("clia", "00D0000003")] {
+            let mut other = body.clone();
+            other[field] = json!(value);
+            let asking = admin.ask(Method::POST, "/v1/orgs").header("idempotency-key", &key).json(&other);
+            let reused = asking.send().await.expect("an answer");
+            assert_eq!(reused.problem(422).expect("a problem"), "idempotency-reused", "{field}");
+        }
     }
 }
 

@@ -109,6 +109,7 @@ impl Directory for Book {
             name: org.name.to_string(),
             org_type: org.org_type,
             serves: org.serves.iter().collect(),
+            facility: state.facility(org.id),
             active: org.active,
             version: state.mark(org.id).version,
             closed: state.mark(org.id).closed,
@@ -160,11 +161,14 @@ impl Changes for Book {
         new: NewOrganisation,
     ) -> futures::future::BoxFuture<'_, Result<LogIndex, ChangeRefused>> {
         Box::pin(async move {
-            let NewOrganisation { id, name, org_type, serves } = new;
+            let NewOrganisation { id, name, org_type, serves, facility } = new;
             let name = name.parse().map_err(|_| ChangeRefused::BadName)?;
-            let organisation =
-                Organisation { id, name, org_type, serves: serves.iter().collect(), active: true };
-            let proposed = self.propose(Command::AddOrganisation(organisation)).await;
+            let serves = serves.iter().collect();
+            let command = match facility {
+                Some(facility) => Command::AddFacility { id, name, serves, facility },
+                None => Command::AddOrganisation(Organisation { id, name, org_type, serves, active: true }),
+            };
+            let proposed = self.propose(command).await;
             match proposed.map_err(|_| ChangeRefused::NoQuorum)? {
                 Proposed { index, outcome: Outcome::Done } => Ok(LogIndex(index)),
                 _ => Err(ChangeRefused::AlreadyExists),

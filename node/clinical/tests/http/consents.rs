@@ -24,7 +24,8 @@ pub(crate) async fn world() -> World {
 /// Adds an organisation to the directory.
 async fn known(world: &World, org: OrgId) {
     let (id, serves) = (org, [jurisdiction("US-TX")].into_iter().collect());
-    let new = NewOrganisation { id, name: "Sample Clinic".to_owned(), org_type: OrgType::Provider, serves };
+    let (name, org_type, facility) = ("Sample Clinic".to_owned(), OrgType::Provider, None);
+    let new = NewOrganisation { id, name, org_type, serves, facility };
     world.here.changes.add_organisation(new).await.expect("it is added");
 }
 

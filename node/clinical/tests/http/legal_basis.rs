@@ -115,11 +115,14 @@ async fn nobody_vouches_for_themselves_nor_without_a_second_factor_nor_for_what_
         put(who, org).send().await.is(403).problem("forbidden");
         taken(who, org).send().await.is(403).problem("forbidden");
     }
-    for who in ["partner_admin", "competitor_admin"] {
-        let refused = put(who, org).send().await.is(403).problem("forbidden");
-        assert_eq!(refused["reason"], "not-permitted", "{who}");
-        taken(who, org).send().await.is(403).problem("forbidden");
+    let refused = put("partner_admin", org).send().await.is(403).problem("forbidden");
+    assert_eq!(refused["reason"], "not-permitted");
+    taken("partner_admin", org).send().await.is(403).problem("forbidden");
+    // Of a competitor it is not even told that it is there.
+    for ask in [put("competitor_admin", org), taken("competitor_admin", org)] {
+        ask.send().await.is(404).problem("not-found");
     }
+    world.basis("competitor_admin", "GET", org).send().await.is(404).problem("not-found");
     for ask in [put("sure_admin", lab), taken("sure_admin", lab)] {
         let refused = ask.send().await.is(422).problem("invalid");
         assert_eq!(refused["errors"][0]["code"], "not-marketing");

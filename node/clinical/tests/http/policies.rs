@@ -21,8 +21,8 @@ fn without(name: &str, version: u64) -> Arc<InForce> {
 
 /// Whether a pharmacist may read a prescription that is assigned to the pharmacy.
 fn question() -> Value {
-    json!({"principal": "pharmacist", "action": "read", "entity": "prescription", "purpose": "TREAT",
-        "relationship": "assigned"})
+    json!({"principal": "pharmacist", "organisation": "pharmacy", "action": "read", "entity": "prescription",
+        "purpose": "TREAT", "relationship": "assigned"})
 }
 
 fn allowed(answer: Answer) -> bool {

@@ -81,6 +81,7 @@ fn weight(command: &Command) -> usize {
         Command::AddRegion(_)
         | Command::PutOrganisation(_)
         | Command::AddOrganisation(_)
+        | Command::AddFacility { .. }
         | Command::PutKey(_)
         | Command::Key(KeyChange::Issue { .. } | KeyChange::Rotate { .. } | KeyChange::Revoke { .. })
         | Command::ChangeOrganisation { .. }
@@ -137,6 +138,7 @@ impl Core {
             Command::Enlist { .. } => false,
             Command::PutOrganisation(_)
             | Command::AddOrganisation(_)
+            | Command::AddFacility { .. }
             | Command::PutKey(_)
             | Command::RevokeKey(_)
             | Command::PutPolicy(_)

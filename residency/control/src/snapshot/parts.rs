@@ -3,7 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 
-use residency_policy::{BookingHandle, DiskId, KeyId, NodeId, OrgId, ProviderId, SessionId, UserId};
+use residency_policy::{BookingHandle, DiskId, Facility, KeyId, NodeId, OrgId, ProviderId, SessionId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::api_keys::KeyGrant;
@@ -73,6 +73,8 @@ pub(super) enum Part {
     Assured(Vec<(SessionId, i64)>),
     /// Clinicians, in the order in which they were added.
     Providers(Vec<Provider>),
+    /// What public registers call laboratories and pharmacies.
+    Facilities(Vec<(OrgId, Facility)>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -109,6 +111,7 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(state.key_uses.iter().map(|(key, at)| (*key, *at)), Part::KeyUses))
         .chain(in_parts(state.bases.iter().map(|(org, basis)| (*org, *basis)), Part::LegalBases))
         .chain(in_parts(state.signin.assured(), Part::Assured))
+        .chain(in_parts(state.facilities.iter().map(|(org, one)| (*org, *one)), Part::Facilities))
 }
 
 fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
@@ -158,6 +161,7 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::KeyUses(some) => Arc::make_mut(&mut state.key_uses).extend(some),
         Part::LegalBases(some) => Arc::make_mut(&mut state.bases).extend(some),
         Part::Assured(some) => some.into_iter().for_each(|(id, at)| state.signin.note_assured(id, at)),
+        Part::Facilities(some) => Arc::make_mut(&mut state.facilities).extend(some),
         Part::SpentFlows(some) => {
             for (ends, flow) in some {
                 state.signin.federation_mut().spend(ends, flow);

@@ -7,6 +7,7 @@ mod bookings;
 mod clinicians;
 mod devices;
 mod directory;
+mod facilities;
 mod federation;
 mod given_up;
 mod keys;

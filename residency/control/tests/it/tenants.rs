@@ -240,7 +240,15 @@ async fn a_key_ends_with_its_users_work_and_with_its_organisation() {
     // A plain command about the key does not take its user away.
     put(Command::PutKey(own)).await;
     assert_eq!(good().and_then(|(_, user)| user), Some(id(1)));
-    put(close(1)).await;
+    // An operator's bare command is applied like any other, and opens nothing.
+    for kind in OrgType::ALL {
+        put(Command::PutOrganisation(Organisation { org_type: *kind, ..organisation(1) })).await;
+        assert_eq!(good().is_some(), *kind == OrgType::Provider, "a provider of {kind}");
+    }
+    put(Command::PutOrganisation(organisation(1))).await;
+    assert!(good().is_some(), "the control");
+    let version = reader.at(|state| state.mark(org(1)).version).1;
+    put(close(version)).await;
     assert_eq!(good(), None, "its organisation is closed");
     put(Command::PutOrganisation(organisation(1))).await;
     assert_eq!(good(), None, "and stays so");

@@ -7,7 +7,7 @@ use node_access::doc::{IfMatchHeader, OpenIfMatchProblems};
 use node_access::etag::IfMatch;
 use node_access::{Act, Action, Entity, OpenCall, Refused};
 use residency_control::{Command, Membership, User};
-use residency_policy::{FieldError, Problem, ProblemKind};
+use residency_policy::{FieldError, OrgType, Problem, ProblemKind};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -39,7 +39,8 @@ pub struct UserPatch {
         example = "Robin Sample"
     )]
     pub name: String,
-    /// What they may be in the caller's organisation. A key of another role ends at once.
+    /// What they may be in the caller's organisation, of the roles that its kind may have. A key of another role ends at
+    /// once.
     #[schema(required = false, min_items = 1, max_items = 7, example = json!(["provider"]))]
     pub roles: Vec<String>,
     /// Whether they work for the caller's organisation now.
@@ -72,7 +73,7 @@ pub async fn update(
     let caught_up = call.catch_up().await?;
     let (before, there) = colleague(&call)?;
     if_match.check(before.version)?;
-    let (after, there) = patched(&before, there, &patch)?;
+    let (after, there) = patched(&before, (there, call.caller.org_type), &patch)?;
     let clinician = || call.here.directory.clinician(before.id, there.org);
     if after == *before {
         let body = UserBody::of(&before, &there, clinician());
@@ -83,7 +84,11 @@ pub async fn update(
     Ok((shown(before.version + 1, index), Json(UserBody::of(&after, &there, clinician()))).into_response())
 }
 
-fn patched(before: &User, mut there: Membership, patch: &Object) -> Result<(User, Membership), Problem> {
+fn patched(
+    before: &User,
+    (mut there, kind): (Membership, OrgType),
+    patch: &Object,
+) -> Result<(User, Membership), Problem> {
     patch.only(&["name", "roles", "active"])?;
     let mut after = before.clone();
     let mut wrong = Vec::new();
@@ -95,7 +100,7 @@ fn patched(before: &User, mut there: Membership, patch: &Object) -> Result<(User
         }
     }
     if let Some(value) = patch.get("roles") {
-        match roles(value) {
+        match roles(value, kind) {
             Some(roles) => there.roles = roles,
             None => note("/roles", ROLES_EXPECTED),
         }

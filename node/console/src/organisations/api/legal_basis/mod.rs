@@ -9,13 +9,14 @@ pub mod show;
 
 use data_encoding::HEXLOWER;
 use node_access::body::Object;
-use node_access::problem::not_found;
 use node_access::{Act, OpenCall, OrgView, RefusalReason};
 use residency_control::LegalBasis;
-use residency_policy::{BasisKind, FieldError, OrgId, OrgType, Problem, ProblemKind};
+use residency_policy::{BasisKind, FieldError, OrgType, Problem, ProblemKind};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+
+use crate::organisations::looked_up;
 
 /// What the access log calls it.
 const ENTITY: &str = "legal_basis";
@@ -58,15 +59,9 @@ impl From<&LegalBasis> for LegalBasisBody {
     }
 }
 
-/// The organisation in the path. Everybody who is known may look at organisations, so that it is there is no secret.
-fn named<A: Act>(call: &OpenCall<A>) -> Result<OrgView, Problem> {
-    let org: OrgId = call.path("id")?;
-    call.here.directory.organisation(org).ok_or_else(not_found)
-}
-
 /// The organisation in the path, for whoever may say what it rests on.
 fn vouched_for<A: Act>(call: &OpenCall<A>) -> Result<OrgView, Problem> {
-    let org = named(call)?;
+    let org = looked_up(call)?;
     if org.id == call.caller.org || call.caller.org_type == OrgType::Marketing {
         let detail =
             "it is recorded by an organisation whose patients they are, and by no marketing organisation";

@@ -6,8 +6,8 @@ use node_access::doc::{ConsistencyParameter, OpenProblems};
 use node_access::problem::not_found;
 use node_access::{Act, Action, Entity, OpenCall, Refused, change};
 
-use super::{LegalBasisBody, named};
-use crate::organisations::shown;
+use super::LegalBasisBody;
+use crate::organisations::{looked_up, shown};
 
 /// Reading a legal basis.
 pub struct Read;
@@ -34,7 +34,7 @@ impl Act for Read {
 )]
 pub async fn show(call: OpenCall<Read>) -> Result<Response, Refused> {
     let index = call.read_point().await?;
-    let org = named(&call)?;
+    let org = looked_up(&call)?;
     let basis = call.here.directory.legal_basis(org.id).ok_or_else(not_found)?;
     Ok((shown(org.version, index), Json(LegalBasisBody::from(&basis))).into_response())
 }
