@@ -46,6 +46,13 @@ pub enum Act {
         #[arg(long, value_name = "NEW")]
         policies: Option<PathBuf>,
     },
+    /// Write the access matrix as a document: who may do what, for which purposes, how much is shown, and what the
+    /// policies of this program cite for it.
+    #[command(after_help = "Example:\n  domicile policy matrix > deploy/compliance/access.md")]
+    Matrix,
+    /// Write as a document which fields each role is shown.
+    #[command(after_help = "Example:\n  domicile policy fields > deploy/compliance/fields_per_role.md")]
+    Fields,
     /// Show which policies are in force and which decide at a node; the exit code is 1 when none does.
     #[command(after_help = "Examples:\n  domicile policy show\n  \
                             domicile policy show --config /etc/domicile/node.toml")]
@@ -106,6 +113,8 @@ pub fn run(act: &Act) -> Result<ExitCode, Stop> {
     match act {
         Act::Plan { new, requests } => plan::run(new, requests.as_deref()),
         Act::Test { request, policies } => test::run(request, policies.as_deref()),
+        Act::Matrix => show::matrix(),
+        Act::Fields => Ok(show::fields()),
         Act::Show { config } => show::run(config.as_deref()),
         Act::Sign { new, cluster, version, key, out } => put::sign(new, (*cluster, *version), key, out),
         Act::Install { signed, file } => put::install(signed, &file.config),

@@ -36,6 +36,18 @@ pub(super) fn run(config: Option<&Path>) -> Result<ExitCode, Stop> {
     Ok(if deciding.wrong.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// Writes the access matrix, with what the policies of this program cite.
+pub(super) fn matrix() -> Result<ExitCode, Stop> {
+    tell::line(&node_policy::access_document(&files::shipped()?));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes which fields each role is shown.
+pub(super) fn fields() -> ExitCode {
+    tell::line(&node_policy::fields_document());
+    ExitCode::SUCCESS
+}
+
 fn in_words(deciding: &Deciding) -> String {
     let said = deciding.said.as_ref().map_or_else(
         || "the set that comes with the program".to_owned(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use node_policy::explain;
+use node_policy::{Line, covering, explain};
 
 use super::{asked, files, on_one_line, said};
 use crate::exit::{Cause, Stop};
@@ -35,6 +35,8 @@ pub(super) fn run(request: &Path, policies: Option<&Path>) -> Result<ExitCode, S
         let explanation = explain(&policies, &question);
         tell::line(&asked(&question));
         tell::line(&format!("  {}", on_one_line(&explanation.decision)));
+        let line = covering(&question).map_or_else(|| "no line covers it".to_owned(), Line::text);
+        tell::line(&format!("  matrix: {line}"));
         for change in &explanation.would_change {
             tell::line(&format!("  {} with {} = {}", said(change.verdict), change.fact, change.to));
         }

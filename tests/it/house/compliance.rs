@@ -1,10 +1,15 @@
-//! What a compliance document says of the program is shown by tests that are there.
+//! What a compliance document says of the program is shown by tests that are there, or is what the program says.
 
 use std::path::Path;
 
+use tests::cluster::run;
 use tests::workspace::{files, root};
 
 const ASVS: &str = "deploy/compliance/asvs.md";
+
+/// The documents that the program writes, and by which command of `domicile policy`.
+const WRITTEN: [(&str, &str); 2] =
+    [("matrix", "deploy/compliance/access.md"), ("fields", "deploy/compliance/fields_per_role.md")];
 
 /// Every compliance document, by its path from the root.
 fn documents() -> Vec<(String, String)> {
@@ -78,6 +83,22 @@ fn every_test_that_a_compliance_document_names_is_there() {
     assert_eq!(found, Vec::<String>::new());
     let all = documents.iter().map(|(_, text)| named(text).len()).sum::<usize>();
     assert!(all >= 40, "only {all} tests are named");
+}
+
+/// Those that are not what the program writes, by the text that each is read as.
+fn stale(read: impl Fn(&str) -> String) -> Vec<String> {
+    let differs = |act: &str, file: &str| read(file) != run(&["policy", act]).expect("the document");
+    let old = WRITTEN.into_iter().filter(|(act, file)| differs(act, file));
+    old.map(|(act, file)| format!("{file}: `domicile policy {act} > {file}`")).collect()
+}
+
+#[test]
+fn the_checked_in_documents_of_access_are_what_the_program_writes() {
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).expect("a document");
+    assert_eq!(stale(read), Vec::<String>::new());
+    // The control: a role more.
+    let widened = |file: &str| read(file).replacen("\n## provider\n", "\n## anybody\n", 1);
+    assert_eq!(stale(widened).len(), WRITTEN.len());
 }
 
 #[test]
