@@ -1,5 +1,6 @@
 //! The shipped policies, and sets that are wrong.
 
+mod everywhere;
 mod explained;
 mod loading;
 mod matrix;
