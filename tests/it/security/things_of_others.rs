@@ -48,14 +48,14 @@ const ELSEWHERE: &[&str] = &[
 ];
 
 /// The ids of one organisation's things, by their place in a path.
-type Things = BTreeMap<&'static str, String>;
+pub(crate) type Things = BTreeMap<&'static str, String>;
 
 fn id(answer: &Value) -> String {
     answer["id"].as_str().expect("an id").to_owned()
 }
 
 /// Somebody's patient with one of everything, and the organisation's own.
-async fn things() -> Things {
+pub(crate) async fn things() -> Things {
     let who = |role| shared().client_at("tx", role, HOME);
     let (doctor, staff, admin) = (who("provider"), who("provider_staff"), who("org_admin"));
     let patient = clinic::register(&staff, HOME, &clinic::somebody(HOME, 941)).await.expect("it is registered");
@@ -98,7 +98,7 @@ async fn things() -> Things {
 }
 
 /// A path with these things in it. What they lack, nobody has.
-fn filled(path: &str, things: &Things) -> String {
+pub(crate) fn filled(path: &str, things: &Things) -> String {
     let mut kind = "";
     let parts = path.split('/').map(|part| {
         let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) else {
