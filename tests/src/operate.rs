@@ -52,9 +52,19 @@ pub async fn commands(cluster: &Cluster, region: &str, commands: &[Command]) -> 
 /// Gives an API key of this role to an organisation, for every jurisdiction that the cluster serves, and returns its
 /// text and its id once every region knows it.
 pub async fn mint(cluster: &Cluster, org: &str, role: Role) -> Result<(String, KeyId)> {
+    let everywhere: Vec<&str> = cluster.described().regions.iter().map(|r| r.jurisdiction.as_str()).collect();
+    mint_serving(cluster, org, role, &everywhere).await
+}
+
+/// The same, of a key that serves these jurisdictions only.
+pub async fn mint_serving(
+    cluster: &Cluster,
+    org: &str,
+    role: Role,
+    serves: &[&str],
+) -> Result<(String, KeyId)> {
     let minted = keys::mint(&SystemEntropy::new());
-    let jurisdictions =
-        cluster.described().regions.iter().filter_map(|r| r.jurisdiction.parse().ok()).collect();
+    let jurisdictions = serves.iter().filter_map(|code| code.parse().ok()).collect();
     let verifier = KeyVerifier {
         key: minted.key,
         org: org.parse()?,

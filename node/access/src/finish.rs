@@ -155,8 +155,9 @@ where
         route,
         status,
         micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX),
+        // An organisation is no person. Who of it asked is a token: the id is in the access log.
         org_id = caller.map(|c| tracing::field::display(c.org)),
-        key_id = caller.map(|c| tracing::field::display(c.key)),
+        credential = caller.map(|c| tracing::field::display(here.log_token(c.key))),
         policies = known.policies.get(),
         "answered"
     );

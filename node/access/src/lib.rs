@@ -27,6 +27,7 @@ pub mod finish;
 mod headers;
 pub mod here;
 pub mod idempotency;
+mod log_token;
 pub mod metrics;
 pub mod page;
 pub mod parameters;
@@ -48,6 +49,7 @@ pub use here::{
     ChangeRefused, Changes, Check, Checks, Directory, Here, Limits, LogIndex, NewOrganisation, OrgView, Parts,
     Readiness, RegionView,
 };
+pub use log_token::LogToken;
 pub use metrics::Metrics;
 pub use node_policy::{Action, Entity, LicenceState, Loaded, RefusalReason, Shape, Sources};
 pub use problem::{Disclosable, Refused};

@@ -29,7 +29,10 @@ pub struct Explanation {
 /// Decides, and tries every other value of each fact by itself.
 pub fn explain(policies: &Loaded, request: &Request) -> Explanation {
     let decision = decide(policies, request);
-    let would_change = others(request.facts)
+    let Request { principal, action, entity, facts } = *request;
+    // Where nothing could permit it, no fact turns it.
+    let tried = if policies.permits(principal, action, entity) { others(facts) } else { Vec::new() };
+    let would_change = tried
         .into_iter()
         .filter_map(|(fact, to, facts)| {
             let then = decide(policies, &Request { facts, ..*request });

@@ -12,8 +12,10 @@
 //! - Taking away a consent, a licence or a purpose never allows more (property-tested).
 
 mod decide;
+mod documents;
 mod explain;
 mod load;
+mod matrix;
 mod names;
 mod plan;
 mod refused;
@@ -25,8 +27,10 @@ mod sources;
 mod terms;
 
 pub use decide::{Decision, Verdict, decide};
+pub use documents::{access_document, fields_document};
 pub use explain::{Change, Explanation, explain};
 pub use load::{Loaded, PolicyFile};
+pub use matrix::{Line, Need, covering, matrix};
 pub use plan::{Difference, differences};
 pub use refused::PolicyError;
 pub use request::{Facts, Request};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cedar_policy::{
-    Authorizer, Policy, PolicyId, PolicySet, Schema, SchemaFragment, ValidationMode, Validator,
+    Authorizer, Effect, Policy, PolicyId, PolicySet, Schema, SchemaFragment, ValidationMode, Validator,
 };
 
 use residency_policy::ruleset::Digest;
@@ -14,6 +14,7 @@ use crate::refused::PolicyError;
 use crate::rule::Rule;
 use crate::slice::{Key, slices};
 use crate::sources::digest;
+use crate::{Action, Entity, Principal};
 
 /// The most bytes of one file.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -89,6 +90,12 @@ impl Loaded {
     /// What identifies the texts that were read.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// Whether some policy could permit this, in one situation or another. What none could is refused in all.
+    pub fn permits(&self, principal: Principal, action: Action, entity: Entity) -> bool {
+        let slice = self.slices.get(&(principal, action, entity));
+        slice.is_some_and(|set| set.policies().any(|policy| matches!(policy.effect(), Effect::Permit)))
     }
 
     /// Every rule, in no order.

@@ -22,12 +22,12 @@ use crate::wiring::policies::hex;
 /// What to do with policies.
 #[derive(Debug, Subcommand)]
 pub enum Act {
-    /// Say what other policies would decide otherwise than those of this program. A folder that is not valid is
-    /// refused with file, line and column.
+    /// Say what other policies would decide otherwise than those in force at a node, or those of this program. A folder
+    /// that is not valid is refused with file, line and column.
     #[command(after_help = "Without --requests, asks every role for every action, entity and purpose once.\n\
                             The exit code is 0 whether anything differs or not.\n\n\
                             Examples:\n  domicile policy plan new-policies\n  \
-                            domicile policy plan new-policies --requests decided.jsonl")]
+                            domicile policy plan new-policies --requests decided.jsonl --config node.toml")]
     Plan {
         /// A folder of `*.cedar` files, and a `schema.cedarschema` if it is not that of this program.
         #[arg(value_name = "NEW")]
@@ -35,6 +35,9 @@ pub enum Act {
         /// Questions to ask both, one JSON object a line, as `policy test` takes it.
         #[arg(long, value_name = "FILE")]
         requests: Option<PathBuf>,
+        /// Compare with what is in force for the running node of this configuration.
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Decide one question: yes or no, the rules that made it so, and which single fact would turn it.
     #[command(after_help = test::EXAMPLE)]
@@ -45,7 +48,17 @@ pub enum Act {
         /// A folder of policies to ask instead of those of this program.
         #[arg(long, value_name = "NEW")]
         policies: Option<PathBuf>,
+        /// Ask what is in force for the running node of this configuration.
+        #[arg(long, short, value_name = "FILE", conflicts_with = "policies")]
+        config: Option<PathBuf>,
     },
+    /// Write the access matrix as a document: who may do what, for which purposes, how much is shown, and what the
+    /// policies of this program cite for it.
+    #[command(after_help = "Example:\n  domicile policy matrix > deploy/compliance/access.md")]
+    Matrix,
+    /// Write as a document which fields each role is shown.
+    #[command(after_help = "Example:\n  domicile policy fields > deploy/compliance/fields_per_role.md")]
+    Fields,
     /// Show which policies are in force and which decide at a node; the exit code is 1 when none does.
     #[command(after_help = "Examples:\n  domicile policy show\n  \
                             domicile policy show --config /etc/domicile/node.toml")]
@@ -104,8 +117,10 @@ const SIGN_HELP: &str = "Examples:\n  openssl genpkey -algorithm ed25519 -out po
 /// Does it.
 pub fn run(act: &Act) -> Result<ExitCode, Stop> {
     match act {
-        Act::Plan { new, requests } => plan::run(new, requests.as_deref()),
-        Act::Test { request, policies } => test::run(request, policies.as_deref()),
+        Act::Plan { new, requests, config } => plan::run(new, requests.as_deref(), config.as_deref()),
+        Act::Test { request, policies, config } => test::run(request, policies.as_deref(), config.as_deref()),
+        Act::Matrix => show::matrix(),
+        Act::Fields => Ok(show::fields()),
         Act::Show { config } => show::run(config.as_deref()),
         Act::Sign { new, cluster, version, key, out } => put::sign(new, (*cluster, *version), key, out),
         Act::Install { signed, file } => put::install(signed, &file.config),

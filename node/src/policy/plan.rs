@@ -9,19 +9,23 @@ use node_policy::{
 };
 use residency_policy::{Category, Jurisdiction, OrgType, Purpose, Role};
 
-use super::{asked, files, on_one_line};
+use super::{asked, files, on_one_line, show};
 use crate::exit::Stop;
 use crate::tell;
 
-/// Asks both, and prints where they differ.
-pub(super) fn run(new: &Path, requests: Option<&Path>) -> Result<ExitCode, Stop> {
-    let (old, new) = (files::shipped()?, files::folder(new)?);
+/// Asks both, and prints where they differ: what is in force for the node of a configuration, or else the set of this
+/// program, and a folder.
+pub(super) fn run(folder: &Path, requests: Option<&Path>, config: Option<&Path>) -> Result<ExitCode, Stop> {
+    let new = files::folder(folder)?;
+    let in_force = show::in_force(config)?;
+    let old = &in_force.loaded;
     let questions = match requests {
         Some(file) => files::requests(file)?,
-        None => with_less(&old, &new, every_question()),
+        None => with_less(old, &new, every_question()),
     };
+    tell::line(&format!("now: {}; then: {}", show::called(&in_force), folder.display()));
     let (asked_of_both, mut differ) = (questions.len(), 0_usize);
-    for difference in differences(&old, &new, questions) {
+    for difference in differences(old, &new, questions) {
         differ += 1;
         tell::line(&asked(&difference.request));
         tell::line(&format!("  now   {}", on_one_line(&difference.now)));

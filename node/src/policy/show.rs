@@ -2,13 +2,17 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use node_access::policies::InForce;
+
 use super::{files, shortly};
+use crate::config::Config;
 use crate::exit::{Cause, Stop};
 use crate::operate::Deciding;
 use crate::operate::client::Operator;
-use crate::wiring::policies::hex;
+use crate::wiring::policies::{Installed, hex};
 use crate::{lifecycle, tell};
 
 const WITHIN: Duration = Duration::from_secs(10);
@@ -21,19 +25,55 @@ pub(super) fn run(config: Option<&Path>) -> Result<ExitCode, Stop> {
         tell::line(&format!("this program comes with {}, {rules} policies", hex(shipped.digest())));
         return Ok(ExitCode::SUCCESS);
     };
-    let config = lifecycle::load(config)?;
+    let deciding = asked(&lifecycle::load(config)?)?;
+    tell::line(&in_words(&deciding));
+    Ok(if deciding.wrong.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What the running node of a configuration says: what is in force, and what decides there.
+fn asked(config: &Config) -> Result<Deciding, Stop> {
     let peer = &config.peer;
     let at = config.listen.advertise_peer.clone();
     let asked = lifecycle::runtime(1)?.block_on(async {
         let operator = Operator::of_node(peer.ca.clone(), peer.certificate.clone(), peer.key.clone(), at)?;
         operator.access_policies(WITHIN).await
     });
-    let deciding = asked.map_err(|e| {
+    asked.map_err(|e| {
         let what = format!("what decides is not known: {e:#}");
         Stop::new(Cause::Other, what, "the node of this configuration must run")
-    })?;
-    tell::line(&in_words(&deciding));
-    Ok(if deciding.wrong.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    })
+}
+
+/// The set in force for the running node of a configuration, read and proven as the node does; or else the set of this
+/// program.
+pub(super) fn in_force(config: Option<&Path>) -> Result<Arc<InForce>, Stop> {
+    let Some(config) = config else {
+        return Ok(Arc::new(InForce { version: None, loaded: files::shipped()? }));
+    };
+    let config = lifecycle::load(config)?;
+    let said = asked(&config)?.said;
+    Installed::of(&config.rules, config.region.cluster)?.open(said.as_ref()).map_err(|e| {
+        let what = format!("what is in force cannot be read here: {e}");
+        Stop::new(Cause::Rules, what, "install it here: `domicile policy install`")
+    })
+}
+
+/// A set in a few words.
+pub(super) fn called(set: &InForce) -> String {
+    let of_the_program = || "the set that comes with the program".to_owned();
+    set.version.map_or_else(of_the_program, |version| shortly(version, set.loaded.digest()))
+}
+
+/// Writes the access matrix, with what the policies of this program cite.
+pub(super) fn matrix() -> Result<ExitCode, Stop> {
+    tell::line(&node_policy::access_document(&files::shipped()?));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes which fields each role is shown.
+pub(super) fn fields() -> ExitCode {
+    tell::line(&node_policy::fields_document());
+    ExitCode::SUCCESS
 }
 
 fn in_words(deciding: &Deciding) -> String {

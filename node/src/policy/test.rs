@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use node_policy::explain;
+use node_access::policies::InForce;
+use node_policy::{Line, covering, explain};
 
-use super::{asked, files, on_one_line, said};
+use super::{asked, files, on_one_line, said, show};
 use crate::exit::{Cause, Stop};
 use crate::tell;
 
@@ -20,21 +22,25 @@ macro_rules! question {
 pub(super) const EXAMPLE: &str =
     concat!("A question is one line of the file; null is what is not known:\n  ", question!());
 
-/// Decides each question of a file, and prints why and what would turn it.
-pub(super) fn run(request: &Path, policies: Option<&Path>) -> Result<ExitCode, Stop> {
-    let policies = match policies {
-        Some(folder) => files::folder(folder)?,
-        None => files::shipped()?,
+/// Decides each question of a file by a folder of policies, by what is in force for the node of a configuration, or by
+/// the set of this program, and prints why and what would turn it.
+pub(super) fn run(request: &Path, policies: Option<&Path>, config: Option<&Path>) -> Result<ExitCode, Stop> {
+    let asked_of = match policies {
+        Some(folder) => Arc::new(InForce { version: None, loaded: files::folder(folder)? }),
+        None => show::in_force(config)?,
     };
+    let policies = &asked_of.loaded;
     let questions = files::requests(request)?;
     if questions.is_empty() {
         let what = format!("{} holds no question", request.display());
         return Err(Stop::new(Cause::Other, what, "see `domicile policy test --help` for a whole question"));
     }
     for question in questions {
-        let explanation = explain(&policies, &question);
+        let explanation = explain(policies, &question);
         tell::line(&asked(&question));
         tell::line(&format!("  {}", on_one_line(&explanation.decision)));
+        let line = covering(&question).map_or_else(|| "no line covers it".to_owned(), Line::text);
+        tell::line(&format!("  matrix: {line}"));
         for change in &explanation.would_change {
             tell::line(&format!("  {} with {} = {}", said(change.verdict), change.fact, change.to));
         }

@@ -1,24 +1,45 @@
-//! Takes out of a text what looks like a social security number, a phone number, an e-mail address, a date of
-//! birth or an API key.
+//! Takes out of a text what looks like PHI or a credential: a social security number, a phone number, an e-mail address,
+//! a date of birth, a medical record number; an API key, a token of ours, a JSON Web Token, a code that stands in for an
+//! authenticator.
 //!
-//! Written by hand: four shapes need no regular-expression engine. A shape must not touch another letter, digit or
-//! hyphen, so that a UUID, an instant with a time of day, an ARN or a version is left alone.
+//! Written by hand: such shapes need no regular-expression engine. A shape must not touch another letter, digit or
+//! hyphen, so that a UUID, an instant with a time of day, an ARN or a version is left alone. A text is looked at as it is
+//! written, and as whoever undoes the escapes of URLs (RFC 3986 section 2.1) and of JSON (RFC 8259 section 7) reads it.
+
+mod escapes;
+mod shapes;
 
 use std::borrow::Cow;
 
+/// So many times are escapes undone: a URL in a text in JSON in JSON.
+const DEPTH_MAX: usize = 4;
+
 /// The text without what looks like PHI or a credential.
 pub fn scrub(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(|b| b.is_ascii_digit() || b == b'@' || b == b'_') {
+    if !text.bytes().any(|b| b.is_ascii_digit() || b"@_-=:%\\".contains(&b)) {
         return Cow::Borrowed(text);
     }
-    let bytes = text.as_bytes();
+    let mut out = replaced(text, text.as_bytes(), |at| at);
+    for depth in 1..=DEPTH_MAX {
+        let Some(read) = escapes::undone(&out, depth) else { break };
+        if let Cow::Owned(shorter) = replaced(&out, &read.bytes, |at| read.from[at]) {
+            out = Cow::Owned(shorter);
+        }
+    }
+    out
+}
+
+/// A text without the shapes that are seen in `bytes`, whose byte `at` stands at `source(at)` of the text.
+fn replaced<'t>(text: &'t str, bytes: &[u8], source: impl Fn(usize) -> usize) -> Cow<'t, str> {
     let mut out = String::new();
     let mut copied = 0;
     let mut at = 0;
+    // A shape never ends within a character; a log must not end a program if it did.
+    let between = |from, end| text.get(source(from)..source(end)).unwrap_or_default();
     while at < bytes.len() {
-        match find(bytes, at) {
+        match shapes::find(bytes, at) {
             Some((from, end, instead)) if from >= copied => {
-                out.push_str(&text[copied..from]);
+                out.push_str(between(copied, from));
                 out.push_str(instead);
                 copied = end;
                 at = end;
@@ -26,103 +47,7 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
             _ => at += 1,
         }
     }
-    if copied == 0 { Cow::Borrowed(text) } else { Cow::Owned(out + &text[copied..]) }
-}
-
-/// A shape that is seen first at `at`: where it begins and ends, and what stands for it.
-fn find(bytes: &[u8], at: usize) -> Option<(usize, usize, &'static str)> {
-    let byte = bytes[at];
-    if byte == b'@' {
-        return email(bytes, at);
-    }
-    let before = |back: usize| at.checked_sub(back).map(|i| bytes[i]);
-    let in_a_number = before(1) == Some(b'.') && before(2).is_some_and(|b| b.is_ascii_digit());
-    if in_a_number || before(1).is_some_and(joins) {
-        return None;
-    }
-    let shape = |length: Option<usize>, instead| length.map(|length| (at, at + length, instead));
-    match byte {
-        b'd' => shape(api_key(&bytes[at..]), "[api key]"),
-        b'+' | b'(' => shape(phone(&bytes[at..]), "[phone]"),
-        b'0'..=b'9' => shape(date(&bytes[at..]), "[date]")
-            .or_else(|| shape(ssn(&bytes[at..]), "[ssn]"))
-            .or_else(|| shape(phone(&bytes[at..]), "[phone]")),
-        _ => None,
-    }
-}
-
-/// What would make a shape part of something longer.
-fn joins(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
-}
-
-fn ends(bytes: &[u8], length: usize) -> bool {
-    let next = bytes.get(length).copied();
-    // A full stop after a number ends a sentence; one before a digit belongs to a longer number.
-    let goes_on = next == Some(b'.') && bytes.get(length + 1).is_some_and(u8::is_ascii_digit);
-    !(goes_on || next.is_some_and(joins))
-}
-
-/// Matches a pattern in which `9` stands for any digit and `*` for any separator.
-fn fits(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
-    let fit = bytes.len() >= pattern.len()
-        && bytes.iter().zip(pattern).all(|(byte, wanted)| match wanted {
-            b'9' => byte.is_ascii_digit(),
-            b'*' => matches!(byte, b'-' | b'.' | b' '),
-            exact => byte == exact,
-        });
-    (fit && ends(bytes, pattern.len())).then_some(pattern.len())
-}
-
-fn ssn(bytes: &[u8]) -> Option<usize> {
-    fits(bytes, b"999-99-9999").or_else(|| fits(bytes, b"999 99 9999")).or_else(|| fits(bytes, b"999999999"))
-}
-
-fn phone(bytes: &[u8]) -> Option<usize> {
-    const SHAPES: [&[u8]; 11] = [
-        b"+1*999*999*9999",
-        b"1*999*999*9999",
-        b"+1 (999) 999*9999",
-        b"1 (999) 999*9999",
-        b"(999) 999*9999",
-        b"(999)999*9999",
-        b"999*999*9999",
-        b"+1*9999999999",
-        b"9999999999",
-        b"19999999999",
-        b"(999)9999999",
-    ];
-    international(bytes).or_else(|| SHAPES.iter().find_map(|shape| fits(bytes, shape)))
-}
-
-/// `+` and 8 to 15 digits (E.164).
-fn international(bytes: &[u8]) -> Option<usize> {
-    let digits = bytes.strip_prefix(b"+")?.iter().take_while(|b| b.is_ascii_digit()).count();
-    ((8..=15).contains(&digits) && ends(bytes, digits + 1)).then_some(digits + 1)
-}
-
-/// A date without a time of day. An instant, as certificates and logs have it, goes on with `T`.
-fn date(bytes: &[u8]) -> Option<usize> {
-    const SHAPES: [&[u8]; 6] =
-        [b"9999-99-99", b"9999/99/99", b"99/99/9999", b"9/99/9999", b"99/9/9999", b"9/9/9999"];
-    SHAPES.iter().find_map(|shape| fits(bytes, shape))
-}
-
-/// `dk_<32 hexadecimal digits>_<secret>`: what follows the id goes as well, however it ends.
-fn api_key(bytes: &[u8]) -> Option<usize> {
-    let rest = bytes.strip_prefix(b"dk_")?;
-    let body = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')).count();
-    (body >= 16).then_some(body + 3)
-}
-
-fn email(bytes: &[u8], at: usize) -> Option<(usize, usize, &'static str)> {
-    // Letters outside ASCII are bytes above 127 and belong to a name.
-    let local = |b: u8| b.is_ascii_alphanumeric() || b > 127 || b".!#$%&'*+/=?^_`{|}~-".contains(&b);
-    let domain = |b: u8| b.is_ascii_alphanumeric() || b > 127 || matches!(b, b'.' | b'-');
-    let before = bytes[..at].iter().rev().take_while(|b| local(**b)).count();
-    let after = bytes[at + 1..].iter().take_while(|b| domain(**b)).count();
-    let has_dot = bytes[at + 1..at + 1 + after].contains(&b'.');
-    (before > 0 && after > 2 && has_dot).then_some((at - before, at + 1 + after, "[e-mail]"))
+    if copied == 0 { Cow::Borrowed(text) } else { Cow::Owned(out + between(copied, bytes.len())) }
 }
 
 #[cfg(test)]
@@ -145,6 +70,33 @@ mod tests {
             ("to ana.garcia+x@mail.example.com!", "to [e-mail]!"),
             ("an añá@correo.example", "an [e-mail]"),
             ("Key (email)=(a@b.co) exists", "Key (email)=([e-mail]) exists"),
+            ("born 19800229, seen 02291980", "born [date], seen [date]"),
+            ("patient M-7Q2K-9XTR-04HB.", "patient [mrn]."),
+            ("Key (mrn)=(A-17b) exists; MRN: 0042", "Key (mrn)=([mrn]) exists; MRN: [mrn]"),
+            ("\"patient_mrn\": \"00042\"", "\"patient_mrn\": \"[mrn]\""),
+        ] {
+            assert_eq!(scrub(text), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_escaped_is_seen_as_whoever_reads_it_sees_it() {
+        for (text, expected) in [
+            ("/v1/patients?email=ana%40mail.example x=1", "[e-mail] x=1"),
+            ("phone=%2B12145550123", "phone=[phone]"),
+            ("q=214+555+0123", "q=[phone]"),
+            ("born%201980-02-29%2C", "born%20[date]%2C"),
+            ("to%3Dana%2540mail.example", "[e-mail]"),
+            ("mrn%3D00042&a=b", "mrn%3D[mrn]&a=b"),
+            ("an%C3%B1a%40mail.example", "[e-mail]"),
+            (r#"{"a":{"phone":"+12145550123"}}"#, r#"{"a":{"phone":"[phone]"}}"#),
+            (r#"{"a":"{\"ssn\":\"078051120\"}"}"#, r#"{"a":"{\"ssn\":\"[ssn]\"}"}"#),
+            (
+                r#"{"a":"{\"b\":\"{\\\"to\\\":\\\"ana\\u0040mail.example\\\"}\"}"}"#,
+                r#"{"a":"{\"b\":\"{\\\"to\\\":\\\"[e-mail]\\\"}\"}"}"#,
+            ),
+            (r"born\n02\/29\/1980\n", r"born\n[date]\n"),
+            (r#"{\"url\":\"/p?to=ana%40mail.example\"}"#, r#"{\"url\":\"[e-mail]\"}"#),
         ] {
             assert_eq!(scrub(text), expected);
         }
@@ -155,6 +107,21 @@ mod tests {
         let key = format!("dk_{}_{}", "0123456789abcdef".repeat(2), "A-b_9".repeat(9));
         assert_eq!(scrub(&format!("Bearer {key} x")), "Bearer [api key] x");
         assert_eq!(scrub(&format!("Bearer {}", &key[..30])), "Bearer [api key]", "a part of one as well");
+        let body = "Ab-_01".repeat(12);
+        for begin in ["dr_", "di_", "dd_"] {
+            assert_eq!(scrub(&format!("{begin}{body}, x")), "[token], x");
+            assert_eq!(scrub(&format!("token%3D{begin}{body}%0A")), "token%3D[token]%0A");
+        }
+        let token = format!("eyJhbGciOiJFZERTQSJ9.{body}.{body}");
+        assert_eq!(scrub(&format!("Bearer {token}\"")), "Bearer [token]\"");
+        assert_eq!(
+            scrub(&format!("cookie=__Host-access={}; x", &token[..60])),
+            "cookie=__Host-access=[token]; x"
+        );
+        for code in ["ABCD-EFGH-IJKL-MNOP-QRST-UVWX", "abc2-efgh-ijkl-mnop-qrst-uvwx", "AB23-CD45-EF67-GHIJ"] {
+            assert_eq!(scrub(&format!("code {code}.")), "code [code].");
+        }
+        assert_eq!(scrub("?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&digits=6"), "?secret=[code]&digits=6");
     }
 
     #[test]
@@ -169,7 +136,12 @@ mod tests {
             "spiffe://domicile/region/us-tx/node/3",
             "arn:aws:kms:us-east-2:111122223333:key/1",
             "postgres 15.18 (Debian 15.18-0+deb12u1)",
-            "index 12345678",
+            "index 12345678 of 20261399 and 19001301",
+            "100 % of 50%zz at C:\\new",
+            "/v1/patients/{id}?limit=50%20",
+            "over-the-wire-from-here to-some-body-else",
+            "every mrn is one patient's; eyJust so; dr_short",
+            "0123456789abcdef0123456789abcdef",
             "at node/src/telemetry/scrub.rs:12:34",
             "user@host",
             "",

@@ -1,10 +1,76 @@
-//! What a compliance document says of the program is shown by tests that are there.
+//! What a compliance document says of the program is shown by tests that are there, or is what the program says.
 
 use std::path::Path;
 
+use tests::cluster::run;
 use tests::workspace::{files, root};
 
 const ASVS: &str = "deploy/compliance/asvs.md";
+
+const CONTROLS: &str = "deploy/compliance/control_matrix.tsv";
+
+/// The controls of access that an auditor asks for: clauses of 45 CFR 164 and 42 CFR 2, and criteria of SOC 2.
+const ASKED_FOR: &[&str] = &[
+    "164.308(a)(1)(ii)(D)",
+    "164.308(a)(3)(i)",
+    "164.308(a)(3)(ii)(A)",
+    "164.308(a)(3)(ii)(B)",
+    "164.308(a)(3)(ii)(C)",
+    "164.308(a)(4)(i)",
+    "164.308(a)(4)(ii)(A)",
+    "164.308(a)(4)(ii)(B)",
+    "164.308(a)(4)(ii)(C)",
+    "164.308(a)(5)(ii)(C)",
+    "164.308(a)(5)(ii)(D)",
+    "164.310(b)",
+    "164.310(c)",
+    "164.312(a)(1)",
+    "164.312(a)(2)(i)",
+    "164.312(a)(2)(ii)",
+    "164.312(a)(2)(iii)",
+    "164.312(a)(2)(iv)",
+    "164.312(b)",
+    "164.312(c)(1)",
+    "164.312(c)(2)",
+    "164.312(d)",
+    "164.312(e)(1)",
+    "164.312(e)(2)(i)",
+    "164.312(e)(2)(ii)",
+    "164.316(b)(2)(i)",
+    "164.502(b)",
+    "164.504(e)",
+    "164.508(a)(2)",
+    "164.508(a)(3)",
+    "164.508(b)(5)",
+    "164.514(d)",
+    "164.524",
+    "164.528",
+    "42 CFR 2.31",
+    "42 CFR 2.51",
+    "CC6.1",
+    "CC6.2",
+    "CC6.3",
+    "CC6.4",
+    "CC6.5",
+    "CC6.6",
+    "CC6.7",
+    "CC6.8",
+    "CC7.2",
+    "CC8.1",
+    "A1.1",
+    "A1.2",
+    "C1.1",
+    "C1.2",
+    "P2.1",
+    "P4.1",
+    "P5.1",
+    "P6.1",
+    "P6.2",
+];
+
+/// The documents that the program writes, and by which command of `domicile policy`.
+const WRITTEN: [(&str, &str); 2] =
+    [("matrix", "deploy/compliance/access.md"), ("fields", "deploy/compliance/fields_per_role.md")];
 
 /// Every compliance document, by its path from the root.
 fn documents() -> Vec<(String, String)> {
@@ -12,7 +78,8 @@ fn documents() -> Vec<(String, String)> {
         let name = path.strip_prefix(root()).expect("within").display().to_string();
         (name, std::fs::read_to_string(path).expect("a document"))
     };
-    files(&["deploy/compliance"], ".md").iter().map(|path| read(path)).collect()
+    let all = [".md", ".tsv"].map(|end| files(&["deploy/compliance"], end));
+    all.iter().flatten().map(|path| read(path)).collect()
 }
 
 /// The tests that a text names: file and function.
@@ -73,11 +140,88 @@ fn items(text: &str) -> Vec<(&str, Said)> {
 #[test]
 fn every_test_that_a_compliance_document_names_is_there() {
     let documents = documents();
-    assert!(documents.iter().any(|(name, _)| name == ASVS), "{documents:?}");
+    for one in [ASVS, CONTROLS] {
+        assert!(documents.iter().any(|(name, _)| name == one), "{one}");
+    }
     let found: Vec<String> = documents.iter().flat_map(|(_, text)| gone(text)).collect();
     assert_eq!(found, Vec::<String>::new());
     let all = documents.iter().map(|(_, text)| named(text).len()).sum::<usize>();
     assert!(all >= 40, "only {all} tests are named");
+}
+
+/// What is wrong with a table of controls, as sentences.
+fn lacking(table: &str) -> Vec<String> {
+    let lines = table.lines().filter(|line| !line.starts_with('#')).skip(1);
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split('\t').collect()).collect();
+    let mut found = Vec::new();
+    for row in &rows {
+        let [control, asks, does, shown, status] = row[..] else {
+            found.push(format!("not five columns: {row:?}"));
+            continue;
+        };
+        if [control, asks, does, shown, status].contains(&"") {
+            found.push(format!("{control}: an empty cell"));
+        }
+        let reasons = ["part: ", "not yet: ", "not here: "];
+        if status != "holds" && !reasons.iter().any(|begin| status.starts_with(begin)) {
+            found.push(format!("{control}: {status:?} is no status"));
+        }
+        let evidence: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
+        // That a file is there shows no more than that: what holds is shown by a test.
+        if status.starts_with("part: ") && evidence.is_empty() || status == "holds" && named(shown).is_empty() {
+            found.push(format!("{control}: nothing shows it"));
+        }
+        let files = evidence.iter().filter(|named| !named.contains("::") && !root().join(named).is_file());
+        found.extend(files.map(|gone| format!("{control}: there is no {gone}")));
+    }
+    let there: Vec<&str> = rows.iter().filter_map(|row| row.first().copied()).collect();
+    for asked in ASKED_FOR {
+        let times = there.iter().filter(|control| *control == asked).count();
+        if times != 1 {
+            found.push(format!("{asked} is there {times} times"));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_control_of_access_is_told_once_with_what_shows_it() {
+    let table = std::fs::read_to_string(root().join(CONTROLS)).expect("the table");
+    assert_eq!(lacking(&table), Vec::<String>::new());
+    // The control: each of these is one thing wrong.
+    let change = |from: &str, to: &str| {
+        assert!(table.contains(from), "{from}");
+        table.replacen(from, to, 1)
+    };
+    for (wrong, says) in [
+        (change("\n164.312(b)\t", "\n164.312(z)\t"), "164.312(b) is there 0 times"),
+        (change("\nCC6.2\t", "\nCC6.1\t"), "CC6.1 is there 2 times"),
+        (change("`deny.toml`", "`allow.toml`"), "there is no allow.toml"),
+        (change("`deny.toml`", "-"), "CC6.8: nothing shows it"),
+        (change("\tholds\n", "\tyes\n"), "is no status"),
+        (change("\tholds\n", "\n"), "not five columns"),
+    ] {
+        let found = lacking(&wrong);
+        assert!(found.iter().any(|one| one.contains(says)), "{says}: {found:?}");
+    }
+    let never = change("`tests/it/security/recorded.rs::every_read", "`tests/it/security/recorded.rs::no_read");
+    assert_eq!(gone(&never).len(), 1, "a test that was never written");
+}
+
+/// Those that are not what the program writes, by the text that each is read as.
+fn stale(read: impl Fn(&str) -> String) -> Vec<String> {
+    let differs = |act: &str, file: &str| read(file) != run(&["policy", act]).expect("the document");
+    let old = WRITTEN.into_iter().filter(|(act, file)| differs(act, file));
+    old.map(|(act, file)| format!("{file}: `domicile policy {act} > {file}`")).collect()
+}
+
+#[test]
+fn the_checked_in_documents_of_access_are_what_the_program_writes() {
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).expect("a document");
+    assert_eq!(stale(read), Vec::<String>::new());
+    // The control: a role more.
+    let widened = |file: &str| read(file).replacen("\n## provider\n", "\n## anybody\n", 1);
+    assert_eq!(stale(widened).len(), WRITTEN.len());
 }
 
 #[test]

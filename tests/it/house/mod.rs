@@ -8,6 +8,7 @@ mod floors;
 mod openapi;
 mod phi_free;
 mod registry;
+mod scoped;
 mod terraform;
 mod tidy;
 mod walls;

@@ -93,6 +93,35 @@ async fn every_line_is_json_with_its_time_and_level_and_none_names_a_patient() {
     }
 }
 
+#[tokio::test]
+async fn who_asked_is_an_organisation_and_a_token_of_the_day() {
+    let log = shared().region("ca").log.clone();
+    let mut asked = Vec::new();
+    for role in ["provider", "provider", "org_admin"] {
+        let credential = shared().credential(role, HOME);
+        let door = shared().client_at("ca", role, HOME);
+        let answer = door.get("/v1/regions").await.expect("an answer").expect(200).expect("the regions");
+        let id = answer.header("x-request-id").to_owned();
+        let line = wait_until("the request to be logged", async || {
+            with_id(&lines(&log), &id).first().map(|line| (*line).clone())
+        })
+        .await
+        .expect("it is logged");
+        assert_eq!(line["org_id"], credential.org.as_str(), "{line}");
+        let key: uuid::Uuid = credential.api_key[3..35].parse().expect("a key begins with its id");
+        for clear in [key.simple().to_string(), key.hyphenated().to_string()] {
+            assert!(!line.to_string().contains(&clear), "{line}");
+        }
+        let token = line["credential"].as_str().expect("a token").to_owned();
+        assert!(token.len() == 16 && token.bytes().all(|b| b.is_ascii_hexdigit()), "{line}");
+        let day = line["ts"].as_str().expect("a time")[..10].to_owned();
+        asked.push((day, token));
+    }
+    let [(first, one), (second, same), (_, other)] = &asked[..] else { panic!("three") };
+    assert_eq!(one == same, first == second, "one key has one token a day");
+    assert_ne!(one, other, "another key has another");
+}
+
 fn labels(metrics: &str) -> BTreeSet<String> {
     metrics
         .lines()

@@ -2,6 +2,7 @@
 
 mod access_matrix;
 mod addresses;
+mod answers;
 mod logs;
 mod malformed;
 mod policy_versions;

@@ -84,6 +84,33 @@ impl Operator<'_> {
         cluster::run(&["policy", "show", "--config", &self.node(region)])
     }
 
+    /// A file with one question: whether a provider may read a patient of their own organisation, to treat.
+    fn question(&self) -> Result<String> {
+        let question = json!({"principal": "provider", "action": "read", "entity": "patient", "facts": {
+            "organisation": "provider", "purpose": "TREAT", "relationship": "organisation", "consent": "general",
+            "licence": "held", "basis": false, "category": "general", "home": HOME, "ingress": HOME,
+            "service": null, "accessor": null, "day": 20_261_122, "device": "known", "assurance": 1}});
+        let at = self.path("question.jsonl");
+        fs::write(&at, question.to_string())?;
+        Ok(at)
+    }
+
+    /// What a folder would change of the question: for a node, or for the set of the program.
+    fn plans(&self, folder: &Path, region: Option<&str>) -> Result<String> {
+        let (folder, question) = (folder.display().to_string(), self.question()?);
+        self.asks(&["policy", "plan", &folder, "--requests", &question], region)
+    }
+
+    fn tries(&self, region: Option<&str>) -> Result<String> {
+        self.asks(&["policy", "test", &self.question()?], region)
+    }
+
+    fn asks(&self, args: &[&str], region: Option<&str>) -> Result<String> {
+        let node = region.map(|region| self.node(region));
+        let more = node.as_deref().map(|node| ["--config", node]);
+        cluster::run(&args.iter().copied().chain(more.into_iter().flatten()).collect::<Vec<_>>())
+    }
+
     /// What decides at a node: version and digest.
     async fn decides(&self, region: &str) -> Result<Value> {
         let door = operate::door(self.cluster, region, region)?;
@@ -164,6 +191,18 @@ async fn a_signed_version_decides_on_every_node_in_time_and_another_signature_no
         "{compared:?}"
     );
 
+    // Planning and trying out ask what is in force there, and not what the program comes with.
+    let open = policies(&cluster.home().join("open"), false);
+    let [differ, one] = [operator.plans(&open, None), operator.plans(&open, Some("tx"))]
+        .map(|planned| planned.expect("it is planned"));
+    assert!(differ.contains("0 of 1 questions"), "the control: {differ}");
+    assert!(one.contains("now: version 1 (") && one.contains("1 of 1 questions"), "{one}");
+    let [shipped, here] =
+        [operator.tries(None), operator.tries(Some("tx"))].map(|tried| tried.expect("it is tried"));
+    assert!(shipped.contains("allow full"), "the control: {shipped}");
+    assert!(here.contains("refuse not-permitted") && here.contains("closed-for-a-while"), "{here}");
+    assert!(here.contains("matrix: provider patient create,read"), "{here}");
+
     // A version that somebody else signed: the control plane does not know the key, and every node refuses.
     let Ok(Value::Object(said)) = operator.decides("tx").await.map(|mut all| all["said"].take()) else {
         panic!("a version is in force")
@@ -187,7 +226,6 @@ async fn a_signed_version_decides_on_every_node_in_time_and_another_signature_no
     assert_eq!(answer.problem(503).expect("a problem"), "policies-unproven");
 
     // The control: the next version, signed by the right key, is applied.
-    let open = policies(&cluster.home().join("open"), false);
     let signed = operator.sign(&open, 3).expect("is signed");
     operator.propose(&signed).expect("is put in force");
     let digests = everywhere(&operator, 3, APPLIED_WITHIN).await;

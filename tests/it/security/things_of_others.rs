@@ -12,6 +12,8 @@ use tests::cluster::shared;
 use tests::{calendars, clinic, operate};
 
 const HOME: &str = "US-TX";
+/// A state that some work in who have nothing to do with that one.
+const OTHER_STATE: &str = "US-CA";
 /// What everybody who is known may look at: the directory is one for all (see `node/policy/matrix.tsv`).
 const OPEN: &[&str] = &["read_organisation", "read_provider"];
 /// What is refused to another organisation with its reason: they work with the same directory, so they know that it is there.
@@ -46,14 +48,14 @@ const ELSEWHERE: &[&str] = &[
 ];
 
 /// The ids of one organisation's things, by their place in a path.
-type Things = BTreeMap<&'static str, String>;
+pub(crate) type Things = BTreeMap<&'static str, String>;
 
 fn id(answer: &Value) -> String {
     answer["id"].as_str().expect("an id").to_owned()
 }
 
 /// Somebody's patient with one of everything, and the organisation's own.
-async fn things() -> Things {
+pub(crate) async fn things() -> Things {
     let who = |role| shared().client_at("tx", role, HOME);
     let (doctor, staff, admin) = (who("provider"), who("provider_staff"), who("org_admin"));
     let patient = clinic::register(&staff, HOME, &clinic::somebody(HOME, 941)).await.expect("it is registered");
@@ -96,7 +98,7 @@ async fn things() -> Things {
 }
 
 /// A path with these things in it. What they lack, nobody has.
-fn filled(path: &str, things: &Things) -> String {
+pub(crate) fn filled(path: &str, things: &Things) -> String {
     let mut kind = "";
     let parts = path.split('/').map(|part| {
         let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) else {
@@ -136,18 +138,24 @@ async fn ask(client: &Client, method: &Method, path: &str, body: &Value) -> Answ
 
 /// Every role that there is, of organisations that have nothing to do with it.
 async fn strangers() -> Vec<(String, Client)> {
-    let org = OrgId::from(clinic::fresh());
-    let serves = shared().described().regions.iter().filter_map(|r| r.jurisdiction.parse().ok()).collect();
-    let name = "Elder Lane Clinic".parse().expect("a name");
-    let new = Organisation { id: org, name, org_type: OrgType::Provider, serves, active: true };
-    let came =
-        operate::commands(shared(), "tx", &[Command::AddOrganisation(new)]).await.expect("it is proposed");
-    assert_eq!(came[0]["of"]["outcome"], "Done", "{came:?}");
+    let everywhere: Vec<&str> = shared().described().regions.iter().map(|r| r.jurisdiction.as_str()).collect();
+    let door = shared().nobody().at(&shared().region("tx").url);
     let mut strangers = Vec::new();
-    for role in [Role::Provider, Role::ProviderStaff, Role::OrgAdmin] {
-        let (key, _) = operate::mint(shared(), &org.to_string(), role).await.expect("a key");
-        let door = shared().nobody().at(&shared().region("tx").url);
-        strangers.push((format!("another {role}"), door.key(&key)));
+    for (called, serves) in
+        [("Elder Lane Clinic", &everywhere[..]), ("Cypress Road Clinic", &[OTHER_STATE][..])]
+    {
+        let org = OrgId::from(clinic::fresh());
+        let name = called.parse().expect("a name");
+        let of = serves.iter().filter_map(|code| code.parse().ok()).collect();
+        let new = Organisation { id: org, name, org_type: OrgType::Provider, serves: of, active: true };
+        let came = operate::commands(shared(), "tx", &[Command::AddOrganisation(new)]).await;
+        let came = came.expect("it is proposed");
+        assert_eq!(came[0]["of"]["outcome"], "Done", "{came:?}");
+        for role in [Role::Provider, Role::ProviderStaff, Role::OrgAdmin] {
+            let minted = operate::mint_serving(shared(), &org.to_string(), role, serves).await;
+            let (key, _) = minted.expect("a key");
+            strangers.push((format!("{role} of {called}"), door.key(&key)));
+        }
     }
     for role in ["marketer", "pharmacist", "lab_tech", "auditor"] {
         strangers.push((role.to_owned(), shared().client_at("tx", role, HOME)));

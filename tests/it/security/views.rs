@@ -27,18 +27,18 @@ const ANYONE: &[(&str, &str)] = &[
     ("start_invited_with_provider", "sign_in"),
 ];
 
-type Fields = BTreeMap<(String, String), BTreeSet<String>>;
+pub(crate) type Fields = BTreeMap<(String, String), BTreeSet<String>>;
 
 fn document() -> Value {
     serde_json::from_str(&run(&["openapi"]).expect("the document")).expect("JSON")
 }
 
-fn listed_fields() -> String {
+pub(crate) fn listed_fields() -> String {
     std::fs::read_to_string(root().join("node/policy/fields.tsv")).expect("the list of fields")
 }
 
 /// The list, by role and entity.
-fn by_role(list: &str) -> Fields {
+pub(crate) fn by_role(list: &str) -> Fields {
     let mut fields = Fields::new();
     for line in list.lines().filter(|line| !line.starts_with('#')).skip(1) {
         let [roles, entity, named] = line.split('\t').collect::<Vec<_>>()[..] else {

@@ -8,7 +8,8 @@ use node_access::body::{Object, PublicJson};
 use node_access::doc::OpenQuestionProblems;
 use node_access::{Act, Action, Entity, OpenCall, Refused};
 use node_policy::{
-    ConsentState, Device, Explanation, Facts, LicenceState, Principal, Relationship, Request, Verdict, explain,
+    ConsentState, Device, Explanation, Facts, LicenceState, Line, Principal, Relationship, Request, Verdict,
+    covering, explain,
 };
 use residency_policy::{Category, FieldError, Jurisdiction, OrgType, Problem, ProblemKind, Purpose};
 use serde::Serialize;
@@ -124,6 +125,12 @@ pub struct DecisionBody {
     /// Why it is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
+    /// The line of the access matrix that covers the question: role, entity, actions, purposes, relationship, shape,
+    /// obligations and needs. Not there where none does. The matrix comes with the program; what other policies decide
+    /// may differ from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "pharmacist prescription read,list TREAT assigned full - -")]
+    pub matrix: Option<String>,
     /// The rules that made it so. None where no rule permits.
     pub rules: Vec<RuleBody>,
     /// What must be done with an answer, or what would help a refusal.
@@ -168,10 +175,10 @@ pub struct ChangeBody {
 pub async fn test(call: OpenCall<Test>, body: PublicJson) -> Result<Response, Refused> {
     let here = &call.here;
     let question = read(&body.0, Facts::least(here.region.0, call.day()))?;
-    Ok(Json(shown(&explain(&call.policies().loaded, &question))).into_response())
+    Ok(Json(shown(&question, &explain(&call.policies().loaded, &question))).into_response())
 }
 
-fn shown(explanation: &Explanation) -> DecisionBody {
+fn shown(question: &Request, explanation: &Explanation) -> DecisionBody {
     let (shape, reason) = told(explanation.decision.verdict);
     let rules = explanation.decision.rules.iter();
     let changes = explanation.would_change.iter();
@@ -179,6 +186,7 @@ fn shown(explanation: &Explanation) -> DecisionBody {
         allowed: explanation.decision.allowed(),
         shape,
         reason,
+        matrix: covering(question).map(Line::text),
         rules: rules.map(|r| RuleBody { id: r.id.clone(), citation: r.citation.clone() }).collect(),
         obligations: explanation.decision.obligations.iter().map(ToString::to_string).collect(),
         would_change: changes
@@ -307,15 +315,18 @@ mod tests {
         let asks = |purpose: &str| {
             let body = json!({"principal": "provider", "organisation": "provider", "action": "read",
                 "entity": "encounter", "purpose": purpose, "relationship": "organisation"});
-            serde_json::to_value(shown(&explain(&policies, &reading(body).expect("a question"))))
-                .expect("writes")
+            let question = reading(body).expect("a question");
+            serde_json::to_value(shown(&question, &explain(&policies, &question))).expect("writes")
         };
         let yes = asks("TREAT");
         assert_eq!((&yes["allowed"], &yes["shape"]), (&json!(true), &json!("full")));
         assert_eq!(yes["rules"][0]["id"], "encounter-provider");
+        let line = "provider encounter create,read,list,update,sign,annotate TREAT organisation full - -";
+        assert_eq!(yes["matrix"], line);
         let no = asks("HOPERAT");
         assert_eq!((&no["allowed"], &no["reason"]), (&json!(false), &json!("not-permitted")));
         assert_eq!(no["would_change"], json!([{"fact": "purpose", "to": "TREAT"}]));
+        assert_eq!(no.get("matrix"), None, "no line covers it");
     }
 
     #[test]

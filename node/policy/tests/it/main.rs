@@ -1,5 +1,6 @@
 //! The shipped policies, and sets that are wrong.
 
+mod everywhere;
 mod explained;
 mod kinds;
 mod loading;

@@ -3,60 +3,12 @@
 use std::collections::BTreeSet;
 
 use node_policy::{
-    Action, Entity, Facts, LicenceState, Loaded, POLICIES, PolicyFile, Principal, Relationship, SCHEMA, Shape,
-    Verdict, decide,
+    Action, Entity, Facts, LicenceState, Line, Loaded, Need, POLICIES, PolicyFile, Principal, Relationship,
+    SCHEMA, Shape, Verdict, decide, matrix,
 };
 use residency_policy::Purpose;
 
 use crate::situation::{able, ask, shipped};
-
-const MATRIX: &str = include_str!("../../matrix.tsv");
-
-/// One line of the file.
-struct Line {
-    principal: Principal,
-    entity: Entity,
-    actions: Vec<Action>,
-    purposes: Vec<Purpose>,
-    relationships: Vec<Relationship>,
-    shape: Shape,
-    obligations: BTreeSet<String>,
-    needs: Vec<String>,
-}
-
-fn parsed<T: std::str::FromStr>(text: &str) -> Vec<T> {
-    let words = text.split(',').filter(|word| *word != "-");
-    words.map(|word| word.parse().unwrap_or_else(|_| panic!("{word} is no word of its column"))).collect()
-}
-
-/// The file. Who is of the same organisation may do what somebody may to whom a thing of it is assigned.
-fn matrix() -> Vec<Line> {
-    let lines = MATRIX.lines().filter(|line| !line.starts_with('#'));
-    let mut cells = lines.map(|line| line.split('\t').collect::<Vec<_>>());
-    let head = ["role", "entity", "actions", "purposes", "relationship", "shape", "obligations", "needs"];
-    assert_eq!(cells.next().expect("a head"), head);
-    cells
-        .map(|cells| {
-            let [role, entity, actions, purposes, relationship, shape, obligations, needs] = cells[..] else {
-                panic!("eight columns: {cells:?}")
-            };
-            Line {
-                principal: role.parse().expect("a principal"),
-                entity: entity.parse().expect("an entity"),
-                actions: parsed(actions),
-                purposes: parsed(purposes),
-                relationships: match relationship {
-                    "any" => Relationship::ALL.to_vec(),
-                    "organisation" => vec![Relationship::Organisation, Relationship::Assigned],
-                    one => parsed(one),
-                },
-                shape: shape.parse().expect("a shape"),
-                obligations: parsed(obligations).into_iter().collect(),
-                needs: parsed(needs),
-            }
-        })
-        .collect()
-}
 
 /// What the matrix says of a cell: how much is shown, and what must be done with it.
 fn expected(
@@ -76,7 +28,7 @@ fn expected(
             && line.relationships.contains(&relationship)
             && if entity.is_phi() { purpose.is_some_and(|p| line.purposes.contains(&p)) } else { true }
     });
-    let found = fitting.next().map(|line| (line.shape, line.obligations.clone()));
+    let found = fitting.next().map(|line| (line.shape, line.obligations.iter().cloned().collect()));
     assert!(fitting.next().is_none(), "two lines for {principal} {entity} {action}");
     found
 }
@@ -106,7 +58,7 @@ fn compare(policies: &Loaded, at_most: usize) -> Result<(usize, usize), Vec<Stri
                     };
                     cells += 1;
                     allowed += usize::from(got.is_some());
-                    let want = expected(&matrix, (principal, entity, action, purpose, relationship));
+                    let want = expected(matrix, (principal, entity, action, purpose, relationship));
                     if got != want {
                         wrong.push(format!(
                             "{principal} {action} {entity} for {purpose:?} as {relationship}: {got:?}, not {want:?}"
@@ -166,11 +118,10 @@ fn needs(policies: &Loaded) -> Result<usize, Vec<String>> {
     let (mut taken, mut wrong) = (0, Vec::new());
     for line in matrix() {
         for need in &line.needs {
-            let without = match need.as_str() {
-                "basis" => Facts { basis: false, ..able() },
-                "licence" => Facts { licence: LicenceState::Unasked, ..able() },
-                "assurance" => Facts { assurance: 1, ..able() },
-                other => panic!("{other} is no fact that is needed"),
+            let without = match need {
+                Need::Basis => Facts { basis: false, ..able() },
+                Need::Licence => Facts { licence: LicenceState::Unasked, ..able() },
+                Need::Assurance => Facts { assurance: 1, ..able() },
             };
             for &action in &line.actions {
                 let allowed = |facts: Facts| {

@@ -53,9 +53,9 @@ fn a_facility_is_added_with_its_numbers_once_and_keeps_them() {
     let kind = |n| state.organisations().get(&org(n)).map(|org| org.org_type);
     assert_eq!((kind(1), kind(2)), (Some(OrgType::Lab), Some(OrgType::Pharmacy)));
     assert_eq!(restore(&encode(&state).expect("encodes")).as_ref(), Ok(&state));
-    // As operators send it.
-    let text = serde_json::to_string(&add(2, pharmacy(1))).expect("encodes");
-    assert_eq!(serde_json::from_str::<Command>(&text).ok(), Some(add(2, pharmacy(1))));
+    // As members send it.
+    let bytes = postcard::to_allocvec(&add(2, pharmacy(1))).expect("encodes");
+    assert_eq!(postcard::from_bytes::<Command>(&bytes).ok(), Some(add(2, pharmacy(1))));
 
     let renamed = Organisation { name: "Another Lab".parse().expect("a name"), ..organisation(1) };
     let change = Command::ChangeOrganisation { organisation: renamed, expected: 1 };

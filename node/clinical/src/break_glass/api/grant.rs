@@ -88,7 +88,7 @@ async fn apply(
         security_event = "break-glass",
         request_id = %call.call.request,
         org_id = %caller.org,
-        key_id = %caller.key,
+        credential = %call.call.here.log_token(caller.key),
         grant_id = %id,
         reason_code = asked.reason.as_str(),
         "somebody broke the glass: it waits for the privacy officer's review"
