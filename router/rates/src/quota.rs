@@ -15,6 +15,9 @@ pub struct Quotas {
     pub service: Quota,
     /// The quota of one client address, whoever asks there: an IPv4 address, or an IPv6 network of 64 bits.
     pub address: Quota,
+    /// The quota of one client address at what lets people in: `/v1/auth/` and `/v1/portal/` but what goes on with a session,
+    /// or ends it. Each of them costs a password hash or a question to others, and nobody has to be known to ask.
+    pub sign_in: Quota,
 }
 
 impl Default for Quotas {
@@ -23,13 +26,15 @@ impl Default for Quotas {
             organisation: Quota { per_minute: 6_000, burst: 600 },
             service: Quota { per_minute: 60_000, burst: 6_000 },
             address: Quota { per_minute: 60_000, burst: 6_000 },
+            sign_in: Quota { per_minute: 60, burst: 30 },
         }
     }
 }
 
 impl Quotas {
     /// Nobody is counted.
-    pub const NONE: Self = Self { organisation: Quota::NONE, service: Quota::NONE, address: Quota::NONE };
+    pub const NONE: Self =
+        Self { organisation: Quota::NONE, service: Quota::NONE, address: Quota::NONE, sign_in: Quota::NONE };
 
     /// Which key of the configuration says nothing that works, and what would.
     ///
@@ -42,6 +47,7 @@ impl Quotas {
             ("rates.organisation", self.organisation),
             ("rates.service", self.service),
             ("rates.address", self.address),
+            ("rates.sign_in", self.sign_in),
         ]
         .into_iter()
         .find(|(_, quota)| half(*quota))

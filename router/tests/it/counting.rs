@@ -3,7 +3,7 @@
 use http::Request;
 use rates::{Quota, Quotas};
 
-use crate::support::client::{Answer, Body, get};
+use crate::support::client::{Answer, Body, empty, get, request};
 use crate::support::{KEY, Rig, at, bounds, patient, program_of};
 
 const THREE: Quota = Quota { per_minute: 1, burst: 3 };
@@ -74,6 +74,26 @@ async fn an_address_is_counted_whoever_asks_there() {
     assert!(over(&rig.h1().await.send(with_key(KEY)).await), "another connection of the same host");
     assert_eq!(client.send(get("/healthz")).await.status, 200, "who looks after the process is not counted");
     assert_eq!(rig.texas.arrived(), 1);
+}
+
+#[tokio::test]
+async fn who_floods_sign_in_is_told_to_wait_before_a_home_hears_of_it() {
+    let rig = counting(Quotas { sign_in: THREE, ..Quotas::NONE }).await;
+    let mut client = rig.h2().await;
+    for path in ["/v1/auth/login", "/v1/auth/invitations/accept", "/v1/auth/oidc/any/start"] {
+        assert!(!over(&client.send(request("POST", path, empty())).await), "{path}");
+    }
+    for path in ["/v1/auth/login", "/v1/auth/password", "/v1/auth/oidc/any/callback"] {
+        let answer = client.send(request("POST", path, empty())).await;
+        assert!(over(&answer), "{path}");
+        assert_eq!(answer.header("ratelimit"), r#""sign-in";r=0;t=60"#);
+    }
+    assert_eq!(rig.texas.arrived(), 3, "what is over does not reach a home");
+    assert!(
+        !over(&client.send(request("POST", "/v1/auth/refresh", empty())).await),
+        "nobody is signed in by it"
+    );
+    assert!(!over(&client.send(with_key(KEY)).await));
 }
 
 #[tokio::test]

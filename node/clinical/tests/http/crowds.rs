@@ -1,16 +1,18 @@
 //! What a node does with more than it can do, or than one caller may ask for.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use node_access::admit::Class;
 use node_access::{Admission, Limits, Via};
-use rates::{ClientAddress, Quota, Quotas};
-use residency_policy::Ingress;
+use rates::{ClientAddress, Quota, Quotas, SIGN_INS_AT_ONCE};
+use residency_policy::{Ingress, Role};
 use tower::ServiceExt as _;
 
+use crate::signin::{PASSWORD, shown};
 use crate::support::{World, jurisdiction};
 
 const TWO: Quota = Quota { per_minute: 1, burst: 2 };
@@ -69,6 +71,54 @@ async fn an_address_that_guesses_keys_is_slowed_also_at_sign_in() {
     let answer = world.router.clone().oneshot(login).await.expect("an answer");
     assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(regions(&world, "provider", [192, 0, 2, 2], false).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_address_that_floods_sign_in_is_told_to_wait_and_another_signs_in() {
+    let world = counting(Quotas { sign_in: TWO, ..Quotas::NONE }).await;
+    let who = world.staff("robin@elm.example", &[Role::Provider]);
+    let login = |from: &'static str, password: &'static str| {
+        let ask = world.ask("", "POST", "/v1/auth/login").without("authorization").from(from);
+        ask.json(&shown(&who, password)).send()
+    };
+    let (flood, other) = ("192.0.2.1", "192.0.2.2");
+    for _ in 0..2 {
+        login(flood, "wrong").await.is(401);
+    }
+    let hashed = world.desk.hashing.hashed();
+    let refused = login(flood, PASSWORD).await.is(429);
+    assert_eq!(refused.header("ratelimit"), r#""sign-in";r=0;t=60"#);
+    assert_eq!(refused.header("retry-after"), "60");
+    refused.problem("too-many-requests");
+    assert_eq!(world.desk.hashing.hashed(), hashed, "nothing is hashed for it");
+    let elsewhere = world.ask("provider", "GET", "/v1/regions").from(flood);
+    elsewhere.send().await.is(200);
+    login(other, PASSWORD).await.is(200);
+}
+
+#[tokio::test]
+async fn one_address_takes_a_quarter_of_the_room_for_sign_ins_and_leaves_the_rest() {
+    let wide = Quota { per_minute: 60_000, burst: 60_000 };
+    let world = counting(Quotas { sign_in: wide, ..Quotas::NONE }).await;
+    let who = world.staff("robin@elm.example", &[Role::Provider]);
+    let login = |from: &'static str| {
+        let ask = world.ask("", "POST", "/v1/auth/login").without("authorization").from(from);
+        ask.json(&shown(&who, PASSWORD)).send()
+    };
+    let (flood, other) = ("192.0.2.1", "192.0.2.2");
+    // They wait for the control plane, which never answers them.
+    world.book.hangs.store(true, Ordering::SeqCst);
+    let mut waiting: Vec<_> = (0..SIGN_INS_AT_ONCE).map(|_| Box::pin(login(flood))).collect();
+    for one in &mut waiting {
+        assert!(futures::poll!(one).is_pending());
+    }
+    let refused = login(flood).await.is(503);
+    assert_eq!(refused.header("retry-after"), "1");
+    refused.problem("overloaded");
+    world.book.hangs.store(false, Ordering::SeqCst);
+    login(other).await.is(200);
+    drop(waiting);
+    login(flood).await.is(200);
 }
 
 #[tokio::test]
