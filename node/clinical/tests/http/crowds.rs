@@ -138,6 +138,27 @@ async fn one_organisation_that_fills_its_half_leaves_the_other_to_others() {
 }
 
 #[tokio::test]
+async fn people_sign_in_at_a_node_that_is_full() {
+    let admission = Admission::new(16, Duration::from_mins(1));
+    let world = World::crowded(Limits::default(), &Quotas::NONE, admission).await;
+    let who = world.staff("robin@elm.example", &[Role::Provider]);
+    let other = |n: u8| residency_policy::OrgId::from_bytes([n; 16]);
+    let room = &world.here.admission;
+    let held: Vec<_> =
+        (0..16).map(|n| room.enter(Class::Read, other(n)).unwrap_or_else(|_| panic!("room"))).collect();
+    let read = format!("/v1/patients/{PATIENT_OF_NOBODY}");
+    let refused = world.ask("provider", "GET", &read).send().await.is(503);
+    assert_eq!(refused.header("retry-after"), "1");
+    refused.problem("overloaded");
+    world.login(&who, PASSWORD).await.is(200);
+    for page in ["/healthz", "/readyz"] {
+        world.ask("provider", "GET", page).send().await.is(200);
+    }
+    drop(held);
+    world.ask("provider", "GET", &read).send().await.is(404);
+}
+
+#[tokio::test]
 async fn searches_give_way_before_reads_and_room_comes_back_when_a_request_ends() {
     let admission = Admission::new(16, Duration::from_mins(1));
     let world = World::crowded(Limits::default(), &Quotas::NONE, admission).await;
