@@ -1,10 +1,13 @@
 //! How many requests an organisation and an address may make in a while, and how many sign-ins.
 //!
-//! Each is counted by the generic cell rate algorithm (ITU-T I.371): what may still come grows evenly with time, up to the
-//! burst. A window that begins anew each minute would let twice as much through around its edge. A count is of one process:
-//! routers do not tell each other, so that a caller who spreads over several gets the quota of each.
+//! Each is counted twice. How many may come at once, by the generic cell rate algorithm (ITU-T I.371): what may still come
+//! grows evenly with time, up to the burst. That alone lets the rate and a burst through in one minute, so how many came in
+//! the last minute is counted as well, by a window that slides (`minute.rs`): one that begins anew each minute would let twice
+//! as much through around its edge. A count is of one process: routers do not tell each other, so that a caller who spreads
+//! over several gets the quota of each.
 
 mod at_once;
+mod minute;
 mod quota;
 mod said;
 
@@ -17,6 +20,7 @@ use governor::state::keyed::DashMapStateStore;
 use residency_policy::{OrgId, Problem, ProblemKind};
 
 use at_once::AtOnce;
+use minute::Minutes;
 
 pub use at_once::{SIGN_INS_AT_ONCE, Turn};
 pub use quota::{Quota, Quotas};
@@ -38,9 +42,11 @@ pub struct Rates<C: Clock + Clone = DefaultClock> {
 struct Counted<K: std::hash::Hash + Eq + Clone, C: Clock + Clone> {
     name: &'static str,
     counts: Counts<K, C>,
+    minutes: Minutes<K>,
     clock: C,
+    began: C::Instant,
     between: Duration,
-    burst: u32,
+    quota: Quota,
 }
 
 /// The client at the other end of a request's connection: what TCP says, and no header. Listeners put it among a request's
@@ -167,25 +173,40 @@ fn network(address: IpAddr) -> IpAddr {
 impl<K: std::hash::Hash + Eq + Clone, C: Clock + Clone> Counted<K, C> {
     fn new(name: &'static str, quota: Quota, clock: &C) -> Option<Self> {
         let (between, burst) = quota.cells()?;
-        let quota = governor::Quota::with_period(between)?.allow_burst(burst);
-        let counts = Counts::<K, C>::new(quota, DashMapStateStore::default(), clock.clone());
-        Some(Self { name, counts, clock: clock.clone(), between, burst: burst.get() })
+        let cells = governor::Quota::with_period(between)?.allow_burst(burst);
+        let counts = Counts::<K, C>::new(cells, DashMapStateStore::default(), clock.clone());
+        let (minutes, began) = (Minutes::new(quota.per_minute), clock.now());
+        Some(Self { name, counts, minutes, clock: clock.clone(), began, between, quota })
     }
 
     fn one(&self, who: &K) -> Result<Standing, Standing> {
-        let standing =
-            |left, wait| Standing { name: self.name, between: self.between, burst: self.burst, left, wait };
+        let standing = |at_once, in_minute, wait| Standing {
+            name: self.name,
+            between: self.between,
+            quota: self.quota,
+            at_once,
+            in_minute,
+            wait,
+        };
+        let minute = self.minutes.one(who, self.time());
+        let in_minute = minute.map_err(|wait| standing(self.quota.burst, 0, wait))?;
         match self.counts.check_key(who) {
-            Ok(state) => Ok(standing(state.remaining_burst_capacity(), Duration::ZERO)),
+            Ok(state) => Ok(standing(state.remaining_burst_capacity(), in_minute, Duration::ZERO)),
             Err(not_until) => {
-                let now = self.clock.now();
-                let wait = not_until.earliest_possible().duration_since(now);
-                Err(standing(0, wait.into()))
+                self.minutes.take_back(who);
+                let wait = not_until.earliest_possible().duration_since(self.clock.now());
+                Err(standing(0, in_minute.saturating_add(1), wait.into()))
             }
         }
     }
 
+    /// The time since the first could be counted.
+    fn time(&self) -> Duration {
+        self.clock.now().duration_since(self.began).into()
+    }
+
     fn forget(&self) {
+        self.minutes.forget(self.time());
         self.counts.retain_recent();
         self.counts.shrink_to_fit();
     }

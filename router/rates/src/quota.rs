@@ -39,10 +39,12 @@ impl Quotas {
     /// Which key of the configuration says nothing that works, and what would.
     ///
     /// # Errors
-    /// Rates without bursts, and bursts without rates.
+    /// Rates without bursts, bursts without rates, and bursts that no minute has room for.
     pub fn check(&self) -> Result<(), (&'static str, &'static str)> {
-        let half = |quota: Quota| (quota.per_minute == 0) != (quota.burst == 0);
-        let wrong = "must have per_minute and burst both at least 1, or both 0 for no limit";
+        let half =
+            |quota: Quota| (quota.per_minute == 0) != (quota.burst == 0) || quota.burst > quota.per_minute;
+        let wrong =
+            "must have per_minute and burst both at least 1, and burst no larger, or both 0 for no limit";
         [
             ("rates.organisation", self.organisation),
             ("rates.service", self.service),
@@ -55,13 +57,13 @@ impl Quotas {
     }
 }
 
-/// A rate, and how many may come at once when nothing came before.
+/// How many may come in a minute, whenever it begins, and how many of them at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
-    /// Requests a minute, in the long run.
+    /// Requests in any minute.
     pub per_minute: u32,
-    /// Requests at once.
+    /// Requests at once. They come back evenly.
     pub burst: u32,
 }
 
