@@ -15,6 +15,7 @@ mod document;
 mod encounters;
 mod federation;
 mod forgotten;
+mod headers;
 mod ids;
 mod invitations;
 mod licensed;
