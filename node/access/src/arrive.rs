@@ -16,7 +16,7 @@ use crate::facts::{assumed, facts, segregated};
 use crate::finish::Known;
 use crate::policies::taken;
 use crate::settings::{CameFrom, kept};
-use crate::{Act, Credential, Entity, Here, Via};
+use crate::{Act, Credential, Entity, Here, Refused, Via};
 
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
 pub(crate) async fn recognised<A: Act>(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
@@ -81,7 +81,7 @@ pub(crate) async fn purpose<A: Act>(
     parts: &mut Parts,
     here: &Here,
     asked_again: bool,
-) -> Result<Purpose, Problem> {
+) -> Result<Purpose, Refused> {
     let caller = recognised::<A>(parts, here).await?;
     let mut values = parts.headers.get_all(wire::PURPOSE_OF_USE).iter();
     let (first, second) = (values.next(), values.next());
@@ -101,12 +101,12 @@ pub(crate) async fn purpose<A: Act>(
     if !missing {
         let not_a_code = "is not a code of HL7 v3-ActReason that is accepted here";
         let problem = Problem::new(ProblemKind::BadHeader);
-        return Err(problem.field(wire::PURPOSE_OF_USE, "not-a-code", not_a_code).fields(allowed));
+        return Err(problem.field(wire::PURPOSE_OF_USE, "not-a-code", not_a_code).fields(allowed).into());
     }
     if allowed.is_empty() {
         // No purpose would do, so that it is not for want of one, and the reason is said.
         authorize(&policies.loaded, asker, A::ACTION, A::ENTITY, with(None))?;
     }
     let problem = Problem::new(ProblemKind::Forbidden).reason(RefusalReason::PurposeRequired.as_str());
-    Err(problem.detail(SAY_WHY).fields(allowed))
+    Err(problem.detail(SAY_WHY).fields(allowed).into())
 }
