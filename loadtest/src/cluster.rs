@@ -72,6 +72,24 @@ pub struct Credential {
     pub jurisdictions: Vec<String>,
     /// The key.
     pub api_key: String,
+    /// Who has that role there, if it is not a program only.
+    pub user: Option<User>,
+}
+
+/// Somebody of the workforce.
+#[derive(Clone, Deserialize)]
+pub struct User {
+    /// What they sign in with. Homes that an earlier release made have nobody who does.
+    pub login: Option<Login>,
+}
+
+/// What somebody signs in with.
+#[derive(Clone, Deserialize)]
+pub struct Login {
+    /// The login name.
+    pub name: String,
+    /// The password.
+    pub password: String,
 }
 
 /// The key is left out: what is printed is read by others.

@@ -79,13 +79,14 @@ enum RoleCommand {
     /// Organisations.
     Orgs {
         #[command(subcommand)]
-        act: OrgsAct,
+        act: operate::orgs::Act,
     },
     /// Who belongs to the cluster, who joins it, and who leaves it, while it serves.
-    Cluster {
-        #[command(subcommand)]
-        act: cluster::Act,
-    },
+    #[command(subcommand)]
+    Cluster(cluster::Act),
+    /// Clinicians: what the operator looked up of them.
+    #[command(subcommand)]
+    Providers(operate::verify::Act),
     /// Policies of access: try them out, sign them, put them in force.
     Policy {
         #[command(subcommand)]
@@ -141,46 +142,6 @@ enum KeysAct {
         /// The key's id: a UUID, or the part of the key between `dk_` and the second `_`. Never the whole key.
         #[arg(value_parser = operate::revoke::key_id, value_name = "KEY_ID")]
         key: KeyId,
-        #[command(flatten)]
-        file: ConfigFile,
-    },
-}
-
-/// What to do with an organisation.
-#[derive(Debug, Subcommand)]
-enum OrgsAct {
-    /// Add an organisation with its first administrator, who is invited to choose a password.
-    #[command(
-        after_help = "Prints an invitation that is shown this once. Everybody else is added and invited by the administrator.\n\n\
-                            Example:\n  domicile orgs add \"Elm Street Clinic\" --kind provider --serves US-TX,US-NY \\\n    \
-                            --administrator \"Robin Sample\" --login robin@elm.example --config /etc/domicile/node.toml"
-    )]
-    Add {
-        #[command(flatten)]
-        wanted: operate::found::Wanted,
-        #[command(flatten)]
-        file: ConfigFile,
-    },
-    /// Let an organisation's people and keys come from everywhere and on any device again, where its addresses or its known
-    /// devices shut all of them out.
-    #[command(
-        after_help = "Example:\n  domicile orgs open 0f0e7a52-5f1c-4d0e-9b7e-2f4f3f0c9a11 --config /etc/domicile/node.toml"
-    )]
-    Open {
-        /// The organisation's id.
-        #[arg(value_name = "ORG_ID")]
-        org: OrgId,
-        #[command(flatten)]
-        file: ConfigFile,
-    },
-    /// Have the keys of an organisation accepted again that was set inactive. One that was closed stays closed.
-    #[command(
-        after_help = "Example:\n  domicile orgs resume 0f0e7a52-5f1c-4d0e-9b7e-2f4f3f0c9a11 --config /etc/domicile/node.toml"
-    )]
-    Resume {
-        /// The organisation's id.
-        #[arg(value_name = "ORG_ID")]
-        org: OrgId,
         #[command(flatten)]
         file: ConfigFile,
     },
@@ -338,10 +299,9 @@ pub fn run() -> ExitCode {
         RoleCommand::Migrate { file, to: None, .. } => wiring::migrate::run(&file.config),
         RoleCommand::Doctor { file, json } => doctor::run(&file.config, json),
         RoleCommand::Keys { act } => keys(act),
-        RoleCommand::Orgs { act: OrgsAct::Add { wanted, file } } => operate::found::run(&file.config, &wanted),
-        RoleCommand::Orgs { act: OrgsAct::Open { org, file } } => operate::open::run(&file.config, org),
-        RoleCommand::Orgs { act: OrgsAct::Resume { org, file } } => operate::resume::run(&file.config, org),
-        RoleCommand::Cluster { act } => cluster::run(&act),
+        RoleCommand::Orgs { act } => operate::orgs::run(&act),
+        RoleCommand::Cluster(act) => cluster::run(&act),
+        RoleCommand::Providers(act) => operate::verify::run(&act),
         RoleCommand::Policy { act } => policy::run(&act),
         RoleCommand::Openapi => openapi(),
     };

@@ -32,6 +32,9 @@ use crate::wiring::{Node, policies};
 const PEER_BODY_BYTES_MAX: u64 = 64 << 20;
 /// Members, routers and their spare connections.
 const PEER_CONNECTIONS_MAX: usize = 1_024;
+/// What comes by a router is let in or refused here, and does not wait there for others to be answered: each of a router's
+/// two connections takes half of what it lets be at work for one home.
+const PEER_STREAMS_MAX: u32 = 1_024;
 
 /// How long callers wait for a node that does not hear from a quorum.
 const HEAR_WITHIN: Duration = Duration::from_secs(2);
@@ -55,6 +58,7 @@ pub async fn bind(node: &Node) -> Result<Doors, ListenError> {
         connections: PEER_CONNECTIONS_MAX,
         body_bytes: PEER_BODY_BYTES_MAX,
         header_bytes: limits.header_bytes_max.max(Limits::default().header_bytes),
+        streams: PEER_STREAMS_MAX,
         ..Limits::default()
     };
     Ok(Doors {

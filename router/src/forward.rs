@@ -30,6 +30,7 @@ use crate::traces;
 const INGRESS: HeaderName = HeaderName::from_static(wire::INGRESS);
 const CLIENT: HeaderName = HeaderName::from_static(wire::CLIENT);
 const EPOCH: HeaderName = HeaderName::from_static(wire::EPOCH);
+const SHED: HeaderName = HeaderName::from_static(wire::SHED);
 
 /// When a caller may ask again after its home did not answer.
 const ASK_AGAIN_SECONDS: u32 = 2;
@@ -123,6 +124,11 @@ impl Unanswered {
 /// More is at work than is accepted.
 pub(crate) fn overloaded() -> Problem {
     Problem::new(ProblemKind::Overloaded).retry_after(1)
+}
+
+/// Whether a home did not begin with a request because it has too much to do.
+pub(crate) fn was_shed(response: &Response<Incoming>) -> bool {
+    response.headers().contains_key(SHED)
 }
 
 /// No body.

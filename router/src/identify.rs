@@ -77,6 +77,13 @@ pub struct Identified {
     pub target: Target,
 }
 
+impl Identified {
+    /// Whether only a known caller hears anything but 401.
+    pub(crate) fn names_a_patient(&self) -> bool {
+        matches!(self.target, Target::Patient(..) | Target::NoPatient(_))
+    }
+}
+
 /// Identifies.
 pub fn identify(method: &Method, uri: &Uri) -> Identified {
     let is = |route, target| Identified { route, target };
@@ -130,6 +137,7 @@ fn versioned(path: &str, query: &str) -> Identified {
             "sessions" => is("/v1/auth/sessions", Target::Anywhere),
             "totp" => is("/v1/auth/totp", Target::Anywhere),
             "password" => is("/v1/auth/password", Target::Anywhere),
+            "step-up" => is("/v1/auth/step-up", Target::Anywhere),
             _ => is("-", Target::Nothing),
         },
         (Some("auth"), Some("totp"), Some("confirm")) => is("/v1/auth/totp/confirm", Target::Anywhere),
@@ -146,12 +154,14 @@ fn versioned(path: &str, query: &str) -> Identified {
             is("/v1/auth/sessions/{session}", Target::Anywhere)
         }
         (Some("regions"), None, None) => is("/v1/regions", Target::Anywhere),
+        (Some("csp-reports"), None, None) => is("/v1/csp-reports", Target::Anywhere),
         (Some("orgs"), None, None) => is("/v1/orgs", Target::Anywhere),
         (Some("orgs"), Some(_), None) => is("/v1/orgs/{org}", Target::Anywhere),
         (Some("orgs"), Some(_), Some("users")) => is("/v1/orgs/{org}/users", Target::Anywhere),
         (Some("orgs"), Some(_), Some("identity-providers")) => {
             is("/v1/orgs/{org}/identity-providers", Target::Anywhere)
         }
+        (Some("orgs"), Some(_), Some("legal-basis")) => is("/v1/orgs/{org}/legal-basis", Target::Anywhere),
         (Some("orgs"), Some(_), Some("devices")) => is("/v1/orgs/{org}/devices", Target::Anywhere),
         (Some("orgs"), Some(_), Some("api-keys")) => is("/v1/orgs/{org}/api-keys", Target::Anywhere),
         (Some("orgs"), Some(_), Some("sign-in-settings")) => {
@@ -201,8 +211,8 @@ fn versioned(path: &str, query: &str) -> Identified {
 
 /// The templates of the paths beneath a patient that are known by name here, and what they tell of the category.
 /// Others are routed just the same: the home knows what it has, and the strictest rule holds on the way there.
-/// Beneath those a home takes and gives only the general category; segregated ones get paths of their own. But consents and
-/// grants tell of any category, in bodies that are not read here.
+/// Beneath those a home takes and gives only the general category; segregated ones get paths of their own. But consents,
+/// grants and the ledger of purposes tell of any category, in bodies that are not read here.
 fn beneath(below: &str) -> (&'static str, Sensitivity) {
     if let Some(found) = below.strip_prefix("segregated/").and_then(segregated) {
         return found;
@@ -225,6 +235,7 @@ fn beneath(below: &str) -> (&'static str, Sensitivity) {
         (Some("consents"), None, ..) => "/v1/patients/{patient}/consents",
         (Some("consents"), Some(_), None, _) => "/v1/patients/{patient}/consents/{consent}",
         (Some("consents"), Some(_), Some("revoke"), None) => "/v1/patients/{patient}/consents/{consent}/revoke",
+        (Some("purposes"), None, ..) => "/v1/patients/{patient}/purposes",
         (Some("appointments"), None, ..) => "/v1/patients/{patient}/appointments",
         (Some("appointments"), Some(_), None, _) => "/v1/patients/{patient}/appointments/{appointment}",
         (Some("appointments"), Some(_), Some("reschedule"), None) => {
@@ -238,7 +249,7 @@ fn beneath(below: &str) -> (&'static str, Sensitivity) {
         _ => return ("/v1/patients/{patient}/...", Sensitivity::Any),
     };
     let sensitivity = match first {
-        Some("break-glass" | "consents") => Sensitivity::Any,
+        Some("break-glass" | "consents" | "purposes") => Sensitivity::Any,
         _ => Sensitivity::Of(Category::General),
     };
     (known, sensitivity)

@@ -21,6 +21,7 @@ pub mod drain;
 mod forward;
 mod framing;
 pub mod health;
+mod hold_back;
 pub mod identify;
 pub mod known;
 mod lent;

@@ -28,8 +28,9 @@ use crate::config::Bounds;
 use crate::count;
 use crate::decide::{Step, choose};
 use crate::drain::Drain;
-use crate::forward::{Head, Homes, Outgoing, Slot, Unanswered, location, overloaded};
+use crate::forward::{self, Head, Homes, Outgoing, Slot, Unanswered, location, overloaded};
 use crate::health::{self, Unready};
+use crate::hold_back::{HeldBack, Lane};
 use crate::identify::{Identified, Page, Target, identify};
 use crate::known::{Caller, Known, admitted, shown};
 use crate::lent::Lent;
@@ -57,6 +58,7 @@ pub struct Edge<K> {
     pub(crate) drain: Drain,
     certificates: Option<Arc<Certificates>>,
     at_work: Arc<AtomicUsize>,
+    held_back: HeldBack,
 }
 
 /// How a request ended.
@@ -85,7 +87,7 @@ async fn stages<K: Known>(edge: &Edge<K>, request: Request<Incoming>) -> Respons
         Ok(at_work) => {
             let about = identify(&head.method, &head.uri);
             let mut caller = edge.caller(&head);
-            if caller.is_none() && names_a_patient(&about) && edge.arrives(&head).await {
+            if caller.is_none() && about.names_a_patient() && edge.arrives(&head).await {
                 caller = edge.caller(&head);
             }
             let counted = count::caller(&edge.rates, caller);
@@ -144,6 +146,7 @@ impl<K: Known> Edge<K> {
             drain,
             certificates,
             at_work,
+            held_back: HeldBack::default(),
         }
     }
 
@@ -182,11 +185,11 @@ impl<K: Known> Edge<K> {
         id: RequestId,
         at_work: AtWork,
     ) -> Ended {
-        if names_a_patient(about) && caller.is_none() {
+        if about.names_a_patient() && caller.is_none() {
             return refuse(about, &Problem::new(ProblemKind::Unauthenticated), id);
         }
         // The node says so too; a redirect would first say where the patient lives.
-        if caller.is_some_and(|caller| names_a_patient(about) && !admitted(&self.known, caller, &head)) {
+        if caller.is_some_and(|caller| about.names_a_patient() && !admitted(&self.known, caller, &head)) {
             return refuse(about, &Problem::new(ProblemKind::AddressNotAllowed), id);
         }
         match self.choose(&head.method, about, caller) {
@@ -235,9 +238,16 @@ impl<K: Known> Edge<K> {
         at_work: AtWork,
     ) -> Ended {
         let method = head.method.clone();
+        let lane = caller.map(|caller| Lane::of(home, caller, &method));
+        if lane.is_some_and(|lane| self.held_back.refuses(&lane, Instant::now())) {
+            return say(Outcome::Limited, Some(home.0), &overloaded(), id);
+        }
         let head = self.homes.prepare(head, id, epoch);
         let body = (!body.is_end_stream()).then(|| Lent::new(body, self.bounds.limits.body_bytes));
         let first = self.carry(home, &head, body.as_ref()).await;
+        if let (Some(lane), Ok((response, _))) = (lane, &first) {
+            self.held_back.heard(&lane, forward::was_shed(response), Instant::now());
+        }
         let stale = matches!(&first, Ok((response, _)) if response.status() == StatusCode::MISDIRECTED_REQUEST);
 
         let (home, sent) = match (body, about.target, epoch) {
@@ -382,11 +392,6 @@ fn refuse(about: &Identified, problem: &Problem, id: RequestId) -> Ended {
         ended.response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
     ended
-}
-
-/// Whether only a known caller hears anything but 401.
-fn names_a_patient(about: &Identified) -> bool {
-    matches!(about.target, Target::Patient(..) | Target::NoPatient(_))
 }
 
 pub(crate) fn say(outcome: Outcome, home: Option<Region>, problem: &Problem, id: RequestId) -> Ended {

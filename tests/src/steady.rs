@@ -115,7 +115,7 @@ impl Worker {
         }
         self.counted(self.doctor.get(&format!("/v1/patients?home={}&limit=2", self.home)).await, 200)?;
         if let Some(admin) = &self.admin {
-            let body = json!({ "name": "Steady Work", "type": "lab", "serves": [self.home] });
+            let body = json!({ "name": "Steady Work", "type": "provider", "serves": [self.home] });
             self.counted(admin.ask(Method::POST, "/v1/orgs").json(&body).send().await, 201)?;
         }
         Ok(())

@@ -43,13 +43,21 @@ fn questions() -> anyhow::Result<Vec<Request>> {
     let home: Jurisdiction = "US-TX".parse().context("a jurisdiction")?;
     let mut all = Vec::new();
     for principal in Principal::all() {
+        let organisation = match principal {
+            Principal::Member(role) => Some(role.usual_kind()),
+            Principal::Patient | Principal::Support => None,
+        };
         for (&action, &entity) in Action::ALL.iter().flat_map(|a| Entity::ALL.iter().map(move |e| (a, e))) {
             for &purpose in Purpose::ALL {
                 for &relationship in
                     &[Relationship::Organisation, Relationship::Assigned, Relationship::Oneself]
                 {
-                    let facts =
-                        Facts { purpose: Some(purpose), relationship, ..Facts::least(home, 20_261_122) };
+                    let facts = Facts {
+                        organisation,
+                        purpose: Some(purpose),
+                        relationship,
+                        ..Facts::least(home, 20_261_122)
+                    };
                     all.push(Request { principal, action, entity, facts });
                 }
             }

@@ -214,7 +214,7 @@ async fn change(watcher: Arc<Watcher>, numbers: Numbers, dies: Instant) -> anyho
 }
 
 async fn add(writer: &Client, key: &str) -> bool {
-    let body = json!({ "name": "Lone Star Family Clinic", "type": "lab", "serves": ["US-TX"] });
+    let body = json!({ "name": "Lone Star Family Clinic", "type": "provider", "serves": ["US-TX"] });
     let request = writer.request(Method::POST, "/v1/orgs").without("purpose-of-use").json(&body);
     let answer = writer.send(request.header("idempotency-key", key)).await;
     answer.is_ok_and(|answer| answer.status == StatusCode::CREATED)

@@ -29,6 +29,7 @@ pub mod router;
 pub mod running;
 mod search;
 pub mod series;
+mod signin;
 mod snapshots;
 mod spawn;
 pub mod streams;
@@ -61,6 +62,7 @@ pub const ALL: &[Bench] = &[
     write::BENCH,
     search::BENCH,
     overload::BENCH,
+    signin::BENCH,
     directory::BENCH,
     decide::BENCH,
     snapshots::BENCH,

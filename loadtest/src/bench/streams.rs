@@ -28,6 +28,8 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
+/// What a server that has not said anything takes at once (RFC 9113 section 6.5.2 recommends no less).
+const STREAMS: usize = 100;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
@@ -157,6 +159,8 @@ struct Session {
     window: i64,
     /// What came since the server was last told that it may send more.
     taken: u32,
+    /// How many requests the server takes at once (RFC 9113 section 5.1.2).
+    streams: usize,
     flying: Vec<Flying>,
 }
 
@@ -194,6 +198,7 @@ impl Session {
             next: 1,
             window: 65_535,
             taken: 0,
+            streams: STREAMS,
             flying: Vec::new(),
         })
     }
@@ -218,12 +223,15 @@ impl Session {
             };
             let room = match pace {
                 Pace::Closed(most) => most,
-                Pace::Open(_) => usize::MAX,
+                // What is due and finds no place waits for one, and its time runs.
+                Pace::Open(_) => self.streams,
             };
+            let mut room_for_bodies = true;
             while !over && self.flying.len() < room && due(sent) <= now {
                 let asked = question(sent);
                 // A body that the server has no room for now waits for its word.
-                if self.window < i64::try_from(asked.body.len()).unwrap_or(i64::MAX) {
+                room_for_bodies = self.window >= i64::try_from(asked.body.len()).unwrap_or(i64::MAX);
+                if !room_for_bodies {
                     break;
                 }
                 self.ask(&asked, due(sent));
@@ -233,12 +241,11 @@ impl Session {
                 self.stream.write_all_buf(&mut self.out).await?;
                 self.stream.flush().await?;
             }
-            self.hear(if over {
-                now + Duration::from_secs(30)
-            } else {
-                next_due(pace, due(sent), start + turn)
-            })
-            .await?;
+            // Where nothing may be sent, only the server's word helps.
+            let waits = over || self.flying.len() >= room || !room_for_bodies;
+            let until =
+                if waits { now + Duration::from_secs(30) } else { next_due(pace, due(sent), start + turn) };
+            self.hear(until).await?;
             self.take(&mut driven)?;
         }
         driven.took = start.elapsed();
@@ -306,7 +313,10 @@ impl Session {
                         self.taken = 0;
                     }
                 }
-                SETTINGS if flags & ACK == 0 => self::frame(&mut self.out, SETTINGS, ACK, 0, 0),
+                SETTINGS if flags & ACK == 0 => {
+                    self.streams = streams_of(&frame).unwrap_or(self.streams);
+                    self::frame(&mut self.out, SETTINGS, ACK, 0, 0);
+                }
                 PING if flags & ACK == 0 => {
                     self::frame(&mut self.out, PING, ACK, 0, length);
                     self.out.extend_from_slice(&frame);
@@ -338,6 +348,13 @@ async fn secure(caller: &Caller, tcp: TcpStream) -> anyhow::Result<impl Wire + u
     let stream = TlsConnector::from(Arc::new(tls)).connect(name, tcp).await?;
     ensure!(stream.get_ref().1.alpn_protocol() == Some(b"h2"), "the server does not speak HTTP/2");
     Ok(stream)
+}
+
+/// How many streams a frame of settings allows at once, if it says so.
+fn streams_of(settings: &[u8]) -> Option<usize> {
+    let (settings, _) = settings.as_chunks::<6>();
+    let said = settings.iter().rfind(|setting| setting[..2] == [0, 3])?;
+    usize::try_from(u32::from_be_bytes([said[2], said[3], said[4], said[5]])).ok()
 }
 
 fn next_due(pace: Pace, due: Instant, end: Instant) -> Instant {

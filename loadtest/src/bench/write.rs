@@ -18,9 +18,9 @@ pub(super) const BENCH: Bench =
 
 const PEER: &str = "pgbench INSERT, 32 clients";
 const REGISTER_64: &str = "registration, 64 in flight";
-const REGISTER: &str = "registration, 256 in flight";
+const REGISTER: &str = "registration, 128 in flight";
 const ENCOUNTER_64: &str = "encounter, 64 in flight";
-const ENCOUNTER: &str = "encounter, 256 in flight";
+const ENCOUNTER: &str = "encounter, 128 in flight";
 const SEED: u64 = 20_261_122;
 
 fn run(options: &Options) -> anyhow::Result<Report> {
@@ -39,11 +39,11 @@ fn run(options: &Options) -> anyhow::Result<Report> {
             Contender::new(REGISTER_64, |turn| {
                 clinic.turn(&mut register_64, turn, pace(64), registrations.clone())
             }),
-            Contender::new(REGISTER, |turn| clinic.turn(&mut register, turn, pace(256), registrations.clone())),
+            Contender::new(REGISTER, |turn| clinic.turn(&mut register, turn, pace(128), registrations.clone())),
             Contender::new(ENCOUNTER_64, |turn| {
                 clinic.turn(&mut encounter_64, turn, pace(64), encounters.clone())
             }),
-            Contender::new(ENCOUNTER, |turn| clinic.turn(&mut encounter, turn, pace(256), encounters.clone())),
+            Contender::new(ENCOUNTER, |turn| clinic.turn(&mut encounter, turn, pace(128), encounters.clone())),
         ],
     )?;
     let parts = alternate(
@@ -67,7 +67,7 @@ fn run(options: &Options) -> anyhow::Result<Report> {
     report.note("Where the processor time of a request goes:");
     report.table(Table::of(&parts, &PARTS));
     for (what, in_flight, bound) in
-        [(REGISTER_64, 64, 0.6), (REGISTER, 256, 0.9), (ENCOUNTER_64, 64, 0.6), (ENCOUNTER, 256, 0.9)]
+        [(REGISTER_64, 64, 0.6), (REGISTER, 128, 0.9), (ENCOUNTER_64, 64, 0.6), (ENCOUNTER, 128, 0.9)]
     {
         let word = what.split(',').next().unwrap_or(what);
         let found = series.ratio(what, PEER, series::RATE);

@@ -183,7 +183,8 @@ pub async fn encounter(stage: &Stage, place: &Place, patient: &Patient) -> How {
 /// Adds an organisation: a change of the control plane, whose answer says where in the log it stands.
 pub async fn add_organisation(stage: &Arc<Stage>, place: &Place) -> (How, Option<String>) {
     let value = stage.number();
-    let body = json!({ "name": organisation_name(&stage.mark, value), "type": "lab", "serves": [place.code] });
+    let body =
+        json!({ "name": organisation_name(&stage.mark, value), "type": "provider", "serves": [place.code] });
     let process = stage.process();
     let operation = stage.recorder.begin(process.number, "", Act::Add(value));
     let request = place.admin.request(Method::POST, "/v1/orgs");

@@ -96,8 +96,9 @@ impl From<&Credential> for Asker {
 }
 
 /// What to do where a second factor is asked for.
-const STEP_UP: &str = "sign in with a second factor: send a code of your authenticator to /v1/auth/login, or come in through an \
-                       identity provider that asks for one; whoever has no authenticator enrols one at /v1/auth/totp";
+const STEP_UP: &str = "show a second factor, which counts for an hour: send a code of your authenticator to /v1/auth/step-up in \
+                       this session or to /v1/auth/login, or come in through an identity provider that asks for one; whoever \
+                       has no authenticator enrols one at /v1/auth/totp";
 
 /// Asks the key's scopes and then the policies. Nothing of what is asked for was looked at before, so that a refusal may name
 /// its reason.
@@ -199,13 +200,18 @@ mod tests {
     use std::sync::OnceLock;
 
     use node_policy::{PolicyFile, Relationship, SCHEMA};
-    use residency_policy::{Jurisdiction, KeyScope};
+    use residency_policy::{Jurisdiction, KeyScope, OrgType};
 
     use super::*;
 
     fn facts(purpose: Option<Purpose>) -> Facts {
         let home: Jurisdiction = "US-TX".parse().expect("a jurisdiction");
         Facts { purpose, relationship: Relationship::Organisation, ..Facts::least(home, 20_261_122) }
+    }
+
+    /// The same of somebody in an organisation that may have the role.
+    fn of(role: Role, purpose: Option<Purpose>) -> Facts {
+        Facts { organisation: Some(role.usual_kind()), ..facts(purpose) }
     }
 
     fn any(role: Role) -> Asker {
@@ -215,7 +221,7 @@ mod tests {
     fn asked(role: Role, entity: Entity, action: Action, purpose: Option<Purpose>) -> Result<Shape, Problem> {
         static SHIPPED: OnceLock<Loaded> = OnceLock::new();
         let policies = SHIPPED.get_or_init(|| Loaded::shipped().expect("the shipped policies load"));
-        authorize(policies, any(role), action, entity, facts(purpose))
+        authorize(policies, any(role), action, entity, of(role, purpose))
     }
 
     #[test]
@@ -255,6 +261,16 @@ mod tests {
             }
             let seen = if role == Role::Marketer { Shape::Listed } else { Shape::Full };
             assert_eq!(asked(role, Entity::Provider, Action::Read, None), Ok(seen), "{role}");
+        }
+    }
+
+    #[test]
+    fn a_role_of_another_kind_of_organisation_is_nobodys() {
+        let policies = Loaded::shipped().expect("the shipped policies load");
+        for (&kind, &role) in OrgType::ALL.iter().flat_map(|k| Role::ALL.iter().map(move |r| (k, r))) {
+            let facts = Facts { organisation: Some(kind), ..facts(None) };
+            let answer = authorize(&policies, any(role), Action::List, Entity::Region, facts);
+            assert_eq!(answer.is_ok(), kind.may_have(role), "{role} of {kind}");
         }
     }
 
@@ -361,7 +377,7 @@ mod tests {
         let policies = Loaded::shipped().expect("the shipped policies load");
         let asks = |asker: Asker, action, entity: Entity| {
             let purpose = entity.is_phi().then_some(Purpose::Treat);
-            authorize(&policies, asker, action, entity, facts(purpose)).is_ok()
+            authorize(&policies, asker, action, entity, of(asker.role, purpose)).is_ok()
         };
         for &role in Role::ALL {
             assert!(only_takes_away(role, asks), "{role}");
@@ -370,11 +386,11 @@ mod tests {
         let blind = |asker: Asker, action, entity| asks(any(asker.role), action, entity);
         assert!(!only_takes_away(Role::Provider, blind));
         let reads = Asker { role: Role::Provider, scopes: [KeyScope::SchedulingRead].into_iter().collect() };
-        let refused =
-            authorize(&policies, reads, Action::Create, Entity::Appointment, facts(Some(Purpose::Treat)));
+        let treating = of(Role::Provider, Some(Purpose::Treat));
+        let refused = authorize(&policies, reads, Action::Create, Entity::Appointment, treating);
         let expected = Problem::new(ProblemKind::Forbidden).reason("scope-lacking");
         assert_eq!(refused, Err(expected.field("scope", "required", "scheduling:write")));
-        let with = |purpose| facts(Some(purpose));
+        let with = |purpose| of(Role::Provider, Some(purpose));
         assert_eq!(purposes(&policies, reads, Action::Create, Entity::Appointment, with), []);
     }
 }

@@ -148,7 +148,7 @@ impl FromRequest<Here> for Nothing {
     type Rejection = Refused;
 
     async fn from_request(request: Request, here: &Here) -> Result<Self, Refused> {
-        let bytes = collect(request, &here.limits).await?;
+        let bytes = collect(request, &here.limits, here.limits.body_bytes_max).await?;
         if bytes.is_empty() || *bytes == *b"{}" {
             Ok(Self)
         } else {
@@ -163,14 +163,15 @@ fn guarded(read: Result<(Object, [u8; 32]), Refused>) -> Result<Json, Refused> {
 
 async fn read(request: Request, here: &Here, types: &[&str]) -> Result<(Object, [u8; 32]), Refused> {
     check_type(request.headers(), types)?;
-    let bytes = collect(request, &here.limits).await?;
+    let bytes = collect(request, &here.limits, here.limits.body_bytes_max).await?;
     let object = parse(&bytes, here.limits.json_depth_max)?;
     let mut digest = [0; 32];
     digest.copy_from_slice(digest::digest(&digest::SHA256, &bytes).as_ref());
     Ok((object, digest))
 }
 
-fn check_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
+/// Refuses a body of another type, and one that is encoded.
+pub(crate) fn check_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
     let one = |name| {
         let mut values = headers.get_all(name).iter();
         let first = values.next().and_then(|value| value.to_str().ok());
@@ -187,9 +188,14 @@ fn check_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
     if fits && !encoded { Ok(()) } else { Err(Problem::new(ProblemKind::UnsupportedMediaType)) }
 }
 
-async fn collect(request: Request, limits: &Limits) -> Result<bytes::Bytes, Problem> {
+/// The bytes of a body, of this many at most.
+pub(crate) async fn collect(
+    request: Request,
+    limits: &Limits,
+    bytes_max: usize,
+) -> Result<bytes::Bytes, Problem> {
     let (parts, body) = request.into_parts();
-    let whole = Limited::new(body, limits.body_bytes_max).collect();
+    let whole = Limited::new(body, bytes_max).collect();
     let Ok(whole) = tokio::time::timeout(limits.body_time_max(), whole).await else {
         return Err(Problem::new(ProblemKind::RequestTimeout));
     };
@@ -219,7 +225,7 @@ fn too_long(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-fn malformed(detail: &'static str) -> Problem {
+pub(crate) fn malformed(detail: &'static str) -> Problem {
     Problem::new(ProblemKind::Malformed).detail(detail)
 }
 

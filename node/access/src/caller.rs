@@ -22,8 +22,10 @@ pub struct Credential {
     pub key: KeyId,
     /// The session, if it is one.
     pub session: Option<SessionId>,
-    /// How sure it is who it is: 2 where a second factor was shown, otherwise 1 (NIST SP 800-63B).
+    /// How sure it is who it is now: 2 where a second factor was shown less than an hour ago, otherwise 1 (NIST SP 800-63B).
     pub assurance: u16,
+    /// Whether a second factor was ever shown in the session.
+    pub second_factor: bool,
     /// Whose key it is, if it is a person's.
     pub user: Option<UserId>,
     /// Which clinician of the tenant they are, if an administrator said so.

@@ -31,7 +31,7 @@ impl Disclosable for NotMade {
             Refusal::StaleVersion => {
                 Problem::new(ProblemKind::PreconditionFailed).detail("read it again and repeat the change")
             }
-            Refusal::Closed => Problem::new(ProblemKind::IllegalTransition),
+            Refusal::Closed | Refusal::NotMarketing => Problem::new(ProblemKind::IllegalTransition),
             Refusal::AlreadyKnown => Problem::new(ProblemKind::AlreadyExists),
             Refusal::UnknownOrg | Refusal::UnknownUser => Problem::new(ProblemKind::NotFound),
             _ => Problem::new(ProblemKind::Internal),
@@ -44,6 +44,7 @@ impl Disclosable for NotMade {
             Self::Refused(
                 Refusal::StaleVersion
                 | Refusal::Closed
+                | Refusal::NotMarketing
                 | Refusal::AlreadyKnown
                 | Refusal::UnknownOrg
                 | Refusal::UnknownUser,

@@ -104,6 +104,8 @@ const KNOWN_CALLERS: &[u16] = &[401, 403];
 
 /// The problems of an operation that anyone may call.
 pub struct PublicProblems;
+/// The problems of what anyone may tell.
+pub struct ReportProblems;
 /// The problems of signing in and out, where what proves the caller is in the body or a cookie.
 pub struct SignInProblems;
 /// The problems of the way to an identity provider and back, where what proves the caller is another server's word.
@@ -142,6 +144,7 @@ macro_rules! problems {
 
 problems! {
     PublicProblems: EVERYWHERE, &[404];
+    ReportProblems: EVERYWHERE, &[413, 415];
     SignInProblems: EVERYWHERE, KNOWN_CALLERS, &[413, 415, 422];
     FederationProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 413, 415, 422];
     OpenProblems: EVERYWHERE, KNOWN_CALLERS, &[404];

@@ -5,7 +5,7 @@ use axum::extract::RawPathParams;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use node_policy::{ConsentState, Entity, Facts, Relationship};
-use residency_policy::{Category, Ingress};
+use residency_policy::{Category, Ingress, OrgType};
 
 use crate::authorize::is_emergency;
 use crate::{Act, Credential, Here};
@@ -23,8 +23,11 @@ pub(crate) fn facts(via: Option<Ingress>, here: &Here, caller: &Credential) -> F
         [today.year().unsigned_abs(), today.month().unsigned_abs().into(), today.day().unsigned_abs().into()]
             .into_iter()
             .fold(0, |day, part| day * 100 + u32::from(part));
+    let vouched_for = || here.directory.legal_basis(caller.org).is_some_and(|basis| basis.holds_on(day));
     Facts {
         organisation: Some(caller.org_type),
+        // Asked of nobody else: whoever is no marketing organisation has none.
+        basis: caller.org_type == OrgType::Marketing && vouched_for(),
         relationship: Relationship::Organisation,
         ingress: via.map_or(home, |ingress| ingress.0),
         assurance: caller.assurance,

@@ -14,6 +14,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
+use node_policy::RefusalReason;
 use rates::{ClientAddress, Standing, Turn, too_many};
 use residency_policy::{Problem, ProblemKind, RequestId, wire};
 use tower::Service;
@@ -21,6 +22,9 @@ use tower::layer::layer_fn;
 
 use crate::admit::Admitted;
 use crate::{Credential, Disclosable, Here, Refused, Via, headers, metrics};
+
+/// Tells a router that the request was not begun with, so that it holds others of the same caller back.
+const SHED: HeaderName = HeaderName::from_static(wire::SHED);
 
 /// What extractors leave for the end of the request.
 #[derive(Clone, Default)]
@@ -112,7 +116,15 @@ where
         if let Some(cause) = refused.cause() {
             tracing::error!(request_id = %id, route, cause, "a request failed on this side");
         }
+        if refused.problem().reason_code() == Some(RefusalReason::ObligationUnmet.as_str()) {
+            here.metrics.obligation_unmet();
+        }
+        // What was let in may be refused for being too much later, by something that it needs.
+        let shed = refused.problem().kind() == ProblemKind::Overloaded && known.admitted.get().is_none();
         response = refused.render(id);
+        if shed {
+            response.headers_mut().insert(SHED, HeaderValue::from_static("1"));
+        }
     }
     headers::complete(response.headers_mut());
     if let Some(standing) = known.standing.get() {

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use rates::Rates;
 use residency_control::calendar::Ledger;
 use residency_control::signin::{SignInSettings, SignIns};
-use residency_control::{Command, KeyStanding, ProposeError, Proposed, Provider, Providers, User};
+use residency_control::{Command, KeyStanding, LegalBasis, ProposeError, Proposed, Provider, Providers, User};
 use residency_policy::{
-    Clock, Closure, Entropy, Npi, OrgId, OrgType, PatientId, Placement, ProviderId, Region, Ruleset, UserId,
+    Clock, Closure, Entropy, Facility, Npi, OrgId, OrgType, PatientId, Placement, ProviderId, Region, Ruleset,
+    UserId,
 };
 use storage::RegionPool;
 
@@ -44,12 +45,16 @@ pub trait Directory: Send + Sync + 'static {
     fn regions(&self) -> Vec<RegionView>;
     /// One organisation.
     fn organisation(&self, org: OrgId) -> Option<OrgView>;
+    /// What is recorded to let a marketing organisation have anything of a patient, whether it holds today or not.
+    fn legal_basis(&self, org: OrgId) -> Option<LegalBasis>;
     /// Every organisation.
     fn organisations(&self) -> Vec<OrgView>;
     /// One user.
     fn user(&self, user: UserId) -> Option<Arc<User>>;
     /// At most so many users of an organisation after this one, ascending by id.
     fn users_of(&self, org: OrgId, after: Option<UserId>, at_most: usize) -> Vec<Arc<User>>;
+    /// Which clinician a user is at an organisation.
+    fn clinician(&self, user: UserId, org: OrgId) -> Option<ProviderId>;
     /// The index of the last entry of the replicated log that this view has.
     fn applied(&self) -> u64;
     /// Every clinician, and the index of the last entry of the replicated log in that. Nothing is copied.
@@ -124,6 +129,9 @@ pub enum ChangeRefused {
     /// It is there already and is different.
     #[error("an organisation with this id exists")]
     AlreadyExists,
+    /// There are as many organisations as callers may add.
+    #[error("there are as many organisations as callers may add")]
+    Full,
     /// A state that should not be reachable.
     #[error("the control plane refused the change")]
     Other,
@@ -140,6 +148,8 @@ pub struct NewOrganisation {
     pub org_type: OrgType,
     /// Where it serves.
     pub serves: Jurisdictions,
+    /// What public registers call it: of the kind above, or of none.
+    pub facility: Option<Facility>,
 }
 
 /// An organisation, as every caller may see it.
@@ -153,6 +163,8 @@ pub struct OrgView {
     pub org_type: OrgType,
     /// Where it serves.
     pub serves: Jurisdictions,
+    /// What public registers call it.
+    pub facility: Option<Facility>,
     /// Whether its keys are good.
     pub active: bool,
     /// Raised by every change: the entity tag.

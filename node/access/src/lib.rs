@@ -36,6 +36,8 @@ mod scope;
 mod secret;
 pub mod settings;
 pub mod shown;
+mod step_up;
+pub mod violations;
 
 pub use admit::Admission;
 pub use authorize::{Act, Asker, step_up_required};

@@ -29,6 +29,12 @@ struct Route {
     route: String,
 }
 
+/// The labels of a violation: a directive from a closed list.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Violated {
+    directive: &'static str,
+}
+
 /// The node's metrics.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -36,6 +42,8 @@ pub struct Metrics {
     durations: Family<Route, Histogram>,
     in_flight: Gauge,
     break_glass_grants: Counter,
+    obligations_unmet: Counter,
+    violations: Family<Violated, Counter>,
 }
 
 impl Default for Metrics {
@@ -50,7 +58,14 @@ impl Default for Metrics {
         registry.register("http_requests_in_flight", "Requests under way", in_flight.clone());
         let glass = break_glass_grants.clone();
         registry.register("break_glass_grants", "How often the glass was broken here", glass);
-        Self { registry: Mutex::new(registry), requests, durations, in_flight, break_glass_grants }
+        let obligations_unmet = Counter::default();
+        let unmet = obligations_unmet.clone();
+        let help = "Refused because an answer was allowed on a condition that nothing here meets";
+        registry.register("obligations_unmet", help, unmet);
+        let violations = Family::<Violated, Counter>::default();
+        registry.register("csp_violations", "What browsers refused by our policies", violations.clone());
+        let registry = Mutex::new(registry);
+        Self { registry, requests, durations, in_flight, break_glass_grants, obligations_unmet, violations }
     }
 }
 
@@ -78,6 +93,17 @@ impl Metrics {
     /// Counts that the glass was broken: whoever watches is told by it.
     pub fn glass_broken(&self) {
         self.break_glass_grants.inc();
+    }
+
+    /// Counts what was refused because the policies allow it on a condition that nothing here meets: whoever wrote them
+    /// and whoever runs this release mean different things.
+    pub(crate) fn obligation_unmet(&self) {
+        self.obligations_unmet.inc();
+    }
+
+    /// Counts that a browser reported a violation of a content security policy.
+    pub(crate) fn policy_violated(&self, directive: &'static str) {
+        self.violations.get_or_create(&Violated { directive }).inc();
     }
 
     pub(crate) fn answered(&self, method: &http::Method, route: &str, status: u16, seconds: f64) {

@@ -24,7 +24,9 @@ pub(crate) const fn of(action: Action, entity: Entity) -> KeyScope {
         Entity::Coverage | Entity::Claim | Entity::Payment | Entity::PriorAuthorization => {
             (S::BillingRead, S::BillingWrite)
         }
-        Entity::Organisation | Entity::Region | Entity::Provider => (S::DirectoryRead, S::DirectoryWrite),
+        Entity::Organisation | Entity::LegalBasis | Entity::Region | Entity::Provider => {
+            (S::DirectoryRead, S::DirectoryWrite)
+        }
         Entity::User
         | Entity::Session
         | Entity::Authenticator

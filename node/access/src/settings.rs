@@ -51,7 +51,7 @@ pub(crate) fn kept(
     if !settings.admit(from) {
         return Err(not_from_here());
     }
-    let one_factor = caller.session.is_some() && caller.assurance < 2;
+    let one_factor = caller.session.is_some() && !caller.second_factor;
     if settings.second_factor_required && one_factor && entity != Entity::Authenticator {
         return Err(Problem::new(ProblemKind::SecondFactorToEnrol).detail(
             "enrol an authenticator at /v1/auth/totp, or sign in through an identity provider that asks for a second factor",

@@ -8,6 +8,7 @@ pub mod encounters;
 mod marketers;
 mod merge_patch;
 pub mod patients;
+pub mod purposes;
 pub mod values;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub fn features() -> Vec<Feature> {
         encounters::feature(),
         consents::feature(),
         break_glass::feature(),
+        purposes::feature(),
         appointments::feature(),
     ]
 }

@@ -6,10 +6,11 @@ use axum::Extension;
 use axum::extract::Path;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, StatusCode};
 use node_access::doc::PublicProblems;
 use node_access::problem::not_found;
+use node_access::violations::protect;
 use node_access::{Here, Refused};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -115,7 +116,7 @@ fn file(name: &str) -> Result<Response, Refused> {
     let headers = response.headers_mut();
     let kind = HeaderValue::from_str(&found.content_type);
     headers.insert(CONTENT_TYPE, kind.map_err(|_| Refused::internal("docs: a type"))?);
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    protect(headers, POLICY);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
 }

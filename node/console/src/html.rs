@@ -3,17 +3,17 @@
 use std::sync::LazyLock;
 
 use axum::response::Response;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
+use node_access::violations::protect;
 use ring::digest::{SHA256, digest};
 
 /// The style is part of the page, so its policy allows that one, by its digest, and nothing else (CSP Level 3 section 2.3.1).
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+static POLICY: LazyLock<String> = LazyLock::new(|| {
     let style = data_encoding::BASE64.encode(digest(&SHA256, STYLE.as_bytes()).as_ref());
-    let policy = format!(
+    format!(
         "default-src 'none'; style-src 'sha256-{style}'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
-    );
-    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+    )
 });
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem;\
@@ -37,6 +37,6 @@ pub(crate) fn page(title: &str, body: &str) -> Response {
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(CONTENT_SECURITY_POLICY, POLICY.clone());
+    protect(headers, &POLICY);
     response
 }

@@ -3,6 +3,7 @@
 //! Nothing here is PHI, and nothing here begins a transaction.
 
 pub mod calendars;
+mod csp_reports;
 pub mod docs;
 pub mod health;
 mod html;
@@ -29,5 +30,6 @@ pub fn routes(document: &Document) -> OpenApiRouter<Here> {
         .merge(policies::routes())
         .merge(health::routes())
         .merge(problems::routes())
+        .merge(csp_reports::routes())
         .merge(docs::routes(document))
 }

@@ -49,6 +49,8 @@ words! {
         Export = "export",
         /// An organisation. Not PHI.
         Organisation = "organisation",
+        /// What is recorded to let a marketing organisation have PHI. Not PHI.
+        LegalBasis = "legal_basis",
         /// A region. Not PHI.
         Region = "region",
         /// A member of an organisation's workforce. Not PHI.
@@ -88,6 +90,7 @@ impl Entity {
         !matches!(
             self,
             Self::Organisation
+                | Self::LegalBasis
                 | Self::Region
                 | Self::User
                 | Self::Session
@@ -264,6 +267,8 @@ words! {
         BreakGlassRequired = "break-glass-required",
         /// The API key was issued without the scope that it takes.
         ScopeLacking = "scope-lacking",
+        /// The role, or what is asked for, is not for organisations of this kind.
+        NotForOrganisation = "not-for-organisation",
         /// It needs a second factor that is fresh.
         StepUpRequired = "step-up-required",
         /// It is permitted for another purpose, and not for this one.

@@ -85,10 +85,11 @@ impl Desk {
 
     /// What somebody may be at an organisation now.
     pub(crate) fn roles(&self, user: UserId, org: OrgId) -> Vec<Role> {
-        let active = self.directory.organisation(org).is_some_and(|org| org.active);
-        let user = self.directory.user(user).filter(|user| active && user.active);
+        let Some(at) = self.directory.organisation(org).filter(|org| org.active) else { return Vec::new() };
+        let user = self.directory.user(user).filter(|user| user.active);
         let there = user.and_then(|user| user.memberships.of(org).copied()).filter(|there| there.active);
-        there.map_or_else(Vec::new, |there| there.roles.iter().collect())
+        let roles = there.into_iter().flat_map(|there| there.roles.iter());
+        roles.filter(|role| at.org_type.may_have(*role)).collect()
     }
 
     /// The tokens of a session that is in the log at this place.

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use jiff::civil::Date;
 use loadtest_people::{CAST, Cast, SyntheticProvider, cast, provider};
 use residency_control::{Command, Languages, Provider, ProviderOrgs, Taxonomies};
-use residency_policy::licensure::Licences;
+use residency_policy::licensure::{Attested, Licences};
 use residency_policy::{Jurisdiction, OrgId, OrgType, Role};
 
 use super::cluster_json::{Clinician, Credential};
@@ -52,14 +52,15 @@ pub fn commands(
     let put = |index| {
         let one = of(index);
         let languages: Result<Vec<_>, _> = one.languages.iter().map(|tag| tag.parse()).collect();
+        let orgs = [clinic_of(index, &clinics).context("there is no clinic")?];
         let provider = Provider {
             id: one.id,
             npi: one.npi,
             name: one.name.parse()?,
             taxonomy: Taxonomies::new(one.taxonomy)?,
             languages: Languages::new(languages?)?,
-            orgs: ProviderOrgs::new(vec![clinic_of(index, &clinics).context("there is no clinic")?])?,
-            licences: Licences::new(one.licences)?,
+            orgs: ProviderOrgs::new(orgs.to_vec())?,
+            licences: Attested::alike(&orgs, &Licences::new(one.licences)?)?,
             collaborating: one.collaborating.map(|index| of(index).id),
             active: true,
             synthetic: true,

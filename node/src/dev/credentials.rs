@@ -7,7 +7,7 @@ use residency_control::signin::{Account, SignInChange};
 use residency_control::{
     Command, JurisdictionSet, KeyVerifier, Membership, Memberships, Organisation, User, keys,
 };
-use residency_policy::{Entropy, Jurisdiction, KeyId, OrgId, OrgType, Role, UserId};
+use residency_policy::{Entropy, Facility, Jurisdiction, KeyId, Npi, OrgId, OrgType, Role, UserId};
 use ring::digest;
 
 use super::cluster_json::{Credential, Login, Staff};
@@ -78,13 +78,12 @@ pub fn commands(credentials: &[Credential], entropy: &dyn Entropy) -> Result<Vec
         if !known.contains(&credential.org) {
             known.push(credential.org);
             // What was changed since then stays so.
-            commands.push(Command::AddOrganisation(Organisation {
-                id: credential.org,
-                name: credential.org_name.parse()?,
-                org_type: credential.org_type,
-                serves: jurisdictions,
-                active: true,
-            }));
+            let (id, name, serves) = (credential.org, credential.org_name.parse()?, jurisdictions);
+            let org_type = credential.org_type;
+            commands.push(match synthetic(org_type)? {
+                Some(facility) => Command::AddFacility { id, name, serves, facility },
+                None => Command::AddOrganisation(Organisation { id, name, org_type, serves, active: true }),
+            });
         }
         let (key, secret_sha256) = recognise(&credential.api_key)?;
         let verifier = KeyVerifier {
@@ -118,6 +117,17 @@ pub fn commands(credentials: &[Credential], entropy: &dyn Entropy) -> Result<Vec
         }
     }
     Ok(commands)
+}
+
+/// What registers would call a laboratory or a pharmacy. These are nobody's: no state has the number 00.
+fn synthetic(kind: OrgType) -> Result<Option<Facility>> {
+    Ok(match kind {
+        OrgType::Lab => Some(Facility::Lab { clia: "00D0000001".parse()? }),
+        OrgType::Pharmacy => {
+            Some(Facility::Pharmacy { ncpdp: "0000001".parse()?, npi: Npi::from_nine(199_999_901)? })
+        }
+        OrgType::Provider | OrgType::Marketing | OrgType::Auditor => None,
+    })
 }
 
 /// What recognises a key whose text is known: its id, and the digest of its secret half.
@@ -156,6 +166,13 @@ mod tests {
         for command in commands {
             let outcome = residency_control::machine::apply(&mut state, command);
             assert_eq!(outcome, residency_control::Outcome::Done);
+        }
+        for org in state.organisations().values() {
+            let known = matches!(org.org_type, OrgType::Lab | OrgType::Pharmacy);
+            assert_eq!(state.facility(org.id).is_some(), known, "{}", org.org_type);
+        }
+        for credential in &credentials {
+            assert!(credential.org_type.may_have(credential.role), "{}", credential.role);
         }
     }
 

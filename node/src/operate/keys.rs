@@ -27,7 +27,7 @@ pub struct Wanted {
     /// The organisation's id.
     #[arg(value_name = "ORG_ID")]
     pub org: OrgId,
-    /// What the key's bearer may be, such as `provider_staff`.
+    /// What the key's bearer may be, such as `provider_staff`: a role that the organisation's kind may have.
     #[arg(long)]
     pub role: Role,
     /// For what it is issued, such as `scheduling:write,directory:read`; `write` includes `read`.
@@ -72,6 +72,8 @@ pub fn issue(file: &Path, wanted: &Wanted) -> Result<ExitCode, Stop> {
     through(file, async move |operator| {
         let (organisation, _) =
             operator.organisation(wanted.org, WITHIN).await?.context("there is no such organisation")?;
+        let (kind, role) = (organisation.org_type, wanted.role);
+        ensure!(kind.may_have(role), "an organisation of the kind {kind} has nobody with the role {role}");
         let jurisdictions: JurisdictionSet = match &wanted.jurisdictions[..] {
             [] => organisation.serves,
             some => some.iter().copied().collect(),
@@ -82,7 +84,7 @@ pub fn issue(file: &Path, wanted: &Wanted) -> Result<ExitCode, Stop> {
         let verifier = KeyVerifier {
             key: minted.key,
             org: wanted.org,
-            role: wanted.role,
+            role,
             jurisdictions,
             secret_sha256: minted.secret_sha256,
             revoked: false,

@@ -4,12 +4,15 @@
 //! Organisations, keys and rules have to begin somewhere, before any API key exists. That beginning is the
 //! possession of a node's private key, not a password and not an address.
 
+pub mod basis;
 pub mod client;
 pub mod found;
 pub mod keys;
 pub mod open;
+pub mod orgs;
 pub mod resume;
 pub mod revoke;
+pub mod verify;
 
 use std::sync::Arc;
 

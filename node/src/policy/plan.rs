@@ -7,7 +7,7 @@ use node_policy::{
     Action, ConsentState, Entity, Facts, LicenceState, Loaded, Principal, Relationship, Request, decide,
     differences,
 };
-use residency_policy::{Category, Jurisdiction, Purpose, Role};
+use residency_policy::{Category, Jurisdiction, OrgType, Purpose, Role};
 
 use super::{asked, files, on_one_line};
 use crate::exit::Stop;
@@ -45,7 +45,12 @@ fn every_question() -> Vec<Request> {
             Principal::Member(Role::Pharmacist | Role::LabTech) => Relationship::Assigned,
             Principal::Member(_) => Relationship::Organisation,
         };
+        let organisation = match principal {
+            Principal::Member(role) => Some(role.usual_kind()),
+            Principal::Patient | Principal::Support => None,
+        };
         let facts = Facts {
+            organisation,
             relationship,
             consent: ConsentState::General,
             licence: LicenceState::Held,
@@ -86,6 +91,8 @@ fn one_thing_worse(request: &Request) -> Vec<Request> {
             ..facts
         }));
     }
+    let kinds = OrgType::ALL.iter().copied().filter(|_| facts.organisation.is_some());
+    worse.extend(kinds.map(|kind| Facts { organisation: Some(kind), ..facts }));
     worse.extend([Facts { basis: false, ..facts }, Facts { assurance: 1, ..facts }]);
     worse.retain(|worse| *worse != facts);
     worse.into_iter().map(|facts| Request { facts, ..*request }).collect()
@@ -124,5 +131,6 @@ mod tests {
         let by = |worse: fn(&Facts) -> bool| found.iter().filter(opened).any(|d| worse(&d.request.facts));
         assert!(by(|facts| facts.consent == ConsentState::Revoked), "{}", found.len());
         assert!(by(|facts| facts.category == Category::SubstanceUse), "{}", found.len());
+        assert!(by(|facts| facts.organisation == Some(OrgType::Marketing)), "{}", found.len());
     }
 }

@@ -12,13 +12,14 @@ use node_access::{
 use node_signin::token::caller::caller_of;
 use residency_control::calendar::Ledger;
 use residency_control::keys::Held;
+use residency_control::machine::State;
 use residency_control::rules::RulesInForce;
 use residency_control::signin::{SignInSettings, SignIns};
 use residency_control::{
-    Command, KeyStanding, Organisation, OrganisationMark, Outcome, ProposeError, Proposed, Providers, Reader,
+    Command, KeyStanding, LegalBasis, Organisation, Outcome, ProposeError, Proposed, Providers, Reader,
     Refusal, RegionEntry, User, Writer, keys,
 };
-use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
+use residency_policy::{OrgId, PatientId, Placement, ProviderId, Region, Ruleset, UserId};
 use residency_tokens::Verifier;
 
 use super::used::Used;
@@ -45,8 +46,9 @@ impl ControlDirectory {
             key: verified.key,
             session: None,
             assurance: 1,
+            second_factor: false,
             user,
-            clinician: user.and_then(|user| self.reader.at(|state| state.clinician(user, verified.org)).1),
+            clinician: user.and_then(|user| self.clinician(user, verified.org)),
             org: verified.org,
             org_type: org.org_type,
             role: verified.role,
@@ -112,11 +114,15 @@ impl Directory for ControlDirectory {
     }
 
     fn organisation(&self, org: OrgId) -> Option<OrgView> {
-        self.reader.marked_organisation(org).map(|(org, mark)| org_view(&org, mark))
+        self.reader.at(|state| state.organisations().get(&org).map(|org| org_view(org, state))).1
+    }
+
+    fn legal_basis(&self, org: OrgId) -> Option<LegalBasis> {
+        self.reader.at(|state| state.legal_basis(org).copied()).1
     }
 
     fn organisations(&self) -> Vec<OrgView> {
-        self.reader.marked_organisations().iter().map(|(org, mark)| org_view(org, *mark)).collect()
+        self.reader.at(|state| state.organisations().values().map(|org| org_view(org, state)).collect()).1
     }
 
     fn user(&self, user: UserId) -> Option<Arc<User>> {
@@ -125,6 +131,10 @@ impl Directory for ControlDirectory {
 
     fn users_of(&self, org: OrgId, after: Option<UserId>, at_most: usize) -> Vec<Arc<User>> {
         self.reader.users_of(org, after, at_most)
+    }
+
+    fn clinician(&self, user: UserId, org: OrgId) -> Option<ProviderId> {
+        self.reader.at(|state| state.clinician(user, org)).1
     }
 
     fn applied(&self) -> u64 {
@@ -146,12 +156,14 @@ fn region_view(entry: &RegionEntry) -> RegionView {
     RegionView { region: entry.region, url: format!("https://{}", entry.public) }
 }
 
-fn org_view(org: &Organisation, mark: OrganisationMark) -> OrgView {
+fn org_view(org: &Organisation, state: &State) -> OrgView {
+    let mark = state.mark(org.id);
     OrgView {
         id: org.id,
         name: org.name.to_string(),
         org_type: org.org_type,
         serves: org.serves.iter().collect::<Jurisdictions>(),
+        facility: state.facility(org.id),
         active: org.active,
         version: mark.version,
         closed: mark.closed,
@@ -180,22 +192,36 @@ impl ControlChanges {
         };
         // What is there was either put by this same request before, which is fine, or is somebody else's. This spares
         // a proposal; that two requests of one moment are told apart is up to the control plane, which has one order.
-        match self.reader.organisation(new.id) {
-            Some(there) if there == wanted => return Ok(LogIndex(self.reader.applied())),
+        let there =
+            |state: &State| Some((state.organisations().get(&new.id)? == &wanted, state.facility(new.id)));
+        let (there, known) = self.reader.at(|state| (there(state), state.organisations().len())).1;
+        match there {
+            Some((true, facility)) if facility == new.facility => return Ok(LogIndex(self.reader.applied())),
             Some(_) => return Err(ChangeRefused::AlreadyExists),
+            None if !is_room(known) => return Err(ChangeRefused::Full),
             None => {}
         }
+        let Organisation { id, name, serves, .. } = wanted.clone();
+        let command = match new.facility {
+            Some(facility) => Command::AddFacility { id, name, serves, facility },
+            None => Command::AddOrganisation(wanted),
+        };
         // Whether it ran out of time, or there was no quorum to begin with, the caller does the same: try again.
-        let proposed =
-            self.writer.propose(Command::AddOrganisation(wanted)).await.map_err(|_| ChangeRefused::NoQuorum)?;
+        let proposed = self.writer.propose(command).await.map_err(|_| ChangeRefused::NoQuorum)?;
         added(proposed)
     }
+}
+
+/// Whether callers may add one more. The last tenth is the operator's, whom no caller can so keep from adding any.
+fn is_room(known: usize) -> bool {
+    known < State::ORGANISATIONS_MAX / 10 * 9
 }
 
 fn added(Proposed { index, outcome }: Proposed) -> Result<LogIndex, ChangeRefused> {
     match outcome {
         Outcome::Done => Ok(LogIndex(index)),
         Outcome::Refused(Refusal::AlreadyKnown) => Err(ChangeRefused::AlreadyExists),
+        Outcome::Refused(Refusal::Full) => Err(ChangeRefused::Full),
         Outcome::Refused(_) => Err(ChangeRefused::Other),
     }
 }
@@ -223,6 +249,13 @@ mod tests {
         let of = |outcome| added(Proposed { index: 7, outcome });
         assert_eq!(of(Outcome::Done), Ok(LogIndex(7)));
         assert_eq!(of(Outcome::Refused(Refusal::AlreadyKnown)), Err(ChangeRefused::AlreadyExists));
-        assert_eq!(of(Outcome::Refused(Refusal::Full)), Err(ChangeRefused::Other));
+        assert_eq!(of(Outcome::Refused(Refusal::Full)), Err(ChangeRefused::Full));
+        assert_eq!(of(Outcome::Refused(Refusal::UnknownOrg)), Err(ChangeRefused::Other));
+    }
+
+    #[test]
+    fn callers_leave_the_operator_room() {
+        assert!(is_room(0) && is_room(89_999));
+        assert!(!is_room(90_000) && !is_room(State::ORGANISATIONS_MAX));
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::JurisdictionSet;
 use crate::command::{KeyVerifier, Refusal, commands, must_be_replicated, record};
+use crate::forget_keys;
 use crate::machine::{self, State};
 use crate::peer::PeerKind;
 
@@ -74,6 +75,13 @@ commands! {
         },
         /// Notes when keys were last used.
         NoteUses(KeyUses),
+        /// Revokes a key for good, and says when, so that it can be forgotten.
+        Revoke {
+            /// Which key.
+            key: KeyId,
+            /// When.
+            at: i64,
+        },
     }
 }
 
@@ -156,6 +164,13 @@ impl KeyGrant {
     }
 }
 
+impl KeyStanding {
+    /// Whether it is accepted, as far as it is up to the key.
+    pub fn is_good(&self, now: i64) -> bool {
+        !self.revoked && self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
 impl KeyChange {
     /// Everybody's nodes issue keys for whoever asks there.
     pub(crate) fn may_be_proposed_by(who: PeerKind) -> bool {
@@ -202,10 +217,19 @@ impl State {
         })
     }
 
-    /// Puts a verifier, and what finds it by its organisation.
+    /// Puts a verifier, and what finds it by its organisation and by when it ends.
     pub(crate) fn insert_key(&mut self, verifier: KeyVerifier) {
-        Arc::make_mut(&mut self.org_keys).insert((verifier.org, verifier.key), ());
-        Arc::make_mut(&mut self.keys).insert(verifier.key, verifier);
+        let key = verifier.key;
+        self.forget_ending(key);
+        Arc::make_mut(&mut self.org_keys).insert((verifier.org, key), ());
+        Arc::make_mut(&mut self.keys).insert(key, verifier);
+        self.note_ending(key);
+    }
+
+    /// Puts what was said when a key was issued or rotated.
+    pub(crate) fn insert_grant(&mut self, key: KeyId, grant: KeyGrant) {
+        Arc::make_mut(&mut self.grants).insert(key, grant);
+        self.note_ending(key);
     }
 }
 
@@ -220,6 +244,7 @@ pub(crate) fn apply(state: &mut State, change: KeyChange) -> Result<(), Refusal>
             note_uses(state, &uses);
             Ok(())
         }
+        KeyChange::Revoke { key, at } => revoke(state, key, at),
     }
 }
 
@@ -247,14 +272,14 @@ fn issue(state: &mut State, verifier: KeyVerifier, scopes: KeyScopes, at: i64) -
     if verifier.revoked || scopes.is_empty() || !verifier.expires.is_some_and(|expires| in_time(expires, at)) {
         return Err(Refusal::Lapsed);
     }
-    let good = |key: &KeyStanding| !key.revoked && key.expires.is_none_or(|expires| at < expires);
-    if state.keys_of(org).filter(good).count() >= State::KEYS_EACH_MAX {
+    if state.keys_of(org).filter(|key| key.is_good(at)).count() >= State::KEYS_EACH_MAX {
         return Err(Refusal::Full);
     }
     let key = verifier.key;
     machine::put_key(state, verifier)?;
-    let grant = KeyGrant { scopes, created: at, version: 1, previous: None };
-    Arc::make_mut(&mut state.grants).insert(key, grant);
+    state.insert_grant(key, KeyGrant { scopes, created: at, version: 1, previous: None });
+    forget_keys::long_over(state, at);
+    forget_keys::too_many_of(state, org, at);
     Ok(())
 }
 
@@ -275,12 +300,27 @@ fn rotate(
         return Err(Refusal::StaleVersion);
     }
     let version = grant.version.checked_add(1).ok_or(Refusal::Full)?;
+    // What the organisation gave up since is not given out again.
+    let serves = state.organisations.get(&known.org).ok_or(Refusal::UnknownOrg)?.serves;
+    let jurisdictions: JurisdictionSet =
+        known.jurisdictions.iter().filter(|one| serves.contains(*one)).collect();
+    if jurisdictions.is_empty() {
+        return Err(Refusal::Lapsed);
+    }
     // An expired key comes back with its new secret only.
     let until = overlap_until.min(known.expires.unwrap_or(i64::MAX));
     let past = PreviousSecret { secret_sha256: known.secret_sha256, until };
     let grant = KeyGrant { version, previous: (at < until).then_some(past), ..grant };
-    Arc::make_mut(&mut state.grants).insert(key, grant);
-    state.insert_key(KeyVerifier { secret_sha256, expires: Some(expires), ..known });
+    state.insert_grant(key, grant);
+    state.insert_key(KeyVerifier { secret_sha256, expires: Some(expires), jurisdictions, ..known });
+    Ok(())
+}
+
+/// Revokes a key. It is refused from then on, so that is when it expires at the latest.
+fn revoke(state: &mut State, key: KeyId, at: i64) -> Result<(), Refusal> {
+    let known = state.keys.get(&key).ok_or(Refusal::UnknownKey)?.clone();
+    let expires = Some(known.expires.map_or(at, |expires| expires.min(at)));
+    state.insert_key(KeyVerifier { revoked: true, expires, ..known });
     Ok(())
 }
 

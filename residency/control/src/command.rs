@@ -11,11 +11,11 @@
 
 use std::fmt;
 
-use residency_policy::licensure::Licences;
+use residency_policy::licensure::{Attested, Licences};
 use residency_policy::ruleset::Digest;
 use residency_policy::{
-    BookingHandle, Closure, DeviceId, DiskId, Epoch, IdentityProviderId, KeyId, KeyScopes, NodeId, Npi, OrgId,
-    OrgType, PatientId, ProviderId, Region, Role, SessionId, SigningKeyId, UserId,
+    BasisKind, BookingHandle, Closure, DeviceId, DiskId, Epoch, Facility, IdentityProviderId, KeyId, KeyScopes,
+    NodeId, Npi, OrgId, OrgType, PatientId, ProviderId, Region, Role, SessionId, SigningKeyId, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,7 @@ use crate::calendar::{
     Calendar, CalendarChange, Confirmation, Exceptions, Hold, Minute, Move, OverrideReason, Waiting, Wanted,
     WeeklyRules, ZoneName,
 };
+use crate::legal_basis::LegalBasis;
 use crate::signin::{
     Account, ClientId, Device, Entrance, IdentityLink, IdentityProvider, Invitation, IssuerUrl, Joining,
     LoginName, Networks, PasswordVerifier, Preset, RecoveryCodes, SealedSecret, SecondFactor, Session,
@@ -51,11 +52,11 @@ macro_rules! replicated {
 // What the fields of commands are made of.
 replicated!(PatientId, OrgId, KeyId, Region, Epoch, OrgType, Role, Host, PublicName, JurisdictionSet, IdBatch);
 replicated!(Digest, Signature64, bool, u16, u64, Option<i64>, [u8; 32]);
-replicated!(Endpoint, RegionEntry, Organisation, KeyVerifier, PolicyVersion);
+replicated!(Endpoint, RegionEntry, Organisation, Facility, KeyVerifier, PolicyVersion);
 replicated!(NodeId, DiskId);
 replicated!(Closure, UserId, StaffName, Memberships, User);
-replicated!(ProviderId, Npi, ProviderName, Taxonomies, Languages, ProviderOrgs, Licences);
-replicated!(Option<ProviderId>, Provider);
+replicated!(ProviderId, Npi, ProviderName, Taxonomies, Languages, ProviderOrgs, Licences, Attested);
+replicated!(Option<ProviderId>, FirstProvider, Provider);
 replicated!(BookingHandle, Minute, ZoneName, WeeklyRules, Exceptions, Option<OverrideReason>, Wanted);
 replicated!(Calendar, Hold, Confirmation, Move, Waiting, CalendarChange, u32, i64);
 replicated!(
@@ -75,6 +76,7 @@ replicated!(Option<SealedSecret>, SealedSecret, IdentityProvider, IdentityLink, 
 replicated!(Networks, SignInSettings, DeviceId, Device);
 replicated!(KeyScopes, KeyGrant, KeyChange, KeyUses, Option<PreviousSecret>);
 replicated!(SignInChange);
+replicated!(BasisKind, LegalBasis);
 
 /// Defines a record whose every field must be [`Replicated`].
 macro_rules! record {
@@ -103,7 +105,7 @@ pub(crate) const fn must_be_replicated<T: Replicated>() {}
 // A record whose field's types are its own may stand in its own file.
 pub(crate) use {commands, record};
 
-pub use crate::provider::Provider;
+pub use crate::provider::{FirstProvider, Provider};
 pub use crate::refusal::Refusal;
 pub use crate::signature::Signature64;
 
@@ -262,10 +264,10 @@ commands! {
             /// Whose key it is.
             user: UserId,
         },
-        /// Adds or replaces a clinician. No two have the same NPI, and nobody's changes.
-        PutProvider {
+        /// Adds or replaces a clinician, as earlier releases said it. It stands in logs; nobody says it any more.
+        PutFirstProvider {
             /// What the clinician shall be.
-            provider: Provider,
+            provider: FirstProvider,
             /// The version that the proposer knew; 0 for a new one.
             expected: u64,
         },
@@ -282,7 +284,8 @@ commands! {
         SignIn(SignInChange),
         /// Puts access policies in force. Refused unless the version is the one after the present one; the first is 1.
         PutAccessPolicies(PolicyVersion),
-        /// Says which clinician somebody is at an organisation, or that they are none. Nobody else is the same one there.
+        /// An operator's word: says which clinician somebody is at an organisation, or that they are none, whatever was
+        /// said before. Nobody else is the same one there.
         BindClinician {
             /// Who.
             user: UserId,
@@ -293,6 +296,61 @@ commands! {
         },
         /// Changes a key that an organisation issued itself, or notes when keys were used.
         Key(KeyChange),
+        /// Records the legal basis of a marketing organisation, in place of whatever is recorded.
+        PutLegalBasis {
+            /// Whose.
+            org: OrgId,
+            /// What it rests on.
+            basis: LegalBasis,
+            /// The version of the organisation that the proposer knew.
+            expected: u64,
+        },
+        /// Takes back what is recorded of a marketing organisation.
+        RemoveLegalBasis {
+            /// Whose.
+            org: OrgId,
+            /// The version of the organisation that the proposer knew.
+            expected: u64,
+        },
+        /// Says which clinician a user is at an organisation, or that they are none. Nobody else is the same one there.
+        ChangeClinician {
+            /// Who.
+            user: UserId,
+            /// Where.
+            org: OrgId,
+            /// Which clinician.
+            provider: Option<ProviderId>,
+            /// The version of the user that the proposer knew.
+            expected: u64,
+        },
+        /// Adds or replaces a clinician. No two have the same NPI, and nobody's changes. Who entered a licence is the
+        /// operator or works with them.
+        PutProvider {
+            /// What the clinician shall be.
+            provider: Provider,
+            /// The version that the proposer knew; 0 for a new one.
+            expected: u64,
+        },
+        /// Notes what the operator looked up of a clinician's licences. Others that the operator entered stay, but those
+        /// with the same numbers.
+        VerifyLicences {
+            /// Whose.
+            npi: Npi,
+            /// What was found.
+            licences: Licences,
+        },
+        /// Adds a laboratory or a pharmacy, whose kind its numbers say. One with the same id that is different stays as it
+        /// is, and the command is refused.
+        AddFacility {
+            /// The id that row-level security isolates.
+            id: OrgId,
+            /// The name on the door.
+            name: PublicName,
+            /// Where it is licensed and works.
+            serves: JurisdictionSet,
+            /// What public registers call it.
+            facility: Facility,
+        },
     }
 }
 

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use residency_policy::{
-    DiskId, Epoch, Home, KeyId, NodeId, OrgId, PatientId, Placement, PlacementState, ProviderId, Region, UserId,
+    DiskId, Epoch, Facility, Home, KeyId, NodeId, OrgId, PatientId, Placement, PlacementState, ProviderId,
+    Region, UserId,
 };
 
 use crate::IdBatch;
@@ -15,9 +16,10 @@ use crate::api_keys::{self, KeyGrant};
 use crate::calendar::{self, Ledger};
 use crate::command::{Command, KeyVerifier, Organisation, Outcome, PolicyVersion, Refusal, RegionEntry, User};
 use crate::directory::{AlreadyKnown, Directory};
+use crate::legal_basis::{self, LegalBasis};
 use crate::organisations::{self, OrganisationMark};
 use crate::signin::{self, SignIns};
-use crate::{Providers, Sheets, provider_changes, seats, users};
+use crate::{Providers, Sheets, facilities, provider_changes, seats, users};
 
 /// Everything that is replicated. A clone is cheap and shares what neither side has changed since.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,12 +39,18 @@ pub struct State {
     pub(crate) ledger: Ledger,
     pub(crate) seats: Arc<BTreeMap<NodeId, Option<DiskId>>>,
     pub(crate) signin: SignIns,
+    /// What lets marketing organisations have anything of a patient.
+    pub(crate) bases: Arc<Sheets<OrgId, LegalBasis>>,
+    /// What public registers call laboratories and pharmacies.
+    pub(crate) facilities: Arc<Sheets<OrgId, Facility>>,
     /// Of the keys that organisations issued themselves.
     pub(crate) grants: Arc<Sheets<KeyId, KeyGrant>>,
     /// When keys were last used.
     pub(crate) key_uses: Arc<Sheets<KeyId, i64>>,
     /// Whose keys are whose; follows from `keys`.
     pub(crate) org_keys: Arc<Sheets<(OrgId, KeyId), ()>>,
+    /// When issued keys end; follows from `keys` and `grants`.
+    pub(crate) key_endings: Arc<Sheets<(i64, KeyId), ()>>,
     /// Follows from `users`.
     pub(crate) members: Arc<Sheets<(OrgId, UserId), ()>>,
 }
@@ -129,11 +137,24 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         Command::CloseOrganisation { org, reason, expected } => {
             organisations::close(state, org, reason, expected)
         }
+        Command::PutLegalBasis { org, basis, expected } => legal_basis::put(state, org, basis, expected),
+        Command::RemoveLegalBasis { org, expected } => legal_basis::remove(state, org, expected),
+        Command::AddFacility { id, name, serves, facility } => {
+            let organisation = Organisation { id, name, org_type: facility.kind(), serves, active: true };
+            facilities::add(state, organisation, facility)
+        }
         Command::AddUser(user) => users::add(state, user),
         Command::ChangeUser { user, expected } => users::change(state, user, expected),
         Command::PutUserKey { verifier, user } => users::put_key(state, verifier, user),
         Command::BindClinician { user, org, provider } => users::bind(state, user, org, provider),
+        Command::ChangeClinician { user, org, provider, expected } => {
+            users::change_clinician(state, user, (org, provider), expected)
+        }
+        Command::PutFirstProvider { provider, expected } => {
+            provider_changes::put(state, provider.into(), expected)
+        }
         Command::PutProvider { provider, expected } => provider_changes::put(state, provider, expected),
+        Command::VerifyLicences { npi, licences } => provider_changes::verify(state, npi, &licences),
         Command::Enlist { node, disk } => seats::enlist(state, node, disk),
         Command::Calendar(change) => calendar::change::apply(state, change),
         Command::SignIn(change) => signin::act::apply(state, change),

@@ -62,7 +62,7 @@ pub(crate) fn close(state: &mut State, org: OrgId, reason: Closure, expected: u6
     Ok(())
 }
 
-fn open(state: &State, org: OrgId) -> Result<(Organisation, OrganisationMark), Refusal> {
+pub(crate) fn open(state: &State, org: OrgId) -> Result<(Organisation, OrganisationMark), Refusal> {
     let known = state.organisations.get(&org).ok_or(Refusal::UnknownOrg)?;
     let mark = state.mark(org);
     if mark.closed.is_some() {
@@ -71,7 +71,7 @@ fn open(state: &State, org: OrgId) -> Result<(Organisation, OrganisationMark), R
     Ok((known.clone(), mark))
 }
 
-fn raised(mark: OrganisationMark, expected: u64) -> Result<OrganisationMark, Refusal> {
+pub(crate) fn raised(mark: OrganisationMark, expected: u64) -> Result<OrganisationMark, Refusal> {
     if mark.version != expected {
         return Err(Refusal::StaleVersion);
     }

@@ -182,7 +182,7 @@ impl Wanted {
     pub fn fits(&self, provider: &Provider) -> bool {
         let licensed = |place| {
             let may = |licence: &Licence| licence.jurisdiction == place || reaches_beyond(licence.kind);
-            provider.licences.iter().any(may)
+            provider.licences.iter().any(|(_, licence)| may(licence))
         };
         let speaks = |range: Language| provider.languages.as_slice().iter().any(|one| one.is_within(&range));
         self.licensed.is_none_or(licensed)
@@ -197,8 +197,8 @@ fn reaches_beyond(kind: LicenceKind) -> bool {
 
 /// In which lists a clinician is, each once.
 fn facets(provider: &Provider) -> Vec<Facet> {
-    let licensed = provider.licences.iter().map(|licence| Facet::Licensed(licence.jurisdiction));
-    let beyond = provider.licences.iter().any(|l| reaches_beyond(l.kind)).then_some(Facet::Beyond);
+    let licensed = provider.licences.iter().map(|(_, licence)| Facet::Licensed(licence.jurisdiction));
+    let beyond = provider.licences.iter().any(|(_, l)| reaches_beyond(l.kind)).then_some(Facet::Beyond);
     let specialties = provider.taxonomy.as_slice().iter().map(|code| Facet::Specialty(*code));
     let languages = provider.languages.as_slice().iter().map(|one| Facet::Speaks(one.primary()));
     let mut all: Vec<Facet> = licensed.chain(beyond).chain(specialties).chain(languages).collect();

@@ -69,13 +69,6 @@ impl Reader {
         self.core.view.read(|a| Some((a.state.organisations().get(&id)?.clone(), a.state.mark(id))))
     }
 
-    /// Every organisation, ascending by id, and how often each was changed.
-    pub fn marked_organisations(&self) -> Vec<(Organisation, OrganisationMark)> {
-        self.core
-            .view
-            .read(|a| a.state.organisations().values().map(|org| (org.clone(), a.state.mark(org.id))).collect())
-    }
-
     /// One user.
     pub fn user(&self, id: UserId) -> Option<Arc<User>> {
         self.core.view.read(|a| a.state.user(id).cloned())
@@ -138,7 +131,8 @@ impl Reader {
             let verifier = a.state.keys().get(&key)?.clone();
             let user = a.state.key_users.get(&key).copied();
             let active = a.state.organisations().get(&verifier.org).is_some_and(|org| org.active);
-            let may = active && user.is_none_or(|user| a.state.may(user, &verifier));
+            let may = active && a.state.may_have(verifier.org, verifier.role);
+            let may = may && user.is_none_or(|user| a.state.may(user, &verifier));
             Some((verifier, user, a.state.grant(key).cloned(), may))
         })
     }

@@ -94,4 +94,7 @@ pub enum Refusal {
     /// No such device.
     #[error("the device is not known")]
     UnknownDevice,
+    /// Only a marketing organisation has a recorded legal basis.
+    #[error("the organisation is no marketing organisation")]
+    NotMarketing,
 }

@@ -36,6 +36,13 @@ impl State {
             && self.users.get(&user).is_some_and(|user| user.may_be(org, role))
     }
 
+    /// Whether an organisation's kind may have somebody of this role. Whoever shows a key or a token is asked, and no
+    /// change is while it is applied: what was agreed on before this was asked comes out the same at every member, and
+    /// opens nothing.
+    pub fn may_have(&self, org: OrgId, role: Role) -> bool {
+        self.organisations.get(&org).is_some_and(|org| org.org_type.may_have(role))
+    }
+
     /// Which clinician somebody is at an organisation.
     pub fn clinician(&self, user: UserId, org: OrgId) -> Option<ProviderId> {
         self.clinicians.get(&(org, user)).copied()
@@ -84,6 +91,7 @@ pub(crate) fn change(state: &mut State, user: User, expected: u64) -> Result<(),
     insert_member_of_known(state, User { version, ..user })?;
     let worked_for: Vec<OrgId> = known.memberships.as_slice().iter().map(|one| one.org).collect();
     signin::act::end_what_may_not_be(state, id, &worked_for);
+    free_clinicians(state, id, &worked_for);
     Ok(())
 }
 
@@ -95,35 +103,64 @@ fn insert_member_of_known(state: &mut State, user: User) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// Says which clinician somebody is at an organisation where they and the clinician work. The same again changes
-/// nothing; a clinician who is somebody else there is refused.
+/// Says which clinician somebody is at an organisation where they and the clinician work, and raises the user's version.
+/// The same again changes nothing; a clinician who is somebody else there is refused.
 pub(crate) fn bind(
     state: &mut State,
     user: UserId,
     org: OrgId,
     provider: Option<ProviderId>,
 ) -> Result<(), Refusal> {
-    let there = state.users.get(&user).ok_or(Refusal::UnknownUser)?.memberships.of(org);
-    let there = there.ok_or(Refusal::NotAMember)?;
-    let Some(provider) = provider else {
-        if state.clinicians.contains_key(&(org, user)) {
-            Arc::make_mut(&mut state.clinicians).remove(&(org, user));
+    let known = Arc::clone(state.users.get(&user).ok_or(Refusal::UnknownUser)?);
+    let there = known.memberships.of(org).ok_or(Refusal::NotAMember)?;
+    if let Some(provider) = provider {
+        if !there.roles.contains(Role::Provider) {
+            return Err(Refusal::NotAMember);
         }
+        if !state.providers.get(provider).is_some_and(|known| known.orgs.contains(org)) {
+            return Err(Refusal::UnknownProvider);
+        }
+        let first = (org, UserId::from_bytes([0; 16]));
+        let of_org = state.clinicians.iter_from(&first).take_while(|((of, _), _)| *of == org);
+        if of_org.into_iter().any(|((_, who), one)| *one == provider && *who != user) {
+            return Err(Refusal::AlreadyKnown);
+        }
+    }
+    if state.clinician(user, org) == provider {
         return Ok(());
+    }
+    let version = known.version.checked_add(1).ok_or(Refusal::Full)?;
+    state.insert_user(User { version, ..User::clone(&known) });
+    let all = Arc::make_mut(&mut state.clinicians);
+    match provider {
+        Some(provider) => all.insert((org, user), provider),
+        None => all.remove(&(org, user)),
     };
-    if !there.roles.contains(Role::Provider) {
-        return Err(Refusal::NotAMember);
-    }
-    if !state.providers.get(provider).is_some_and(|known| known.orgs.contains(org)) {
-        return Err(Refusal::UnknownProvider);
-    }
-    let first = (org, UserId::from_bytes([0; 16]));
-    let of_org = state.clinicians.iter_from(&first).take_while(|((of, _), _)| *of == org);
-    if of_org.into_iter().any(|((_, who), one)| *one == provider && *who != user) {
-        return Err(Refusal::AlreadyKnown);
-    }
-    Arc::make_mut(&mut state.clinicians).insert((org, user), provider);
     Ok(())
+}
+
+/// Says which clinician a user is who was read at this version.
+pub(crate) fn change_clinician(
+    state: &mut State,
+    user: UserId,
+    (org, provider): (OrgId, Option<ProviderId>),
+    expected: u64,
+) -> Result<(), Refusal> {
+    let known = state.users.get(&user).ok_or(Refusal::UnknownUser)?;
+    if known.version != expected {
+        return Err(Refusal::StaleVersion);
+    }
+    bind(state, user, org, provider)
+}
+
+/// Whoever does not work somewhere as a provider any more is no clinician there: somebody else may be the same one.
+fn free_clinicians(state: &mut State, id: UserId, orgs: &[OrgId]) {
+    let works = |org| state.users.get(&id).is_some_and(|user| user.may_be(org, Role::Provider));
+    let over: Vec<OrgId> =
+        orgs.iter().copied().filter(|org| state.clinician(id, *org).is_some() && !works(*org)).collect();
+    for org in over {
+        Arc::make_mut(&mut state.clinicians).remove(&(org, id));
+    }
 }
 
 /// Adds or replaces a key that belongs to a user. A key's user never changes: records name both.

@@ -13,10 +13,12 @@ mod category;
 mod clock;
 pub mod decide;
 pub mod exposition;
+pub mod facility;
 mod ids;
 mod jurisdiction;
 mod label;
 pub mod licensure;
+mod may_have;
 mod npi;
 mod permit;
 mod placement;
@@ -31,6 +33,7 @@ mod workforce;
 pub use category::Category;
 pub use clock::{Clock, Entropy};
 pub use decide::{Act, Decision, Reason, Standing, View, decide, decide_region};
+pub use facility::{Clia, Facility, Ncpdp};
 pub use ids::{
     AppointmentId, BookingHandle, ConsentId, DeviceId, DiskId, EncounterId, GrantId, IdentityProviderId, KeyId,
     NodeId, OrgId, PatientId, ProviderId, RecordId, RequestId, SessionId, SigningKeyId, UserId, WaitlistId,
@@ -44,4 +47,4 @@ pub use places::{Accessor, Home, Ingress, ServiceJurisdiction};
 pub use problem::{FieldError, Problem, ProblemKind};
 pub use ruleset::{Ruleset, TransitMode};
 pub use scopes::{KeyScope, KeyScopes, NotAKeyScope};
-pub use workforce::{Closure, OrgType, Purpose, Role};
+pub use workforce::{BasisKind, Closure, OrgType, Purpose, Role};

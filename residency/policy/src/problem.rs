@@ -231,6 +231,14 @@ impl Problem {
         self
     }
 
+    /// Why, if a word says so.
+    pub fn reason_code(&self) -> Option<&'static str> {
+        match self.about.as_deref() {
+            Some(About::Reason(code)) => Some(*code),
+            _ => None,
+        }
+    }
+
     /// What is wrong.
     pub fn kind(&self) -> ProblemKind {
         self.kind

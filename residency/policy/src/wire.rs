@@ -15,6 +15,8 @@ pub const INGRESS: &str = "domicile-ingress";
 pub const CLIENT: &str = "domicile-client";
 /// The epoch that the router forwarded on, for the log. Never believed: the node decides again.
 pub const EPOCH: &str = "domicile-epoch";
+/// On a refusal of a node that had too much to do to begin with the request.
+pub const SHED: &str = "domicile-shed";
 /// Everything with this prefix is ours between peers and is stripped from what a caller sends.
 pub const RESERVED_PREFIX: &str = "domicile-";
 /// The query parameter that names a home where the path names no patient.

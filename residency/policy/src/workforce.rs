@@ -79,6 +79,16 @@ words! {
 }
 
 words! {
+    /// What lets an organisation that is no covered entity have PHI.
+    BasisKind, NotABasisKind, "a kind of legal basis" {
+        /// A business associate agreement (45 CFR 164.504(e)).
+        BusinessAssociateAgreement = "business-associate-agreement",
+        /// The patients' authorisation of marketing (45 CFR 164.508(a)(3)).
+        Authorization = "authorization",
+    }
+}
+
+words! {
     /// What a caller's credential lets them be.
     Role, NotARole, "a role" {
         /// A licensed clinician.

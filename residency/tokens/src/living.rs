@@ -22,7 +22,8 @@ pub fn living<'s>(claims: &Claims, state: &'s State, index: u64, now: i64) -> Re
         return Err(if index < claims.idx { NotLiving::NotYet(claims.idx) } else { NotLiving::Ended });
     };
     let says_so = (session.user, session.org, session.role) == (claims.sub, claims.org, claims.role);
-    if says_so && now < session.ends && state.may_be(session.user, session.org, session.role) {
+    let may_be = state.may_be(session.user, session.org, session.role);
+    if says_so && now < session.ends && may_be && state.may_have(session.org, session.role) {
         Ok(session)
     } else {
         Err(NotLiving::Ended)

@@ -55,7 +55,7 @@ struct Counted<K: std::hash::Hash + Eq + Clone, C: Clock + Clone> {
 pub struct ClientAddress(pub IpAddr);
 
 /// Whose requests count together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Caller {
     /// A person of an organisation.
     Person(OrgId),

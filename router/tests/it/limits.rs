@@ -7,6 +7,7 @@ use futures::stream;
 use http::StatusCode;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
+use residency_policy::ProblemKind;
 use router::config::Bounds;
 use router::limits::Limits;
 use tokio::io::AsyncWriteExt;
@@ -43,6 +44,32 @@ async fn a_body_over_the_limit_is_413_by_its_length_and_by_its_bytes() {
     for seen in &rig.texas.seen()[arrived..] {
         assert!(!seen.whole, "the home must not take a cut body for a whole one");
     }
+}
+
+#[tokio::test]
+async fn whoever_a_home_sheds_is_refused_here_and_others_go_on() {
+    let rig = Rig::start().await;
+    let path = format!("/v1/patients/{}", patient(1));
+    let mut client = rig.h2().await;
+    // The control: a home that refuses for another reason is asked each time.
+    *rig.texas.recorded.says.lock().unwrap() = Some(ProblemKind::RegionUnavailable);
+    for _ in 0..50 {
+        assert_eq!(client.send(get(&path)).await.slug(), "region-unavailable");
+    }
+    assert_eq!(rig.texas.arrived(), 50);
+    *rig.texas.recorded.says.lock().unwrap() = Some(ProblemKind::Overloaded);
+    for _ in 0..200 {
+        let answer = client.send(get(&path)).await;
+        assert_eq!((answer.status.as_u16(), answer.slug().as_str()), (503, "overloaded"));
+        assert_eq!(answer.headers["retry-after"], "1");
+        assert!(!answer.headers.contains_key("domicile-shed"), "who refused is nobody's business");
+    }
+    let asked = rig.texas.arrived() - 50;
+    assert!((1..50).contains(&asked), "of 200 requests {asked} were sent");
+    // Changes of the same caller are another lane.
+    let before = rig.texas.arrived();
+    client.send(request("PATCH", &path, full(vec![b'x'; 10]))).await;
+    assert_eq!(rig.texas.arrived(), before + 1);
 }
 
 #[tokio::test]

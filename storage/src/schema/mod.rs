@@ -48,6 +48,8 @@ migrations! {
     2026112320 "consents",
     2026112321 "break_glass",
     2026112322 "enter_home",
+    2026112330 "purposes",
+    2026112335 "booked_for",
 }
 
 /// Every statement that this crate sends, by name, so that a test can prepare each against the migrated schema.

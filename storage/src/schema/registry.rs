@@ -62,6 +62,8 @@ const VISIT: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::Auditor];
 const LEDGER: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Auditor];
 /// Who breaks the glass, and who reviews that.
 const GLASS: &[Role] = &[Role::Provider, Role::OrgAdmin, Role::Auditor];
+/// Who reviews what was done.
+const REVIEW: &[Role] = &[Role::OrgAdmin, Role::Auditor];
 const CLINICIAN: &[Role] = &[Role::Provider];
 const DEMOGRAPHICS: &[Role] =
     &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Pharmacist, Role::LabTech];
@@ -227,6 +229,7 @@ registry! {
         "created_at" Phi Clear VISIT DATES;
         "updated_at" Phi Clear CARE DATES;
         "version" Operational Clear CARE None;
+        "purpose" Operational Clear NOBODY None;
     }
     "booking_handles" {
         "handle" Pseudonym Clear NOBODY OTHER_CODE;
@@ -268,27 +271,28 @@ registry! {
         "created_at" Phi Clear CARE DATES;
         "updated_at" Phi Clear CARE DATES;
         "version" Operational Clear CARE None;
+        "purpose" Operational Clear NOBODY None;
     }
     "access_log" {
         "xid" Operational Clear NOBODY None;
-        "id" Operational Clear NOBODY None;
-        "at" Phi Clear NOBODY DATES;
-        "org_id" Operational Clear NOBODY None;
-        "key_id" Operational Clear NOBODY None;
-        "user_id" Operational Clear NOBODY None;
-        "role" Operational Clear NOBODY None;
-        "purpose" Operational Clear NOBODY None;
+        "id" Operational Clear REVIEW None;
+        "at" Phi Clear REVIEW DATES;
+        "org_id" Operational Clear REVIEW None;
+        "key_id" Operational Clear REVIEW None;
+        "user_id" Operational Clear REVIEW None;
+        "role" Operational Clear REVIEW None;
+        "purpose" Operational Clear REVIEW None;
         "act" Operational Clear NOBODY None;
-        "action" Operational Clear NOBODY None;
-        "entity" Operational Clear NOBODY None;
-        "entity_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "action" Operational Clear REVIEW None;
+        "entity" Operational Clear REVIEW None;
+        "entity_id" Pseudonym Clear REVIEW OTHER_CODE;
         "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
-        "outcome" Operational Clear NOBODY None;
-        "request_id" Operational Clear NOBODY None;
+        "outcome" Operational Clear REVIEW None;
+        "request_id" Operational Clear REVIEW None;
         "accessor" Operational Clear NOBODY None;
         "ingress" Operational Clear NOBODY None;
         "home_epoch" Operational Clear NOBODY None;
-        "grant_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "grant_id" Pseudonym Clear REVIEW OTHER_CODE;
     }
     "consents" {
         "id" Pseudonym Clear LEDGER OTHER_CODE;

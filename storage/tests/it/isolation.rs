@@ -29,7 +29,7 @@ async fn without_an_organisation_or_a_purpose_nothing_is_visible() {
     register(&region, theirs).await;
     let app = region.as_app().await;
     let (org, any) = (("app.org_id", &*ours.to_string()), ("app.patient_id", "any"));
-    let (purpose, role) = (("app.purpose", "TREAT"), ("app.role", "provider"));
+    let (purpose, role) = (("app.purpose", "TREAT"), ("app.role", "auditor"));
 
     assert_eq!(
         visible(&app, &[org, purpose, any, role]).await,
@@ -41,13 +41,34 @@ async fn without_an_organisation_or_a_purpose_nothing_is_visible() {
     assert_eq!(visible(&app, &[org, any, role]).await, 0, "no purpose");
     assert_eq!(visible(&app, &[org, ("app.purpose", ""), any, role]).await, 0, "an empty purpose");
     assert_eq!(visible(&app, &[("app.org_id", ""), purpose, any, role]).await, 0, "an empty organisation");
-    assert_eq!(visible(&app, &[org, purpose, role]).await, 1, "no patient: only the access record");
-    assert_eq!(visible(&app, &[org, purpose, any]).await, 1, "no role: only the access record");
+    assert_eq!(visible(&app, &[org, purpose, role]).await, 0, "no patient");
+    assert_eq!(visible(&app, &[org, purpose, any]).await, 0, "no role");
     let nobody = an_org().to_string();
     assert_eq!(visible(&app, &[("app.org_id", &nobody), purpose, any, role]).await, 0, "another organisation");
 
     let owner = region.as_owner().await;
     assert_eq!(visible(&owner, &[]).await, 0, "it holds for the tables' owner too");
+}
+
+#[tokio::test]
+async fn the_access_log_is_seen_by_who_reviews_it_and_of_the_patient_of_the_transaction_only() {
+    let region = texas().await;
+    let org = an_org();
+    let (ana, _) = register(&region, org).await;
+    register(&region, org).await;
+    let count = "SELECT count(*) AS n FROM access_log";
+    for role in Role::ALL.iter().copied() {
+        let scope = storage::Scope { role, ..scope(org) };
+        let seen = async |tx: RegionTx| tx.query_one(count, &[]).await.and_then(|row| row.get::<i64>("n"));
+        let tx = RegionTx::begin(&region.pool, &region.permit(ana, Act::Read), &scope, "test.log").await;
+        let one = seen(tx.expect("a transaction")).await.expect("a count");
+        let permit = region_permit(region.region());
+        let tx = RegionTx::begin_region(&region.pool, &permit, &scope, "test.log").await;
+        let all = seen(tx.expect("a transaction")).await.expect("a count");
+        // The control: who reviews sees each patient's record.
+        let expected = if matches!(role, Role::OrgAdmin | Role::Auditor) { (1, 2) } else { (0, 0) };
+        assert_eq!((one, all), expected, "{role}");
+    }
 }
 
 #[tokio::test]

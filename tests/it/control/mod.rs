@@ -32,7 +32,7 @@ async fn leader(cluster: &Cluster, among: &[&str]) -> Result<String> {
 
 /// Adds an organisation and returns its id and the log index, once the control plane took it.
 pub(crate) async fn add_org(admin: &Client, name: &str) -> Result<(String, u64)> {
-    let body = json!({"name": name, "type": "lab", "serves": ["US-TX"]});
+    let body = json!({"name": name, "type": "provider", "serves": ["US-TX"]});
     let key = clinic::fresh().to_string();
     // The same key each time: a request that was not answered may have been done.
     wait_until("an organisation to be added", async || {

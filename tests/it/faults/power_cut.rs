@@ -36,7 +36,7 @@ async fn write(doctor: Client, admin: Client, home: &'static str, from: u64, led
                 .ask(Method::POST, &format!("/v1/patients?home={home}"))
                 .json(&clinic::somebody(home, number)),
             admin.ask(Method::POST, "/v1/orgs").json(&serde_json::json!({
-                "name": format!("Clinic {}", number % 1_000), "type": "lab", "serves": [home],
+                "name": format!("Clinic {}", number % 1_000), "type": "provider", "serves": [home],
             })),
         ];
         for (asking, patient) in asked.into_iter().zip([true, false]) {

@@ -13,7 +13,7 @@ use residency_control::{
     Command, Control, Endpoint, FatalReason, JurisdictionSet, Languages, Organisation, Provider, ProviderOrgs,
     RegionEntry, Standing, Taxonomies,
 };
-use residency_policy::licensure::Licences;
+use residency_policy::licensure::Attested;
 use residency_policy::{Npi, OrgId, OrgType, ProviderId};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -293,7 +293,7 @@ fn provider() -> Provider {
         taxonomy: Taxonomies::new(vec!["207Q00000X".parse().expect("a code")]).expect("codes"),
         languages: Languages::new(Vec::new()).expect("languages"),
         orgs: ProviderOrgs::new(vec![employer()]).expect("organisations"),
-        licences: Licences::new(Vec::new()).expect("licences"),
+        licences: Attested::default(),
         collaborating: None,
         active: true,
         synthetic: true,

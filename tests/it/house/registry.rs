@@ -24,6 +24,9 @@ const VIEWS: &[(&str, &str, &[Role])] = &[
     ("Consent", "consents", &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Auditor]),
     // Of pharmacies and laboratories, as soon as anything can be assigned to them; until then nobody is shown it.
     ("ConsentListItem", "consents", &[]),
+    ("PurposeEvent", "access_log", &[Role::OrgAdmin, Role::Auditor]),
+    ("PurposeAccess", "access_log", &[Role::OrgAdmin, Role::Auditor]),
+    ("PurposeConsent", "consents", &[Role::OrgAdmin, Role::Auditor]),
     ("WaitlistEntry", "waitlist", &[Role::Provider, Role::ProviderStaff]),
 ];
 
@@ -34,11 +37,18 @@ const MADE: &[(&str, &str)] = &[
     ("addenda", "records of their own, with a view of their own"),
     ("state", "from the columns of a consent and the time"),
     ("offer", "the columns of the offer, which its schema shows"),
+    ("access", "the columns of an access record, which its schema shows"),
+    ("consent", "the columns of a consent, which its schema shows"),
+    ("event", "which of a consent's times it is about"),
 ];
 
 /// Properties under another name than their column.
-const RENAMED: &[(&str, &str)] =
-    &[("address_outside_home", "address_jurisdiction_differs"), ("content_digest", "content_sha256")];
+const RENAMED: &[(&str, &str)] = &[
+    ("address_outside_home", "address_jurisdiction_differs"),
+    ("content_digest", "content_sha256"),
+    ("organisation_id", "org_id"),
+    ("break_glass", "grant_id"),
+];
 
 /// Schemas that hold no row of a table about patients.
 const NOT_VIEWS: &[&str] = &[

@@ -9,6 +9,7 @@ mod calendars;
 mod encounters;
 mod idempotency;
 mod keys;
+mod kinds;
 mod orgs;
 mod pagination;
 mod patients;

@@ -12,7 +12,9 @@ use super::{HOME, doors};
 #[tokio::test]
 async fn an_organisation_that_was_added_is_known_everywhere() {
     for (number, (door, admin)) in doors("org_admin").into_iter().enumerate() {
-        let body = json!({ "name": format!("Cypress Creek Labs {number}"), "type": "lab", "serves": [HOME] });
+        let body = json!({
+            "name": format!("Cypress Creek Labs {number}"), "type": "lab", "serves": [HOME], "clia": "00D0000002"
+        });
         let key = clinic::fresh().to_string();
         let add = || admin.ask(Method::POST, "/v1/orgs").header("idempotency-key", &key).json(&body).send();
         let added = add().await.expect("an answer").expect(201).expect(door);
@@ -28,10 +30,14 @@ async fn an_organisation_that_was_added_is_known_everywhere() {
         let again = add().await.expect("an answer").expect(201).expect(door);
         assert_eq!((again.json(), again.header("location")), (added.json(), path.as_str()));
         assert_eq!(again.header("idempotent-replayed"), "true");
-        let other = json!({ "name": "Another Name", "type": "lab", "serves": [HOME] });
-        let asking = admin.ask(Method::POST, "/v1/orgs").header("idempotency-key", &key).json(&other);
-        let reused = asking.send().await.expect("an answer");
-        assert_eq!(reused.problem(422).expect("a problem"), "idempotency-reused");
+        assert_eq!(added.json()["clia"], body["clia"]);
+        for (field, value) in [("name", "Another Name"), ("clia", "00D0000003")] {
+            let mut other = body.clone();
+            other[field] = json!(value);
+            let asking = admin.ask(Method::POST, "/v1/orgs").header("idempotency-key", &key).json(&other);
+            let reused = asking.send().await.expect("an answer");
+            assert_eq!(reused.problem(422).expect("a problem"), "idempotency-reused", "{field}");
+        }
     }
 }
 
@@ -98,10 +104,16 @@ async fn a_change_of_an_organisation_is_refused_in_words() {
     ] {
         let refused = who.patch(path, etag, &right).await.expect("an answer");
         assert_eq!(refused.problem(status).expect("a problem"), slug, "{path}");
+        // Who shows one factor is told so of any organisation.
+        let (status, slug) = if status == 404 { (403, "forbidden") } else { (status, slug) };
         let closing = format!("{path}?reason=merged");
         let refused = who.delete(&closing, etag).await.expect("an answer");
         assert_eq!(refused.problem(status).expect("a problem"), slug, "{path}");
     }
+    let admin = shared().nobody().key(&own.sure().await);
+    let closing = format!("{unknown}?reason=merged");
+    let refused = admin.delete(&closing, etag).await.expect("an answer");
+    assert_eq!(refused.problem(404).expect("a problem"), "not-found");
     for (tag, status, slug) in [
         (Some("*"), 400, "bad-header"),
         (Some("1"), 400, "bad-header"),
@@ -172,8 +184,11 @@ async fn an_organisation_that_is_set_inactive_is_refused_everywhere_until_its_op
 async fn an_organisation_that_is_closed_stays_closed_and_its_id_stays() {
     let own = Tenant::new("Dogwood Street Clinic").await;
     let closing = format!("{}?reason=contract-ended", own.path);
-    let closed =
-        own.admin().delete(&closing, "\"1\"").await.expect("an answer").expect(204).expect("is closed");
+    let one_factor = own.admin().delete(&closing, "\"1\"").await.expect("an answer");
+    assert_eq!(one_factor.problem(403).expect("a problem"), "forbidden");
+    assert_eq!(one_factor.json()["reason"], "step-up-required");
+    let sure = shared().nobody().key(&own.sure().await);
+    let closed = sure.delete(&closing, "\"1\"").await.expect("an answer").expect(204).expect("is closed");
     assert_eq!((closed.header("etag"), closed.body.len()), ("\"2\"", 0));
     settles(&own.key, 401).await;
     let seen = shared()
@@ -189,4 +204,44 @@ async fn an_organisation_that_is_closed_stays_closed_and_its_id_stays() {
     assert!(refused.to_string().contains("contract-ended"), "{refused}");
     let unknown = run(&["orgs", "resume", &clinic::fresh().to_string(), "--config", &config]);
     assert!(unknown.expect_err("nobody").to_string().contains("there is no organisation"));
+}
+
+#[tokio::test]
+async fn what_a_marketing_organisation_rests_on_is_recorded_by_its_operator_and_known_everywhere() {
+    let own = Tenant::new("Hickory Street Clinic").await;
+    let config = shared().home().join("regions/tx/node.toml").display().to_string();
+    let digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let record = |org: &str, from: &str, until: &str| {
+        let days = ["orgs", "record-basis", org, "--from", from, "--until", until];
+        let document = ["--kind", "authorization", "--document-sha256", digest, "--config", &config];
+        run(&[&days[..], &document[..]].concat())
+    };
+    let refused = record(&own.id, "2026-11-22", "2027-11-21").expect_err("a clinic has none");
+    assert!(refused.to_string().contains("no marketing organisation"), "{refused}");
+
+    let body = json!({ "name": "Hickory Referrals", "type": "marketing", "serves": [HOME] });
+    let added = own.admin().post("/v1/orgs", &body).await.expect("an answer").expect(201).expect("it is added");
+    let added = added.json();
+    let org = added["id"].as_str().expect("an id");
+    let turned = record(org, "2027-11-21", "2026-11-22").expect_err("the days are turned round");
+    assert!(turned.to_string().contains("before the first"), "{turned}");
+    record(org, "22.11.2026", "2027-11-21").expect_err("no date");
+    assert!(record(org, "2026-11-22", "2027-11-21").expect("it runs").contains("is recorded"));
+    let reader = shared().client_at("ny", "auditor", HOME);
+    let path = format!("/v1/orgs/{org}/legal-basis");
+    let status = async |wanted: u16| {
+        wait_until("the other regions to know", async || {
+            reader.get(&path).await.ok().filter(|answer| answer.status == wanted)
+        })
+        .await
+        .expect("it is known")
+    };
+    let shown = status(200).await.json();
+    let expected = json!({
+        "kind": "authorization", "from": "2026-11-22", "until": "2027-11-21", "document_sha256": digest
+    });
+    assert_eq!(shown, expected);
+    let taken = run(&["orgs", "remove-basis", org, "--config", &config]).expect("it runs");
+    assert!(taken.contains("is taken back"), "{taken}");
+    status(404).await;
 }

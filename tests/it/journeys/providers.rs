@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::Method;
-use residency_policy::{Npi, Role};
+use residency_policy::Npi;
 use serde_json::{Value, json};
 use tests::client::{Answer, Client};
 use tests::clinic;
 use tests::cluster::shared;
 use tests::faults::wait_until;
-use tests::operate;
 
+use super::tenants::{Tenant, at_every_door};
 use super::{HOME, doors};
 
 const PATH: &str = "/v1/providers";
@@ -243,11 +243,16 @@ async fn an_npi_is_one_clinicians_and_a_repeated_request_one_request() {
 
 #[tokio::test]
 async fn a_change_names_the_version_that_was_read() {
-    for (door, admin) in doors("org_admin") {
+    let own = Tenant::new("Linden Street Clinic").await;
+    for admin in at_every_door(&own.sure().await) {
         let first = add(&admin, &physician(&[licence("US-TX", "T-1")])).await;
         let mut body = told(&first.json());
         body["languages"] = json!(["en"]);
-        let second = put(&admin, &first, &body).await.expect(200).expect(door);
+        // What a clinician's every act rests on takes a second factor.
+        let one_factor = put(&own.admin(), &first, &body).await;
+        assert_eq!(one_factor.problem(403).expect("a problem"), "forbidden");
+        assert_eq!(one_factor.json()["reason"], "step-up-required");
+        let second = put(&admin, &first, &body).await.expect(200).expect(admin.url());
         assert_eq!((second.header("etag"), &second.json()["languages"]), ("\"2\"", &json!(["en"])));
         let stale = put(&admin, &first, &body).await;
         assert_eq!(stale.problem(412).expect("a problem"), "precondition-failed");
@@ -270,12 +275,10 @@ async fn a_change_names_the_version_that_was_read() {
 /// Each organisation speaks for itself.
 #[tokio::test]
 async fn only_the_administrator_of_an_organisation_puts_it_to_a_clinician() {
-    let admin = shared().client("org_admin", HOME);
-    let own = shared().credential("org_admin", HOME).org.clone();
-    let all = &shared().described().credentials;
-    let other = all.iter().find(|c| c.role == "provider" && c.org != own).expect("a second clinic").org.clone();
-    let (key, _) = operate::mint(shared(), &other, Role::OrgAdmin).await.expect("a key");
-    let stranger = shared().nobody().key(&key);
+    let (one, two) = (Tenant::new("Maple Street Clinic").await, Tenant::new("Nutmeg Street Clinic").await);
+    let (admin, stranger) =
+        (shared().nobody().key(&one.sure().await), shared().nobody().key(&two.sure().await));
+    let (own, other) = (one.id, two.id);
     let forbidden = |answer: &Answer| assert_eq!(answer.problem(403).expect("a problem"), "forbidden");
 
     let mut for_another = physician(&[licence("US-TX", "T-1")]);
@@ -294,13 +297,24 @@ async fn only_the_administrator_of_an_organisation_puts_it_to_a_clinician() {
     body["name"] = added.json()["name"].clone();
     let joined = put(&stranger, &added, &body).await.expect(200).expect("they join");
     assert_eq!(joined.json()["organisations"], json!([own, other]));
+    // They work for both now. What is common is kept by the first, and a licence by who entered it.
     body["name"] = json!("Another Name");
-    let renamed = put(&stranger, &joined, &body).await.expect(200).expect("they work for it now");
+    forbidden(&put(&stranger, &joined, &body).await);
+    let renamed = put(&admin, &joined, &body).await.expect(200).expect("the first renames them");
+    let mut suspended = body.clone();
+    suspended["licences"][0]["status"] = json!("suspended");
+    suspended["licences"][0]["status_since"] = json!("2026-11-01");
+    forbidden(&put(&stranger, &renamed, &suspended).await);
+    let mut aside = body.clone();
+    aside["active"] = json!(false);
+    forbidden(&put(&stranger, &renamed, &aside).await);
+    forbidden(&put(&admin, &renamed, &aside).await);
     // Nobody sends another's away; everybody may let go of their own.
     body["organisations"] = json!([other]);
     forbidden(&put(&stranger, &renamed, &body).await);
     let left = put(&admin, &renamed, &body).await.expect(200).expect("they leave");
     assert_eq!(left.json()["organisations"], json!([other]));
+    assert_eq!(left.json()["licences"], json!([]), "and take their word back");
     body["languages"] = json!([]);
     forbidden(&put(&admin, &left, &body).await);
     body["organisations"] = json!([]);

@@ -62,7 +62,7 @@ async fn users_are_added_listed_and_changed_by_their_administrator() {
     for ((door, sure), name) in
         own.everywhere().iter().zip(&sure).zip(["Robin A", "Robin B", "Robin C", "Robin D"])
     {
-        let user = add(door, &own, name, &["provider", "org_admin"]).await;
+        let user = add(sure, &own, name, &["provider", "org_admin"]).await;
         assert_eq!((&user.body["organisation"], &user.body["active"]), (&json!(own.id), &json!(true)));
         assert_eq!((user.etag.as_str(), &user.body["roles"]), ("\"1\"", &json!(["provider", "org_admin"])));
         let read = door.get(&user.path).await.expect("an answer").expect(200).expect("they are there");

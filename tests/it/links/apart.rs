@@ -83,7 +83,7 @@ async fn a_region_that_is_alone_serves_its_own_and_changes_of_the_directory_are_
     clinic::read(&cluster.client("provider", HOME), &before.path).await.expect("the router reaches it");
     change(cluster, "tx", false, CUT).expect("is cut");
 
-    let body = json!({ "name": "Nobody Hears", "type": "lab", "serves": [HOME] });
+    let body = json!({ "name": "Nobody Hears", "type": "provider", "serves": [HOME] });
     let key = clinic::fresh().to_string();
     let add = || admin.ask(Method::POST, "/v1/orgs").header("idempotency-key", &key).json(&body);
     let refused = add().send().await.expect("an answer");

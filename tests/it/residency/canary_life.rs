@@ -155,7 +155,7 @@ pub(super) async fn err(cluster: &Cluster, canary: &Canary, patient: &Record) ->
     }
     // Nobody may put a person's name where the control plane would replicate it, in any form that is refused.
     let admin = cluster.client("org_admin", home);
-    let org = json!({ "name": format!("{mail}; {word}"), "type": "lab", "serves": [home] });
+    let org = json!({ "name": format!("{mail}; {word}"), "type": "provider", "serves": [home] });
     admin.post("/v1/orgs", &org).await?.expect(422)?;
     Ok(())
 }

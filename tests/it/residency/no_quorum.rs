@@ -28,7 +28,7 @@ async fn a_region_goes_on_by_itself_and_changes_of_the_directory_are_refused() {
     }
     let began = Instant::now();
 
-    let body = json!({ "name": "Nobody Agrees", "type": "lab", "serves": [HOME] });
+    let body = json!({ "name": "Nobody Agrees", "type": "provider", "serves": [HOME] });
     let key = clinic::fresh().to_string();
     let add = || admin.ask(Method::POST, "/v1/orgs").header("idempotency-key", &key).json(&body);
     let refused = add().send().await.expect("an answer");

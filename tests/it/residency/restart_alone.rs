@@ -40,7 +40,7 @@ async fn restart(cluster: &Cluster) {
 }
 
 async fn add_org(admin: &Client) -> tests::client::Answer {
-    let body = json!({ "name": "Nobody Else", "type": "lab", "serves": [HOME] });
+    let body = json!({ "name": "Nobody Else", "type": "provider", "serves": [HOME] });
     admin.ask(Method::POST, "/v1/orgs").json(&body).send().await.expect("an answer")
 }
 

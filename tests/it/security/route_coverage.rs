@@ -22,6 +22,7 @@ pub(crate) const PUBLIC: &[&str] = &[
     "list_problems",
     "read_problem",
     "read_signing_keys",
+    "report_csp_violation",
 ];
 
 /// Operations that are told who asks by what they are shown, and ask for no key.

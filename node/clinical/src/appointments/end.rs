@@ -55,7 +55,8 @@ pub(crate) async fn end(
 }
 
 /// Ends what was done in the control plane and may not be shown to whoever asked for it: the patient took back their
-/// consent meanwhile. It is as if nobody had asked: a time that was taken is given back.
+/// consent meanwhile. If that was the one which the visit rests on, it is as if nobody had asked: a time that was taken is
+/// given back.
 pub(crate) async fn end_unseen(
     hand: &Hand,
     id: AppointmentId,
@@ -107,9 +108,12 @@ pub(crate) async fn ended(
     }
     let undone = matches!(ending, Ending::Stayed | Ending::NotCancelled);
     let request = if undone { NO_REQUEST } else { before.request };
-    // Whoever was removed from view meanwhile, or took back their consent, keeps no time: what it came to is cancelled by
-    // whoever comes next. A caller whose own transaction this is was asked about the consent in it.
-    let withdrawn = booked && hand.is_unjudged() && consents::store::withdrawn(tx, hand.patient).await?;
+    // Whoever was removed from view meanwhile, or took back their consent to what the visit was made for, keeps no time:
+    // what it came to is cancelled by whoever comes next. Another consent, such as that to what it is moved for, ends only
+    // the look of whoever asked: the time that the visit had is free by then, and it stays at its new one. A caller whose
+    // own transaction this is was asked about the consent in it.
+    let withdrawn =
+        booked && hand.is_unjudged() && consents::store::withdrawn(tx, hand.patient, before.purpose).await?;
     let state = match (state, before.state) {
         (State::Booked, State::Cancelling(code)) if removed => State::Cancelling(code),
         (State::Booked, _) if removed => State::Cancelling(CancelCode::PatientRemoved),

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use node_console::calendars::booking::NotDone;
 use residency_control::calendar::{Minute, Slot};
-use residency_policy::{AppointmentId, BookingHandle, Jurisdiction, KeyId, PatientId, ProblemKind, ProviderId};
+use residency_policy::{
+    AppointmentId, BookingHandle, Jurisdiction, KeyId, PatientId, ProblemKind, ProviderId, Purpose,
+};
 use storage::Phi;
 
 use crate::encounters::model::ClinicalText;
@@ -178,6 +180,8 @@ pub struct Facts {
     pub updated_at: Timestamp,
     /// Raised by every change.
     pub version: i32,
+    /// For what it was asked for: the consent to that counts. `None` of one that is older than this is kept.
+    pub purpose: Option<Purpose>,
 }
 
 /// An appointment.

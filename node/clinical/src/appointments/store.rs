@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use node_access::page::{PageRequest, Position};
 use residency_control::calendar::Minute;
-use residency_policy::{AppointmentId, BookingHandle, KeyId, PatientId, ProviderId};
+use residency_policy::{AppointmentId, BookingHandle, KeyId, PatientId, ProviderId, Purpose};
 use storage::{Ask, Cell, Error, Phi, Reading, RegionTx, Row, Sealed, ToSql};
 use uuid::Uuid;
 
@@ -35,14 +35,14 @@ pub const STATEMENTS: &[(&str, &str)] = &[
 /// Asks for an appointment.
 pub const INSERT: &str = "\
 INSERT INTO appointments (id, patient_id, org_id, status, provider_id, service_jurisdiction, kind, handle, starts_at,
-    ends_at, reason_sealed, made_mac, request_mac, made_by, created_at, updated_at, version)
-VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13, $13, 1)";
+    ends_at, reason_sealed, made_mac, request_mac, made_by, created_at, updated_at, version, purpose)
+VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13, $13, 1, $14)";
 
 /// One appointment, whole.
 pub const BY_ID: &str = "\
 SELECT a.id, a.patient_id, a.status, a.provider_id, a.service_jurisdiction, a.kind, a.handle, a.starts_at, a.ends_at,
     a.to_provider_id, a.to_handle, a.to_starts_at, a.to_ends_at, a.cancel_code, a.failure, a.made_mac, a.request_mac,
-    a.made_by, a.created_at, a.updated_at, a.version, a.reason_sealed, a.cancel_note_sealed
+    a.made_by, a.created_at, a.updated_at, a.version, a.purpose, a.reason_sealed, a.cancel_note_sealed
 FROM appointments a
 JOIN patients p ON p.id = a.patient_id AND p.org_id = $1 AND p.deleted_at IS NULL
 WHERE a.org_id = $1 AND a.patient_id = $2 AND a.id = $3";
@@ -51,7 +51,7 @@ WHERE a.org_id = $1 AND a.patient_id = $2 AND a.id = $3";
 pub const LOCK: &str = "\
 SELECT a.id, a.patient_id, a.status, a.provider_id, a.service_jurisdiction, a.kind, a.handle, a.starts_at, a.ends_at,
     a.to_provider_id, a.to_handle, a.to_starts_at, a.to_ends_at, a.cancel_code, a.failure, a.made_mac, a.request_mac,
-    a.made_by, a.created_at, a.updated_at, a.version
+    a.made_by, a.created_at, a.updated_at, a.version, a.purpose
 FROM appointments a
 JOIN patients p ON p.id = a.patient_id AND p.org_id = $1 AND p.deleted_at IS NULL
 WHERE a.org_id = $1 AND a.patient_id = $2 AND a.id = $3
@@ -61,7 +61,7 @@ FOR UPDATE OF a";
 pub const LOCK_ANY: &str = "\
 SELECT a.id, a.patient_id, a.status, a.provider_id, a.service_jurisdiction, a.kind, a.handle, a.starts_at, a.ends_at,
     a.to_provider_id, a.to_handle, a.to_starts_at, a.to_ends_at, a.cancel_code, a.failure, a.made_mac, a.request_mac,
-    a.made_by, a.created_at, a.updated_at, a.version
+    a.made_by, a.created_at, a.updated_at, a.version, a.purpose
 FROM appointments a
 WHERE a.org_id = $1 AND a.patient_id = $2 AND a.id = $3
 FOR UPDATE OF a";
@@ -70,7 +70,7 @@ FOR UPDATE OF a";
 pub const LIST: &str = "\
 SELECT a.id, a.patient_id, a.status, a.provider_id, a.service_jurisdiction, a.kind, a.handle, a.starts_at, a.ends_at,
     a.to_provider_id, a.to_handle, a.to_starts_at, a.to_ends_at, a.cancel_code, a.failure, a.made_mac, a.request_mac,
-    a.made_by, a.created_at, a.updated_at, a.version
+    a.made_by, a.created_at, a.updated_at, a.version, a.purpose
 FROM appointments a
 WHERE a.org_id = $1 AND a.patient_id = $2 AND (a.starts_at, a.id) < ($3, $4)
     AND CASE WHEN $5::text IS NULL THEN a.status <> 'failed' ELSE a.status = $5 END
@@ -83,7 +83,7 @@ UPDATE appointments
 SET status = $4, provider_id = $5, handle = $6, starts_at = $7, ends_at = $8, to_provider_id = $9, to_handle = $10,
     to_starts_at = $11, to_ends_at = $12, cancel_code = $13, failure = $14, request_mac = $15, updated_at = $16,
     cancel_note_sealed = CASE WHEN $13::text IS NULL THEN NULL ELSE coalesce($17, cancel_note_sealed) END,
-    version = version + 1
+    version = version + 1, purpose = $19
 WHERE org_id = $1 AND patient_id = $2 AND id = $3 AND version = $18";
 
 /// Rests an appointment on a hold. A second one on the same hold is refused.
@@ -122,6 +122,7 @@ pub async fn insert(tx: &RegionTx, facts: &Facts, reason: &Phi<Option<ClinicalTe
             &facts.made.as_slice(),
             &facts.made_by.uuid(),
             &facts.created_at,
+            &facts.purpose.map(Purpose::as_str),
         ],
     )
     .await
@@ -172,6 +173,7 @@ pub async fn update(
             &tx.now(),
             &note,
             &facts.version,
+            &facts.purpose.map(Purpose::as_str),
         ],
     )
     .await
@@ -326,6 +328,13 @@ fn minute(row: &Row, column: &'static str) -> Result<Minute, Error> {
     Minute::at(row.get(column)?).ok_or(Error::Row { column })
 }
 
+/// For what it was asked for; `None` of what is older than the column.
+pub(super) fn purpose(row: &Row) -> Result<Option<Purpose>, Error> {
+    let column = "purpose";
+    let word: Option<&str> = row.get(column)?;
+    word.map(|text| text.parse().map_err(|_| Error::Row { column })).transpose()
+}
+
 fn facts(row: &Row) -> Result<Facts, Error> {
     let code = |column| -> Result<CancelCode, Error> {
         row.get::<Option<&str>>(column)?.and_then(CancelCode::read).ok_or(Error::Row { column })
@@ -372,5 +381,6 @@ fn facts(row: &Row) -> Result<Facts, Error> {
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
         version: row.get("version")?,
+        purpose: purpose(row)?,
     })
 }

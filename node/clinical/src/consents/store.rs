@@ -3,7 +3,7 @@
 use futures::future::try_join_all;
 use jiff::Timestamp;
 use node_access::page::{PageRequest, Position};
-use residency_policy::{ConsentId, KeyId, OrgId, PatientId};
+use residency_policy::{ConsentId, KeyId, OrgId, PatientId, Purpose};
 use storage::{Cell, Error, Phi, Reading, RegionTx, Row, Sealed};
 use uuid::Uuid;
 
@@ -87,12 +87,13 @@ UPDATE booking_work
 SET fence = nextval('booking_fences'), resting = false, due_at = now()
 WHERE org_id = $1 AND patient_id = $2 AND subject = 'wish'";
 
-/// Whether the last word on being treated by this organisation, or on its running, was a revocation.
+/// Whether the last word to this organisation, on this purpose, was a revocation. With no purpose, on being treated by it
+/// or on its running.
 pub const WITHDRAWN: &str = "\
 SELECT EXISTS (
     SELECT FROM consents c
     WHERE c.org_id = $1 AND c.patient_id = $2 AND c.grantee_org_id = $1 AND c.category = 'general'
-        AND c.purpose IN ('TREAT', 'HOPERAT')
+        AND CASE WHEN $4::text IS NULL THEN c.purpose IN ('TREAT', 'HOPERAT') ELSE c.purpose = $4 END
     GROUP BY c.purpose
     HAVING max(c.revoked_word) > coalesce(max(c.granted_word) FILTER (
         WHERE c.revoked_word IS NULL AND c.granted_at <= $3 AND (c.expires_at IS NULL OR c.expires_at > $3)), 0)
@@ -144,9 +145,11 @@ pub async fn insert(tx: &RegionTx, consent: &Consent) -> Result<(), Error> {
     .await
 }
 
-/// Whether a patient took back the consent for which anybody of this organisation makes appointments.
-pub async fn withdrawn(tx: &RegionTx, patient: PatientId) -> Result<bool, Error> {
-    let row = tx.query_one(WITHDRAWN, &[&tx.scope().org.uuid(), &patient.uuid(), &tx.now()]).await?;
+/// Whether a patient took back the consent to what this organisation made an appointment for. `None` where that was not
+/// kept: either of the purposes for which appointments are made counts.
+pub async fn withdrawn(tx: &RegionTx, patient: PatientId, made_for: Option<Purpose>) -> Result<bool, Error> {
+    let (org, made_for) = (tx.scope().org.uuid(), made_for.map(Purpose::as_str));
+    let row = tx.query_one(WITHDRAWN, &[&org, &patient.uuid(), &tx.now(), &made_for]).await?;
     row.get("withdrawn")
 }
 

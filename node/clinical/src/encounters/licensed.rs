@@ -32,7 +32,8 @@ pub(super) fn judged<A: Act>(call: &PatientCall<A>, setting: &Setting, whose: Wh
     let clinician = clinician(&call.call.here, &call.call.caller, setting, whose)?;
     let now = minute(here.clock.now());
     let slot = Slot { start: now, end: now.plus(1) };
-    booking::may_practise(&clinician, setting.service, slot).map_err(|why| why.problem())?;
+    let org = call.call.caller.org;
+    booking::may_practise(&clinician, org, setting.service, slot).map_err(|why| why.problem())?;
     call.call.may_with(LicenceState::Held)
 }
 

@@ -4,7 +4,7 @@ use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use residency_control::KeyStanding;
 use residency_control::api_keys::{KeyChange, KeyUses};
-use residency_control::{Command, KeyVerifier};
+use residency_control::{Command, JurisdictionSet, KeyVerifier, Organisation};
 use residency_policy::{KeyId, KeyScope, OrgId, Role};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
@@ -96,6 +96,31 @@ async fn a_key_is_issued_listed_rotated_and_revoked() {
     assert_eq!(world.keys(&token, "GET", "").send().await.is(200).json(), json!({ "data": [] }));
     rotate(3, 0).await.is(409).problem("illegal-transition");
     world.keys(&token, "DELETE", &format!("/{id}")).send().await.is(204);
+}
+
+#[tokio::test]
+async fn a_rotated_key_works_where_its_organisation_still_does() {
+    let world = World::new().await;
+    let token = world.sure_admin().await;
+    let serving = |places: &[&str]| {
+        let known = world.book.state.lock().expect("a lock").organisations().get(&world.org).cloned();
+        let serves = places.iter().map(|code| jurisdiction(code)).collect();
+        world.done(Command::PutOrganisation(Organisation { serves, ..known.expect("it is there") }));
+    };
+    serving(&["US-TX", "US-CA"]);
+    let issued = world.keys(&token, "POST", "").json(&world.wanted()).send().await.is(201).json();
+    assert_eq!(issued["key"]["jurisdictions"], json!(["US-CA", "US-TX"]));
+    let id = issued["key"]["id"].as_str().expect("an id").to_owned();
+    let rotate = |version: u64| {
+        let body = json!({ "version": version, "expires_at": world.ahead(DAY), "overlap_seconds": 0 });
+        world.keys(&token, "POST", &format!("/{id}/rotate")).json(&body).send()
+    };
+    assert_eq!(rotate(1).await.is(200).json()["key"]["jurisdictions"], json!(["US-CA", "US-TX"]));
+    serving(&["US-TX"]);
+    assert_eq!(rotate(2).await.is(200).json()["key"]["jurisdictions"], json!(["US-TX"]));
+    assert_eq!(world.issued_key(&id).jurisdictions, JurisdictionSet::from(jurisdiction("US-TX")));
+    serving(&["US-NY"]);
+    rotate(3).await.is(409).problem("illegal-transition");
 }
 
 #[tokio::test]

@@ -14,8 +14,10 @@ use node_signin::token::caller::caller_of;
 use residency_control::calendar::Ledger;
 use residency_control::machine::{State, apply};
 use residency_control::signin::SignIns;
-use residency_control::{Command, KeyStanding, Organisation, Outcome, ProposeError, Proposed, User};
-use residency_policy::{OrgId, PatientId, Placement, Region, Ruleset, UserId};
+use residency_control::{
+    Command, KeyStanding, LegalBasis, Organisation, Outcome, ProposeError, Proposed, User,
+};
+use residency_policy::{OrgId, PatientId, Placement, ProviderId, Region, Ruleset, UserId};
 use residency_tokens::Verifier;
 
 use crate::support::jurisdiction;
@@ -96,6 +98,10 @@ impl Directory for Book {
         self.organisations().into_iter().find(|view| view.id == org)
     }
 
+    fn legal_basis(&self, org: OrgId) -> Option<LegalBasis> {
+        self.state.lock().expect("a lock").legal_basis(org).copied()
+    }
+
     fn organisations(&self) -> Vec<OrgView> {
         let state = self.state.lock().expect("a lock");
         let view = |org: &Organisation| OrgView {
@@ -103,6 +109,7 @@ impl Directory for Book {
             name: org.name.to_string(),
             org_type: org.org_type,
             serves: org.serves.iter().collect(),
+            facility: state.facility(org.id),
             active: org.active,
             version: state.mark(org.id).version,
             closed: state.mark(org.id).closed,
@@ -116,6 +123,10 @@ impl Directory for Book {
 
     fn users_of(&self, org: OrgId, after: Option<UserId>, at_most: usize) -> Vec<Arc<User>> {
         self.state.lock().expect("a lock").users_of(org, after).take(at_most).cloned().collect()
+    }
+
+    fn clinician(&self, user: UserId, org: OrgId) -> Option<ProviderId> {
+        self.state.lock().expect("a lock").clinician(user, org)
     }
 
     fn applied(&self) -> u64 {
@@ -150,11 +161,14 @@ impl Changes for Book {
         new: NewOrganisation,
     ) -> futures::future::BoxFuture<'_, Result<LogIndex, ChangeRefused>> {
         Box::pin(async move {
-            let NewOrganisation { id, name, org_type, serves } = new;
+            let NewOrganisation { id, name, org_type, serves, facility } = new;
             let name = name.parse().map_err(|_| ChangeRefused::BadName)?;
-            let organisation =
-                Organisation { id, name, org_type, serves: serves.iter().collect(), active: true };
-            let proposed = self.propose(Command::AddOrganisation(organisation)).await;
+            let serves = serves.iter().collect();
+            let command = match facility {
+                Some(facility) => Command::AddFacility { id, name, serves, facility },
+                None => Command::AddOrganisation(Organisation { id, name, org_type, serves, active: true }),
+            };
+            let proposed = self.propose(command).await;
             match proposed.map_err(|_| ChangeRefused::NoQuorum)? {
                 Proposed { index, outcome: Outcome::Done } => Ok(LogIndex(index)),
                 _ => Err(ChangeRefused::AlreadyExists),

@@ -17,7 +17,7 @@ fn stepped_up(world: &World, text: &str, like: &str) {
     keys.insert(text.to_owned(), Credential { key, assurance: 2, ..credential });
 }
 
-async fn ready() -> (World, String) {
+pub(crate) async fn ready() -> (World, String) {
     let world = world().await;
     for (text, like) in [("doctor", "provider"), ("colleague", "provider"), ("foreigner", "stranger")] {
         stepped_up(&world, text, like);
@@ -30,7 +30,7 @@ fn emergency(categories: &[&str]) -> Value {
     json!({"reason_code": "medical-emergency", "reason": "zzglass7q, unconscious", "categories": categories})
 }
 
-async fn broken(world: &World, who: &str, patient: &str, categories: &[&str]) -> Value {
+pub(crate) async fn broken(world: &World, who: &str, patient: &str, categories: &[&str]) -> Value {
     let path = format!("/v1/patients/{patient}/break-glass");
     let ask = world.ask(who, "POST", &path).header("purpose-of-use", "ETREAT").json(&emergency(categories));
     ask.send().await.is(201).json()

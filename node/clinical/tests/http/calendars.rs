@@ -6,8 +6,8 @@ use futures::future::join_all;
 use jiff::civil::{Date, date};
 use residency_control::machine::apply;
 use residency_control::{Command, Languages, Organisation, Outcome, Provider, ProviderOrgs, Taxonomies};
-use residency_policy::licensure::{Licence, LicenceKind, LicenceStatus, Licences};
-use residency_policy::{Npi, OrgType, ProviderId};
+use residency_policy::licensure::{Attested, Licence, LicenceKind, LicenceStatus, Licences};
+use residency_policy::{Npi, OrgId, OrgType, ProviderId};
 use serde_json::{Value, json};
 use storage::testing::TestEntropy;
 
@@ -30,6 +30,11 @@ pub(crate) fn licence(state: &str, until: Option<Date>) -> Licence {
         source: "state-board".parse().expect("a source"),
         verified: since,
     }
+}
+
+/// What an organisation answers for.
+pub(crate) fn attested(org: OrgId, licences: Vec<Licence>) -> Attested {
+    Attested::alike(&[org], &Licences::new(licences).expect("licences")).expect("one list")
 }
 
 /// Weekdays from nine to five by the clock of Chicago, half an hour each.
@@ -69,7 +74,7 @@ impl World {
             taxonomy: Taxonomies::new(vec!["207Q00000X".parse().expect("a code")]).expect("codes"),
             languages: Languages::new(Vec::new()).expect("languages"),
             orgs: ProviderOrgs::new(vec![self.org]).expect("organisations"),
-            licences: Licences::new(licences).expect("licences"),
+            licences: attested(self.org, licences),
             collaborating: None,
             active: true,
             synthetic: true,

@@ -24,7 +24,8 @@ pub(crate) async fn world() -> World {
 /// Adds an organisation to the directory.
 async fn known(world: &World, org: OrgId) {
     let (id, serves) = (org, [jurisdiction("US-TX")].into_iter().collect());
-    let new = NewOrganisation { id, name: "Sample Clinic".to_owned(), org_type: OrgType::Provider, serves };
+    let (name, org_type, facility) = ("Sample Clinic".to_owned(), OrgType::Provider, None);
+    let new = NewOrganisation { id, name, org_type, serves, facility };
     world.here.changes.add_organisation(new).await.expect("it is added");
 }
 
@@ -354,5 +355,34 @@ async fn without_the_decision_after_the_home_spoke_a_revoked_consent_would_stop_
             assert!(matches!(found, Err(Error::NotAllowed { reason: "consent-revoked" })), "{found:?}");
             assert!(matches!(begun.err(), Some(Error::NotAllowed { .. })));
         }
+    }
+}
+
+#[test]
+fn a_consent_without_its_evidence_shows_what_it_allows_and_nothing_of_how_it_was_given() {
+    let document = serde_json::to_value(node_clinical::openapi()).expect("writes");
+    let shown = |view: &str| -> Vec<String> {
+        let properties = document["components"]["schemas"][view]["properties"].as_object().expect("properties");
+        properties.keys().cloned().collect()
+    };
+    let mut left = shown("ConsentListItem");
+    left.sort();
+    assert_eq!(left, ["category", "expires_at", "grantee_org_id", "id", "patient_id", "purpose", "state"]);
+    // The control: the whole view has all of the evidence.
+    let whole = shown("Consent");
+    for evidence in [
+        "evidence",
+        "reference",
+        "text_version",
+        "locale",
+        "granted_at",
+        "recorded_at",
+        "recorded_by",
+        "revoked_at",
+        "revoked_by",
+        "revoked_evidence",
+        "revoked_reference",
+    ] {
+        assert!(whole.iter().any(|name| name == evidence), "{evidence}");
     }
 }

@@ -70,6 +70,8 @@ async fn every_documented_operation_is_mounted_and_a_stranger_gets_401_from_all_
                     _ => 415,
                 };
                 assert_eq!(answer.status, status, "{method} {path}");
+            } else if path == "/v1/csp-reports" {
+                assert_eq!(answer.status, 415, "nothing is no report");
             } else {
                 assert!(
                     answer.status.is_success() || answer.status == 308,
@@ -107,7 +109,8 @@ fn nothing_is_open_but_what_is_listed_here() {
             "/v1/auth/oidc/{provider}/callback",
             "/v1/auth/oidc/{provider}/start",
             "/v1/auth/oidc/{provider}/start",
-            "/v1/auth/refresh"
+            "/v1/auth/refresh",
+            "/v1/csp-reports"
         ]
     );
 }
@@ -160,7 +163,8 @@ fn every_operation_says_what_it_is_takes_and_answers() {
         let signs_in = path.starts_with("/v1/auth/") || path.ends_with("/invitations");
         // What is shown once is kept for no repetition: a key of which nobody knows the secret is revoked.
         let secret = path.contains("/api-keys");
-        let kept = !path.ends_with("/test") && !signs_in && !secret;
+        // And a browser's report is counted as often as it comes.
+        let kept = !path.ends_with("/test") && !signs_in && !secret && path != "/v1/csp-reports";
         assert_eq!(takes("Idempotency-Key", true), method == "POST" && kept, "{at}");
         // What is no PHI is changed in the control plane, where a version or an id makes a repetition the same change.
         assert_eq!(takes("Idempotency-Key", false), phi && (method == "PATCH" || method == "DELETE"), "{at}");

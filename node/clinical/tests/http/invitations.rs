@@ -71,6 +71,31 @@ async fn one_factor_invites_nobody_once_an_administrator_has_two() {
 }
 
 #[tokio::test]
+async fn one_factor_gives_nobody_a_role_once_an_administrator_has_two() {
+    let world = World::new().await;
+    let administrator = world.staff("ash@elm.example", &[Role::OrgAdmin]);
+    let users = format!("/v1/orgs/{}/users", world.org);
+    let add = async |by: &str, role: &str| {
+        let body = json!({ "name": "Robin Sample", "roles": [role] });
+        world.ask(by, "POST", &users).without("purpose-of-use").json(&body).send().await
+    };
+    // Somebody has to be the first.
+    let first = add("org_admin", "org_admin").await.is(201).header("location").to_owned();
+    enrolled(&world, &administrator).await;
+    for role in ["org_admin", "provider"] {
+        let refused = add("org_admin", role).await.is(403).problem("forbidden");
+        assert_eq!(refused["reason"], "step-up-required", "{role}");
+        add("sure_admin", role).await.is(201);
+    }
+    // Nor is somebody who is there already given another role.
+    for (by, status) in [("org_admin", 403), ("sure_admin", 200)] {
+        let ask = world.ask(by, "PATCH", &first).without("purpose-of-use").header("if-match", "\"1\"");
+        let answer = ask.json(&json!({ "roles": ["org_admin", "provider"] })).send().await.is(status);
+        assert_eq!(status == 403, answer.text().contains("step-up-required"), "{by}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_invitation_ends_what_signed_in_before_when_it_is_taken_up() {
     let world = World::new().await;
     let who = world.staff("robin@elm.example", &[Role::Provider]);

@@ -3,11 +3,11 @@
 use jiff::civil::date;
 use residency_control::machine::apply;
 use residency_control::{Command, Outcome, Provider};
-use residency_policy::licensure::{Licence, LicenceKind, LicenceStatus, Licences};
+use residency_policy::licensure::{Licence, LicenceKind, LicenceStatus};
 use residency_policy::{Npi, Role};
 use serde_json::{Value, json};
 
-use crate::calendars::licence;
+use crate::calendars::{attested, licence};
 use crate::signin::{PASSWORD, text};
 use crate::support::{Answer, NPI, World, ana, id, visit};
 
@@ -24,10 +24,10 @@ impl World {
 
     /// The clinician of the visits, with these licences and no others.
     fn licensed(&self, licences: &[Licence]) {
-        self.change_clinician(|one| one.licences = Licences::new(licences.to_vec()).expect("licences"));
+        self.change_clinician(|one| one.licences = attested(self.org, licences.to_vec()));
     }
 
-    async fn open_visit(&self, patient: &str, body: &Value) -> Answer {
+    pub(crate) async fn open_visit(&self, patient: &str, body: &Value) -> Answer {
         self.ask("provider", "POST", &format!("/v1/patients/{patient}/encounters")).json(body).send().await
     }
 
@@ -41,7 +41,7 @@ impl World {
 }
 
 #[track_caller]
-fn lacks(answer: Answer, place: &str, code: &str) {
+pub(crate) fn lacks(answer: Answer, place: &str, code: &str) {
     let said = answer.is(409).problem("no-authority");
     assert_eq!(said["licence"], json!({"service_jurisdiction": place, "code": code}));
 }
@@ -182,7 +182,10 @@ async fn whoever_acts_is_the_clinician_that_an_administrator_says() {
 
     let own: Npi = "1245319599".parse().expect("an NPI");
     let clinician = world.clinician_known_by(own, vec![licence("US-TX", None)]);
-    let path = format!("/v1/users/{}/clinician", robin.user);
+    let user = format!("/v1/users/{}", robin.user);
+    let path = format!("{user}/clinician");
+    let shown = || world.open("sure_admin", "GET", &user).send();
+    assert_eq!(shown().await.is(200).json()["provider_id"], json!(null));
     let bind = |by: &str, body: Value| world.open(by, "PUT", &path).header("if-match", "\"1\"").json(&body);
     for by in ["provider", "provider_staff", "auditor"] {
         bind(by, json!({"provider_id": clinician.to_string()})).send().await.is(403);
@@ -194,15 +197,19 @@ async fn whoever_acts_is_the_clinician_that_an_administrator_says() {
     }
     let bound = bind("sure_admin", json!({"provider_id": clinician.to_string()})).send().await.is(200);
     assert_eq!(bound.json(), json!({"provider_id": clinician.to_string()}));
+    let seen = shown().await.is(200);
+    assert_eq!((bound.header("etag"), seen.header("etag")), ("\"2\"", "\"2\""));
+    assert_eq!(seen.json()["provider_id"], json!(clinician.to_string()));
+    // Whoever read them before would undo it unseen; and the same again changes nothing.
+    bind("sure_admin", json!({"provider_id": null})).send().await.is(412).problem("precondition-failed");
+    let same = bind("sure_admin", json!({"provider_id": clinician.to_string()})).header("if-match", "\"2\"");
+    assert_eq!(same.send().await.is(200).header("etag"), "\"2\"");
     let other = world.staff("casey@elm.example", &[Role::Provider]);
-    let second = world.open("sure_admin", "PUT", &format!("/v1/users/{}/clinician", other.user));
-    let second = second
-        .header("if-match", "\"1\"")
-        .json(&json!({"provider_id": clinician.to_string()}))
-        .send()
-        .await
-        .is(409);
-    second.problem("already-exists");
+    let second = || {
+        let ask = world.open("sure_admin", "PUT", &format!("/v1/users/{}/clinician", other.user));
+        ask.header("if-match", "\"1\"").json(&json!({"provider_id": clinician.to_string()})).send()
+    };
+    second().await.is(409).problem("already-exists");
 
     // Their own visits are theirs, a colleague's are not, and what they add rests on their own licence.
     ask("POST", &visits, visit_of(own.as_str())).send().await.is(201);
@@ -222,6 +229,14 @@ async fn whoever_acts_is_the_clinician_that_an_administrator_says() {
     sign.send().await.is(200);
 
     // Taken back at once.
-    bind("sure_admin", json!({"provider_id": null})).send().await.is(200);
+    bind("sure_admin", json!({"provider_id": null})).header("if-match", "\"2\"").send().await.is(200);
     nobody_in_particular(ask("POST", &visits, visit_of(own.as_str())).send().await);
+
+    // And free for a colleague when they leave.
+    let again = bind("sure_admin", json!({"provider_id": clinician.to_string()}));
+    again.header("if-match", "\"3\"").send().await.is(200);
+    second().await.is(409).problem("already-exists");
+    world.open("sure_admin", "DELETE", &user).header("if-match", "\"4\"").send().await.is(204);
+    assert_eq!(shown().await.is(200).json()["provider_id"], json!(null));
+    second().await.is(200);
 }

@@ -21,8 +21,8 @@ fn without(name: &str, version: u64) -> Arc<InForce> {
 
 /// Whether a pharmacist may read a prescription that is assigned to the pharmacy.
 fn question() -> Value {
-    json!({"principal": "pharmacist", "action": "read", "entity": "prescription", "purpose": "TREAT",
-        "relationship": "assigned"})
+    json!({"principal": "pharmacist", "organisation": "pharmacy", "action": "read", "entity": "prescription",
+        "purpose": "TREAT", "relationship": "assigned"})
 }
 
 fn allowed(answer: Answer) -> bool {
@@ -120,10 +120,55 @@ async fn an_act_whose_answer_shows_everything_is_refused_to_whoever_is_shown_les
     assert_eq!(again.problem("forbidden")["reason"], "obligation-unmet");
     let signing = world.ask("provider", "POST", &sign).header("if-match", "\"1\"").send().await.is(403);
     assert_eq!(signing.problem("forbidden")["reason"], "obligation-unmet");
+    let metrics = world.ask("provider", "GET", "/metrics").send().await.is(200).text();
+    assert!(metrics.contains("domicile_obligations_unmet_total 4\n"), "each of them is counted");
 
     // Nothing happened: there is one encounter, and it is open.
     world.here.policies.put(Ok(without("pharmacy.cedar", 8)));
     let listed = world.ask("provider", "GET", &visits).send().await.is(200).json();
     assert_eq!(listed["data"].as_array().map(Vec::len), Some(1));
     assert_eq!(listed["data"][0]["status"], "open");
+}
+
+/// The shipped set, in which one rule's permission has this condition.
+fn on_condition(rule: &str, obligation: &str) -> Arc<InForce> {
+    let mut sources = Sources::shipped();
+    let named = format!("@id(\"{rule}\")");
+    let file =
+        sources.policies.iter_mut().find(|file| file.text.contains(&named)).expect("the file of the rule");
+    file.text = file.text.replacen(&named, &format!("{named}\n@obligation(\"{obligation}\")"), 1);
+    Arc::new(InForce { version: Some(9), loaded: sources.load().expect("it loads") })
+}
+
+/// Nothing marks, masks, aggregates or asks again in these answers, and nobody is told of them: a version of the policies
+/// that allows them on such a condition allows them not at all, whoever looked before.
+#[tokio::test]
+async fn what_is_allowed_on_a_condition_that_no_answer_meets_is_refused_and_counted() {
+    let world = World::new().await;
+    let chart = format!("/v1/patients/{}", id(&world.register(&ana()).await));
+    let read = || world.ask("provider", "GET", &chart);
+    read().send().await.is(200);
+    let conditions = [
+        "watermark",
+        "purpose-dialog",
+        "mask:birth-date",
+        "notify:privacy-officer",
+        "aggregate:11",
+        "leave-out:contact",
+    ];
+    for (count, condition) in (1..).zip(conditions) {
+        world.here.policies.put(Ok(on_condition("patient-provider", condition)));
+        let refused = read().send().await.is(403);
+        assert!(!refused.text().contains("Brien"), "{condition}");
+        assert_eq!(refused.problem("forbidden")["reason"], "obligation-unmet", "{condition}");
+        let metrics = world.ask("provider", "GET", "/metrics").send().await.is(200).text();
+        assert!(metrics.contains(&format!("domicile_obligations_unmet_total {count}\n")), "{condition}");
+        // What the condition is not of is answered as ever.
+        world.ask("provider", "GET", &format!("{chart}/consents")).send().await.is(200);
+    }
+    // The control: a step up can be met, and is asked for by its own name.
+    world.here.policies.put(Ok(on_condition("patient-provider", "step-up:2")));
+    assert_eq!(read().send().await.is(403).problem("forbidden")["reason"], "step-up-required");
+    world.here.policies.put(Ok(on_condition("patient-provider-staff", "watermark")));
+    read().send().await.is(200);
 }

@@ -22,8 +22,8 @@ use residency_control::machine::apply;
 use residency_control::signin::SignInChange;
 use residency_control::{Command, Outcome};
 use residency_policy::{
-    Entropy as _, Epoch, Home, Jurisdiction, KeyId, KeyScopes, OrgId, OrgType, PatientId, Placement,
-    PlacementState, ProviderId, Region, Role, Ruleset,
+    Entropy as _, Epoch, Home, Jurisdiction, KeyId, KeyScopes, OrgId, PatientId, Placement, PlacementState,
+    ProviderId, Region, Role, Ruleset,
 };
 use residency_tokens::Verifier;
 use serde_json::{Value, json};
@@ -263,16 +263,17 @@ impl World {
         known.filter(|_| org == self.org && role == Role::Provider)
     }
 
-    /// Adds an API key.
+    /// Adds an API key. Whoever has it works in an organisation of a kind that may have the role.
     pub(crate) fn key(&self, text: &str, org: OrgId, role: Role, jurisdictions: &[&str]) {
         let credential = Credential {
             key: KeyId::random(&TestEntropy::default()),
             session: None,
             assurance: 1,
+            second_factor: false,
             user: None,
             clinician: self.clinician_of_visits(org, role),
             org,
-            org_type: OrgType::Provider,
+            org_type: role.usual_kind(),
             role,
             jurisdictions: jurisdictions.iter().map(|code| jurisdiction(code)).collect::<Jurisdictions>(),
             scopes: KeyScopes::ALL,

@@ -119,6 +119,124 @@ async fn whoever_took_back_their_consent_waits_no_more_and_what_they_were_offere
     }
 }
 
+/// A consent to one of the purposes for which appointments are made.
+async fn consented_to(world: &World, patient: &str, purpose: &str) -> Value {
+    let mut terms = treatment("general");
+    terms["purpose"] = json!(purpose);
+    grant(world, patient, &terms).await
+}
+
+#[tokio::test]
+async fn only_the_consent_to_what_it_was_booked_for_counts() {
+    for made_for in ["TREAT", "HOPERAT"] {
+        for taken_back in ["TREAT", "HOPERAT"] {
+            let world = World::new().await;
+            let (provider, patient) = (world.doctor().await, world.somebody().await);
+            let consent = consented_to(&world, &patient, taken_back).await;
+            let ask = world.book(&patient, &appointment(provider, START)).header("purpose-of-use", made_for);
+            assert!(world.send_and_die(ask, STEPS - 1).await.is_none(), "booked, and nobody heard it");
+            revoke(&world, &patient, &consent).await;
+            world.settle().await;
+            let (states, standing) = if made_for == taken_back {
+                ("cancelled patient-request", vec![])
+            } else {
+                ("booked ", vec![(START.to_owned(), "booked")])
+            };
+            assert_eq!(world.states().await, [states], "{made_for}, {taken_back}");
+            assert_eq!(world.standing(provider), standing, "{made_for}, {taken_back}");
+            assert_eq!(world.diverged().await, Vec::<String>::new(), "{made_for}, {taken_back}");
+        }
+    }
+}
+
+/// Who moves a visit for another purpose than it was made for, and loses the consent to that, is shown nothing. The visit
+/// stays: moved if its time was moved, which was done in one change, and where it was otherwise.
+#[tokio::test]
+async fn a_move_for_another_purpose_does_not_cost_the_visit() {
+    for (taken_back, dies, left) in [
+        ("HOPERAT", false, Some(LATER)),
+        ("HOPERAT", true, Some(LATER)),
+        // The control: what the visit itself rests on.
+        ("TREAT", true, None),
+    ] {
+        let world = World::new().await;
+        let (provider, patient) = (world.doctor().await, world.somebody().await);
+        let consent = consented_to(&world, &patient, taken_back).await;
+        let booked = world.book(&patient, &appointment(provider, START)).send().await.is(201);
+        let path = format!("{}/reschedule", booked.header("location"));
+        let ask = world.ask("provider", "POST", &path).json(&json!({"start": LATER}));
+        let ask = ask.header("purpose-of-use", "HOPERAT");
+        if dies {
+            // The time is moved, and nobody heard it.
+            assert!(world.send_and_die(ask, STEPS - 1).await.is_none());
+            revoke(&world, &patient, &consent).await;
+        } else {
+            refused(world.withdrawn_between(ask, &consent, &patient, 1).await);
+        }
+        world.settle().await;
+        let standing: Vec<_> = left.map(|start| (start.to_owned(), "booked")).into_iter().collect();
+        assert_eq!(world.standing(provider), standing, "{taken_back}, {dies}");
+        let state = if left.is_some() { "booked " } else { "cancelled patient-request" };
+        assert_eq!(world.states().await, [state], "{taken_back}, {dies}");
+        assert_eq!(world.diverged().await, Vec::<String>::new(), "{taken_back}, {dies}");
+    }
+}
+
+/// Before the control plane did anything there is nothing to keep: the visit is where it was.
+#[tokio::test]
+async fn a_move_that_was_not_made_leaves_the_visit_where_it_was() {
+    let world = World::new().await;
+    let (provider, patient) = (world.doctor().await, world.somebody().await);
+    let consent = consented_to(&world, &patient, "HOPERAT").await;
+    let booked = world.book(&patient, &appointment(provider, START)).send().await.is(201);
+    let path = format!("{}/reschedule", booked.header("location"));
+    let ask = world.ask("provider", "POST", &path).json(&json!({"start": LATER}));
+    assert!(world.send_and_die(ask.header("purpose-of-use", "HOPERAT"), 0).await.is_none());
+    revoke(&world, &patient, &consent).await;
+    world.settle().await;
+    assert_eq!(world.standing(provider), [(START.to_owned(), "booked")]);
+    assert_eq!(world.states().await, ["booked "]);
+    assert_eq!(world.diverged().await, Vec::<String>::new());
+}
+
+/// What an earlier release began has no purpose: whichever of the two was taken back, nobody keeps the time.
+#[tokio::test]
+async fn what_was_begun_before_purposes_were_kept_asks_for_both() {
+    for taken_back in ["TREAT", "HOPERAT"] {
+        let world = World::new().await;
+        let (provider, patient) = (world.doctor().await, world.somebody().await);
+        let consent = consented_to(&world, &patient, taken_back).await;
+        let ask = world.book(&patient, &appointment(provider, START));
+        assert!(world.send_and_die(ask, STEPS - 1).await.is_none());
+        let client = world.region.as_superuser().await;
+        let older = "ALTER TABLE appointments DISABLE TRIGGER USER; UPDATE appointments SET purpose = NULL; \
+                     ALTER TABLE appointments ENABLE TRIGGER USER";
+        client.batch_execute(older).await.expect("a superuser may");
+        revoke(&world, &patient, &consent).await;
+        world.settle().await;
+        assert_eq!(world.states().await, ["cancelled patient-request"], "{taken_back}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_consent_to_what_it_was_wished_for_takes_a_wish_out_of_the_order() {
+    for made_for in ["TREAT", "HOPERAT"] {
+        for taken_back in ["TREAT", "HOPERAT"] {
+            let world = World::new().await;
+            let (provider, patient) = (world.doctor().await, world.somebody().await);
+            let consent = consented_to(&world, &patient, taken_back).await;
+            let ask = world.ask("provider_staff", "POST", &format!("/v1/patients/{patient}/waitlist"));
+            ask.header("purpose-of-use", made_for).json(&wish(provider)).send().await.is(201);
+            world.settle().await;
+            assert_eq!(world.order(), 1, "they wait");
+            revoke(&world, &patient, &consent).await;
+            world.settle().await;
+            let waits = usize::from(made_for != taken_back);
+            assert_eq!(world.order(), waits, "{made_for}, {taken_back}");
+        }
+    }
+}
+
 /// Whoever sends the same registration twice at once gets no more of the second than of one that is sent later.
 #[tokio::test]
 async fn a_registration_that_was_quicker_is_judged_as_one_of_long_ago() {

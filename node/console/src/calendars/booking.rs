@@ -90,11 +90,12 @@ pub fn book_of(here: &Here, provider: ProviderId, org: OrgId) -> Result<(Arc<Pro
     Ok((known, book))
 }
 
-/// Whether a provider may practise where the patient will be, on every date that the visit has there.
-pub fn may_practise(provider: &Provider, service: Jurisdiction, slot: Slot) -> Result<(), NotDone> {
-    let (licences, compacts) = (provider.licences.as_slice(), Compacts::shipped());
+/// Whether a provider may practise for an organisation where the patient will be, on every date that the visit has there.
+/// It rests on the licences that the organisation itself or the operator answers for.
+pub fn may_practise(provider: &Provider, org: OrgId, service: Jurisdiction, slot: Slot) -> Result<(), NotDone> {
+    let (licences, compacts) = (provider.licences.at(org), Compacts::shipped());
     service_days(service, slot).into_iter().try_for_each(|day| {
-        authority(licences, compacts, service, day.date()).map(|_| ()).map_err(NotDone::NoAuthority)
+        authority(&licences, compacts, service, day.date()).map(|_| ()).map_err(NotDone::NoAuthority)
     })
 }
 
@@ -146,7 +147,7 @@ fn judged(
             }
         }
     };
-    may_practise(&provider, service, slot).map(|()| slot)
+    may_practise(&provider, org, service, slot).map(|()| slot)
 }
 
 fn offer(book: &Book, start: Minute, now: Timestamp) -> Result<Slot, NotDone> {
@@ -191,7 +192,7 @@ fn seen(here: &Here, wish: &Wish) -> Result<Hold, NotDone> {
     if !provider.active {
         return Err(NotDone::Inactive);
     }
-    may_practise(&provider, wish.service, slot)?;
+    may_practise(&provider, wish.org, wish.service, slot)?;
     Ok(Hold {
         provider: wish.provider,
         handle: wish.handle,
@@ -268,7 +269,7 @@ fn claimed(here: &Here, claim: &Claim) -> Result<Confirmation, NotDone> {
     if entry.state != EntryState::Booked && !provider.active {
         return Err(NotDone::Inactive);
     }
-    may_practise(&provider, claim.service, Slot { start, end: entry.end })?;
+    may_practise(&provider, claim.org, claim.service, Slot { start, end: entry.end })?;
     let until = match entry.state {
         EntryState::Held { until } => until,
         // It is done, whenever it was held.

@@ -48,7 +48,7 @@ impl Window {
         let book = self.ledger.book(provider.id).filter(|_| own);
         book.is_some_and(|book| {
             let practises =
-                |slot: &Slot| state.is_none_or(|state| may_practise(provider, state, *slot).is_ok());
+                |slot: &Slot| state.is_none_or(|state| may_practise(provider, self.org, state, *slot).is_ok());
             let zone = book.calendar().zone.find();
             zone.is_ok_and(|zone| free(book, &zone, self.from, self.to, self.now).any(|slot| practises(&slot)))
         })

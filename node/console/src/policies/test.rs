@@ -305,8 +305,8 @@ mod tests {
     fn a_question_is_decided_and_explained() {
         let policies = Loaded::shipped().expect("it loads");
         let asks = |purpose: &str| {
-            let body = json!({"principal": "provider", "action": "read", "entity": "encounter", "purpose": purpose,
-                "relationship": "organisation"});
+            let body = json!({"principal": "provider", "organisation": "provider", "action": "read",
+                "entity": "encounter", "purpose": purpose, "relationship": "organisation"});
             serde_json::to_value(shown(&explain(&policies, &reading(body).expect("a question"))))
                 .expect("writes")
         };

@@ -1,9 +1,10 @@
 //! Clinicians: who they are and where they may practise, replicated to every node. All of it is public; no PHI.
 //!
-//! Each organisation speaks for itself: its administrator puts it to a clinician or takes it away, and changes what is
-//! known of those who work for it. Everybody who is known may look; a marketer sees no licence numbers.
+//! Each organisation speaks for itself: its administrator puts it to a clinician or takes it away, and enters the licences
+//! that it found. They count at its own acts; what others entered is theirs to change. Everybody who is known may look; a marketer sees no licence numbers.
 
 pub mod api;
+mod licences;
 mod search;
 mod told;
 pub mod view;

@@ -7,7 +7,7 @@ use node_access::parameters::bad;
 use node_access::{Act, OpenCall, change};
 use residency_control::{Language, Provider, ProviderRank, Providers, Wanted};
 use residency_policy::licensure::{Authority, Compacts, Taxonomy, authority};
-use residency_policy::{Jurisdiction, Npi, Problem};
+use residency_policy::{Jurisdiction, Npi, OrgId, Problem};
 
 use crate::calendars::window::Window;
 
@@ -35,6 +35,7 @@ pub(super) struct Search {
     on: Date,
     npi: Option<Npi>,
     any: bool,
+    org: OrgId,
     available: Option<Window>,
 }
 
@@ -85,6 +86,7 @@ impl Search {
             on: on.transpose()?.unwrap_or_else(|| call.today()),
             npi: npi.transpose()?,
             any,
+            org: call.caller.org,
             available: Window::read(call)?,
         })
     }
@@ -126,12 +128,23 @@ impl Search {
         if !provider.active && !self.any {
             return None;
         }
-        let on = |state| authority(&provider.licences, Compacts::shipped(), state, self.on);
-        let authority = self.wanted.licensed.map(on).transpose().ok()?;
+        let authority = match self.wanted.licensed {
+            Some(state) => Some(self.authority(provider, state)?),
+            None => None,
+        };
         if self.available.as_ref().is_some_and(|window| !window.has_room(provider, self.wanted.licensed)) {
             return None;
         }
         Some(Found { rank, provider: Arc::clone(provider), authority })
+    }
+
+    /// What gives somebody authority at the caller's organisation; of others' clinicians, at one of theirs.
+    fn authority(&self, provider: &Provider, state: Jurisdiction) -> Option<Authority> {
+        let at = |org| authority(&provider.licences.at(org), Compacts::shipped(), state, self.on).ok();
+        if provider.orgs.contains(self.org) {
+            return at(self.org);
+        }
+        provider.orgs.as_slice().iter().find_map(|org| at(*org))
     }
 }
 

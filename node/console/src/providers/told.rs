@@ -2,14 +2,13 @@
 
 use std::str::FromStr;
 
-use jiff::civil::Date;
-use node_access::body::{Object, only};
+use node_access::body::Object;
 use residency_control::{Languages, Provider, ProviderName, ProviderOrgs, Taxonomies};
-use residency_policy::licensure::{Licence, LicenceStatus, Licences, NotLicences, unfit};
+use residency_policy::licensure::{Attested, EnteredBy, Licence, Licences, unfit};
 use residency_policy::{FieldError, NotAnNpi, Npi, OrgId, Problem, ProblemKind, ProviderId};
 use serde_json::Value;
 
-use super::search::day;
+use super::licences;
 
 /// What was said.
 pub(super) struct Told {
@@ -18,17 +17,36 @@ pub(super) struct Told {
     pub(super) taxonomy: Taxonomies,
     pub(super) languages: Languages,
     pub(super) orgs: Option<ProviderOrgs>,
+    /// What the caller's organisation answers for.
     pub(super) licences: Licences,
+    /// What it says that others entered, and where it says so.
+    pub(super) of_others: Vec<(&'static str, EnteredBy, Licence)>,
     pub(super) collaborating: Option<ProviderId>,
     pub(super) active: bool,
     pub(super) synthetic: bool,
 }
 
 impl Told {
-    /// The clinician with this id who works for these, as a command says it.
-    pub(super) fn of(self, id: ProviderId, orgs: ProviderOrgs) -> Provider {
-        let Self { npi, name, taxonomy, languages, licences, collaborating, active, synthetic, .. } = self;
-        Provider {
+    /// The clinician with this id who works for these, as a command says it. What others entered stays, and may not be
+    /// said to be otherwise; whoever lets go of a clinician takes its own word back.
+    pub(super) fn of(
+        self,
+        id: ProviderId,
+        orgs: ProviderOrgs,
+        caller: OrgId,
+        before: &Attested,
+    ) -> Result<Provider, Problem> {
+        let Self { npi, name, taxonomy, languages, collaborating, active, synthetic, .. } = self;
+        let changed = |(_, by, licence): &&(_, EnteredBy, Licence)| !before.of(*by).contains(licence);
+        if let Some(&(pointer, ..)) = self.of_others.iter().find(changed) {
+            let detail = "whoever entered a licence changes it: leave it out, or repeat it as it is shown";
+            return Err(Problem::new(ProblemKind::Forbidden).field(pointer, "not-yours", detail));
+        }
+        let own = if orgs.contains(caller) { self.licences } else { Licences::default() };
+        let licences = before.with(EnteredBy::Organisation(caller), own);
+        // A clinician has fewer organisations than there may be lists.
+        let licences = licences.map_err(|_| Problem::new(ProblemKind::Internal))?;
+        Ok(Provider {
             id,
             npi,
             name,
@@ -40,7 +58,7 @@ impl Told {
             active,
             synthetic,
             version: 0,
-        }
+        })
     }
 }
 
@@ -56,25 +74,17 @@ const FIELDS: &[&str] = &[
     "synthetic",
 ];
 
-const OF_A_LICENCE: &[&str] =
-    &["jurisdiction", "kind", "number", "status", "status_since", "from", "until", "source", "verified"];
-
-/// A pointer to each licence, since a pointer is a constant of the program.
-macro_rules! pointers {
-    ($($at:literal)+) => { [$(concat!("/licences/", $at),)+] };
-}
-
-const LICENCE: [&str; Licences::LEN_MAX] = pointers!(
-    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
-    32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
-);
-
 /// What is wrong, in the order in which it was read.
 #[derive(Default)]
-struct Wrong(Vec<FieldError>);
+pub(super) struct Wrong(Vec<FieldError>);
 
 impl Wrong {
-    fn note<T>(&mut self, pointer: &'static str, code: &'static str, detail: &'static str) -> Option<T> {
+    pub(super) fn note<T>(
+        &mut self,
+        pointer: &'static str,
+        code: &'static str,
+        detail: &'static str,
+    ) -> Option<T> {
         self.0.push(FieldError { pointer, code, detail });
         None
     }
@@ -92,7 +102,7 @@ impl Wrong {
     }
 
     /// The same, of a part of what the pointer points to: the code says of which.
-    fn part<T: FromStr>(
+    pub(super) fn part<T: FromStr>(
         &mut self,
         pointer: &'static str,
         given: Option<&Value>,
@@ -132,8 +142,8 @@ impl Wrong {
     }
 }
 
-/// Reads a body, and names everything that is wrong with it.
-pub(super) fn read(body: &Object) -> Result<Told, Problem> {
+/// Reads a body of an organisation's, and names everything that is wrong with it.
+pub(super) fn read(body: &Object, caller: OrgId) -> Result<Told, Problem> {
     body.only(FIELDS)?;
     let mut wrong = Wrong::default();
     let npi = npi(&mut wrong, body.get("npi"));
@@ -148,7 +158,7 @@ pub(super) fn read(body: &Object) -> Result<Told, Problem> {
         Languages::new(tags).map_or_else(|_| wrong.note("/languages", "format", expected), Some)
     });
     let orgs = organisations(&mut wrong, body.get("organisations"));
-    let licences = licences(&mut wrong, body.get("licences"))?;
+    let (licences, of_others) = licences::read(&mut wrong, body.get("licences"), caller)?.unzip();
     let collaborating = body.get("collaborating").filter(|given| !given.is_null()).and_then(|given| {
         wrong.text("/collaborating", Some(given), "format", "expected the id of a physician")
     });
@@ -164,7 +174,19 @@ pub(super) fn read(body: &Object) -> Result<Told, Problem> {
         (Some(npi), Some(name), Some(taxonomy), Some(languages), Some(licences), Some((active, synthetic)))
             if wrong.0.is_empty() =>
         {
-            Ok(Told { npi, name, taxonomy, languages, orgs, licences, collaborating, active, synthetic })
+            let of_others = of_others.unwrap_or_default();
+            Ok(Told {
+                npi,
+                name,
+                taxonomy,
+                languages,
+                orgs,
+                licences,
+                of_others,
+                collaborating,
+                active,
+                synthetic,
+            })
         }
         _ => Err(Problem::new(ProblemKind::Invalid).fields(wrong.0)),
     }
@@ -192,102 +214,19 @@ fn organisations(wrong: &mut Wrong, given: Option<&Value>) -> Option<ProviderOrg
     ProviderOrgs::new(ids).map_or_else(|_| wrong.note("/organisations", "format", EXPECTED), Some)
 }
 
-fn licences(wrong: &mut Wrong, given: Option<&Value>) -> Result<Option<Licences>, Problem> {
-    let list: &[Value] = match given {
-        None | Some(Value::Null) => &[],
-        Some(Value::Array(list)) if list.len() <= Licences::LEN_MAX => list,
-        Some(_) => return Ok(wrong.note("/licences", "format", "expected a list of at most 64 licences")),
-    };
-    let mut all = Vec::new();
-    for (given, pointer) in list.iter().zip(LICENCE) {
-        let Value::Object(map) = given else {
-            wrong.note::<()>(pointer, "type", "expected an object");
-            continue;
-        };
-        only(map, OF_A_LICENCE, pointer)?;
-        all.extend(licence(wrong, pointer, |name| map.get(name)));
-    }
-    if all.len() < list.len() {
-        return Ok(None);
-    }
-    Ok(match Licences::new(all) {
-        Ok(licences) => Some(licences),
-        Err(NotLicences::TooMany) => {
-            wrong.note("/licences", "format", "expected a list of at most 64 licences")
-        }
-        Err(NotLicences::EndsBeforeItBegins(at)) => {
-            wrong.note(LICENCE[at], "ends-before-it-begins", "its last day is before its first")
-        }
-        Err(NotLicences::SameNumber(at)) => {
-            let detail = "another licence of the same jurisdiction has this number";
-            wrong.note(LICENCE[at], "same-number", detail)
-        }
-    })
-}
-
-fn licence<'v>(wrong: &mut Wrong, at: &'static str, of: impl Fn(&str) -> Option<&'v Value>) -> Option<Licence> {
-    let expected = "its jurisdiction is an ISO 3166-2 code such as US-TX";
-    let jurisdiction = wrong.part(at, of("jurisdiction"), "unknown-jurisdiction", expected);
-    let expected = "its kind is full, telehealth, or what a compact gives, such as nlc";
-    let kind = wrong.part(at, of("kind"), "unknown-kind", expected);
-    let expected = "its number is 1 to 24 letters, digits and . / -, with a digit";
-    let number = wrong.part(at, of("number"), "number", expected);
-    let expected = "its status is active, expired, suspended, revoked, surrendered or pending";
-    let status: Option<LicenceStatus> = wrong.part(at, of("status"), "unknown-status", expected);
-    let expected = "its source is state-board, nursys, fsmb or compact-commission";
-    let source = wrong.part(at, of("source"), "unknown-source", expected);
-    let expected = "its first day is a day such as 2026-01-31";
-    let from = wrong.part(at, of("from"), "from", expected).map(|Day(day)| day);
-    let expected = "the day of its verification is a day such as 2026-01-31";
-    let verified = wrong.part(at, of("verified"), "verified", expected).map(|Day(day)| day);
-    let until = match of("until") {
-        None | Some(Value::Null) => Some(None),
-        given => {
-            wrong.part(at, given, "until", "its last day is a day such as 2026-01-31").map(|Day(day)| Some(day))
-        }
-    };
-    // Where nothing was taken away there is nothing to date.
-    let undated = matches!(status, Some(LicenceStatus::Active | LicenceStatus::Pending) | None);
-    let status_since = match of("status_since") {
-        None | Some(Value::Null) if undated => from,
-        given => {
-            let expected = "say since which day its status holds, such as 2026-01-31";
-            wrong.part(at, given, "status-since", expected).map(|Day(day)| day)
-        }
-    };
-    Some(Licence {
-        jurisdiction: jurisdiction?,
-        kind: kind?,
-        number: number?,
-        status: status?,
-        status_since: status_since?,
-        from: from?,
-        until: until?,
-        source: source?,
-        verified: verified?,
-    })
-}
-
-/// A day in its one spelling.
-struct Day(Date);
-
-impl FromStr for Day {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        day(text).map(Self).ok_or(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::view::OPERATOR;
     use residency_policy::RequestId;
     use serde_json::json;
 
+    const OURS: OrgId = OrgId::from_bytes([1; 16]);
+    const THEIRS: OrgId = OrgId::from_bytes([2; 16]);
+
     fn told(value: Value) -> Result<Told, Vec<String>> {
         let Value::Object(map) = value else { panic!("an object") };
-        read(&Object::from(map)).map_err(|problem| {
+        read(&Object::from(map), OURS).map_err(|problem| {
             let shown = serde_json::to_value(problem.document(RequestId::from_bytes([0; 16]))).expect("writes");
             let errors = shown["errors"].as_array().expect("a list").iter();
             errors.map(|e| format!("{} {}", e["pointer"], e["code"]).replace('"', "")).collect()
@@ -332,5 +271,39 @@ mod tests {
             "/active type",
         ];
         assert_eq!(told(many).err(), Some(wrong.map(Into::into).into()));
+    }
+
+    #[test]
+    fn what_others_entered_stays_and_nobody_says_otherwise() {
+        let body = |licences: Value| json!({"npi": "1234567893", "name": "Robin Sample", "taxonomy": ["207Q00000X"], "licences": licences});
+        let theirs = EnteredBy::Organisation(THEIRS);
+        let known = told(body(json!([licence()]))).unwrap_or_else(|wrong| panic!("{wrong:?}")).licences;
+        let before = Attested::default().with(theirs, known.clone()).expect("one list");
+        let orgs = |ids: &[OrgId]| ProviderOrgs::new(ids.to_vec()).expect("a list");
+        let of = |licences: Value, works_for: &[OrgId]| {
+            let told = told(body(licences)).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+            told.of(ProviderId::from_bytes([7; 16]), orgs(works_for), OURS, &before).map(|one| one.licences)
+        };
+        let by = |by: &str, status: &str| {
+            let mut licence = licence();
+            (licence["entered_by"], licence["status"]) = (json!(by), json!(status));
+            licence["status_since"] = json!("2024-01-01");
+            licence
+        };
+        let (ours, both) = (OURS.to_string(), [THEIRS, OURS]);
+        for left in [json!([]), json!([by(&THEIRS.to_string(), "active")])] {
+            assert_eq!(of(left, &both).expect("is right"), before);
+        }
+        for added in [json!([licence()]), json!([by(&ours, "active")])] {
+            let licences = of(added.clone(), &both).expect("is right");
+            assert_eq!(licences.of(theirs), known.as_slice(), "{added}");
+            assert_eq!(licences.of(EnteredBy::Organisation(OURS)), known.as_slice(), "the same number again");
+            assert_eq!(of(added, &[THEIRS]).expect("is right"), before, "whoever leaves takes it along");
+        }
+        for changed in [by(&THEIRS.to_string(), "suspended"), by(OPERATOR, "active")] {
+            assert!(of(json!([licence(), changed.clone()]), &both).is_err(), "{changed}");
+        }
+        let wrong = told(body(json!([licence(), by("me", "active")]))).err();
+        assert_eq!(wrong, Some(vec!["/licences/1 entered-by".to_owned()]));
     }
 }

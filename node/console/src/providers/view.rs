@@ -6,9 +6,12 @@ use node_access::page::PageInfo;
 use node_access::shown::{self, Shown, Views, too_little};
 use residency_control::Provider;
 use residency_policy::Problem;
-use residency_policy::licensure::{Authority, Licence, Taxonomy};
+use residency_policy::licensure::{Authority, EnteredBy, Licence, Taxonomy};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+/// The operator, where it is said who entered a licence.
+pub(super) const OPERATOR: &str = "operator";
 
 /// A clinician.
 #[derive(Serialize, ToSchema)]
@@ -60,6 +63,9 @@ pub struct LicenceBody {
     /// What it is: `full`, `telehealth`, or what a compact gives.
     #[schema(example = "full")]
     kind: &'static str,
+    /// Who answers for it: `operator`, or the organisation that entered it. It counts at that organisation's acts, the
+    /// operator's at everybody's.
+    entered_by: String,
     /// Its number.
     #[schema(example = "T12345")]
     number: String,
@@ -122,6 +128,8 @@ pub struct ProviderListItem {
 #[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LicenceListItem {
+    /// Who answers for it: `operator`, or the organisation that entered it.
+    entered_by: String,
     /// Who issued it, as an ISO 3166-2 code.
     #[schema(example = "US-TX")]
     jurisdiction: &'static str,
@@ -203,7 +211,8 @@ pub struct NewProviderBody {
     /// administrator.
     #[schema(min_items = 1, max_items = 16)]
     pub organisations: Option<Vec<String>>,
-    /// What they may practise on.
+    /// What they may practise on by the word of the caller's organisation. What others entered stays, whether it is left
+    /// out or repeated; whoever repeats it says who entered it, and changes nothing of it.
     #[schema(max_items = 64)]
     pub licences: Option<Vec<NewLicenceBody>>,
     /// The physician with whom they collaborate.
@@ -244,6 +253,8 @@ pub struct NewLicenceBody {
     pub source: String,
     /// When it was looked up.
     pub verified: Date,
+    /// Who answers for it, as it is shown; the caller's organisation if not given.
+    pub entered_by: Option<String>,
 }
 
 impl Views for AnyProvider {
@@ -274,8 +285,9 @@ impl ProviderBody {
     /// Shows a clinician with the numbers of licences.
     pub(super) fn of(provider: &Provider, authority: Option<Authority>, full: Full) -> Self {
         let item = ProviderListItem::of(provider, authority, full.into());
-        let numbers = provider.licences.iter().map(|licence| licence.number.to_string());
+        let numbers = provider.licences.iter().map(|(_, licence)| licence.number.to_string());
         let numbered = |(licence, number): (LicenceListItem, String)| LicenceBody {
+            entered_by: licence.entered_by,
             jurisdiction: licence.jurisdiction,
             kind: licence.kind,
             number,
@@ -328,8 +340,12 @@ impl ProviderListItem {
 }
 
 impl LicenceListItem {
-    fn of(licence: &Licence) -> Self {
+    fn of((by, licence): (EnteredBy, &Licence)) -> Self {
         Self {
+            entered_by: match by {
+                EnteredBy::Operator => OPERATOR.to_owned(),
+                EnteredBy::Organisation(org) => org.to_string(),
+            },
             jurisdiction: licence.jurisdiction.code(),
             kind: licence.kind.as_str(),
             status: licence.status.as_str(),

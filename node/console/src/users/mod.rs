@@ -9,6 +9,7 @@ mod own;
 use node_access::Here;
 use node_access::page::PageInfo;
 use residency_control::{Membership, User};
+use residency_policy::ProviderId;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -40,6 +41,9 @@ pub struct UserBody {
     pub roles: Vec<&'static str>,
     /// Whether their keys are good there.
     pub active: bool,
+    /// Which clinician they are there; null if they are none.
+    #[schema(required, format = Uuid)]
+    pub provider_id: Option<String>,
 }
 
 /// A page of users.
@@ -53,13 +57,14 @@ pub struct UserPage {
 }
 
 impl UserBody {
-    fn of(user: &User, there: &Membership) -> Self {
+    fn of(user: &User, there: &Membership, clinician: Option<ProviderId>) -> Self {
         Self {
             id: user.id.to_string(),
             name: user.name.to_string(),
             organisation: there.org.to_string(),
             roles: there.roles.iter().map(residency_policy::Role::as_str).collect(),
             active: user.active && there.active,
+            provider_id: clinician.map(|id| id.to_string()),
         }
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use node_access::problem::not_found;
 use node_access::{Act, OpenCall, Refused};
 use residency_control::{Membership, RoleSet, StaffName, User};
-use residency_policy::{OrgId, Problem, Role};
+use residency_policy::{OrgId, OrgType, Problem, Role};
 use serde_json::Value;
 
 pub(crate) const NAME_EXPECTED: &str = "expected 1 to 60 letters, spaces and ' . , -, with a letter";
 pub(crate) const ROLES_EXPECTED: &str =
-    "expected a list of roles such as provider, each once, and at least one";
+    "expected a list of roles that an organisation of this kind may have, each once, and at least one";
 
 /// The organisation in the path, which must be the caller's own: another one has no users to this caller.
 pub(crate) fn own_organisation<A: Act>(call: &OpenCall<A>) -> Result<OrgId, Problem> {
@@ -30,9 +30,11 @@ pub(crate) fn name(value: &Value) -> Option<StaffName> {
     value.as_str().and_then(|text| text.parse().ok())
 }
 
-pub(crate) fn roles(value: &Value) -> Option<RoleSet> {
+/// Roles that an organisation of this kind may have.
+pub(crate) fn roles(value: &Value, kind: OrgType) -> Option<RoleSet> {
     let list = value.as_array()?;
     let named: Option<Vec<Role>> = list.iter().map(|item| item.as_str()?.parse().ok()).collect();
     let set: RoleSet = named?.into_iter().collect();
-    (!list.is_empty() && set.iter().count() == list.len()).then_some(set)
+    let fit = set.iter().all(|role| kind.may_have(role));
+    (fit && !list.is_empty() && set.iter().count() == list.len()).then_some(set)
 }

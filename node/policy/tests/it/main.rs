@@ -1,6 +1,7 @@
 //! The shipped policies, and sets that are wrong.
 
 mod explained;
+mod kinds;
 mod loading;
 mod matrix;
 mod never;

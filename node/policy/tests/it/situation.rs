@@ -31,8 +31,13 @@ pub(crate) fn able() -> Facts {
     }
 }
 
-/// A question in such a situation.
+/// A question in such a situation, of somebody in an organisation that may have the role, unless it is said which.
 pub(crate) fn ask(principal: Principal, action: Action, entity: Entity, facts: Facts) -> Request {
+    let usual = match principal {
+        Principal::Member(role) => Some(role.usual_kind()),
+        Principal::Patient | Principal::Support => None,
+    };
+    let facts = Facts { organisation: facts.organisation.or(usual), ..facts };
     Request { principal, action, entity, facts }
 }
 

@@ -119,10 +119,7 @@ pub async fn confirm(
     call: OpenCall<Confirm>,
     PublicJson(body): PublicJson,
 ) -> Result<Response, Refused> {
-    let code = text(&body, "code", "/code")?;
-    if code.len() != 6 || !code.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Problem::new(ProblemKind::Invalid).field("/code", "format", "is six digits").into());
-    }
+    let code = six_digits(&body)?;
     call.catch_up().await?;
     let (account, session) = own_account(&call)?;
     let now = desk.now();
@@ -178,6 +175,15 @@ async fn made(desk: &Desk, change: SignInChange) -> Result<u64, Refused> {
             .into(),
         refusal => NotSignedIn::from(refusal).into(),
     })
+}
+
+/// The only member of a body: what an authenticator shows.
+pub(super) fn six_digits(body: &Object) -> Result<&str, Problem> {
+    let code = text(body, "code", "/code")?;
+    if code.len() != 6 || !code.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Problem::new(ProblemKind::Invalid).field("/code", "format", "is six digits"));
+    }
+    Ok(code)
 }
 
 fn text<'b>(body: &'b Object, name: &'static str, pointer: &'static str) -> Result<&'b str, Problem> {

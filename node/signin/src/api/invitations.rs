@@ -8,10 +8,10 @@ use node_access::body::{Object, PublicJson};
 use node_access::doc::{OpenChangeProblems, SignInProblems};
 use node_access::problem::not_found;
 use node_access::settings::CameFrom;
-use node_access::{Act, Action, Entity, NotMade, OpenCall, Refused, step_up_required};
+use node_access::{Act, Action, Entity, NotMade, OpenCall, Refused};
 use residency_control::signin::LoginName;
 use residency_control::{Command, Refusal};
-use residency_policy::{FieldError, Problem, ProblemKind, Role, UserId};
+use residency_policy::{FieldError, Problem, ProblemKind, UserId};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -90,9 +90,7 @@ pub async fn invite(
     if !known.active || !there.active {
         return Err(Problem::new(ProblemKind::IllegalTransition).detail("they do not work here now").into());
     }
-    if call.caller.assurance < 2 && has_a_sure_administrator(&call) {
-        return Err(step_up_required().into());
-    }
+    call.sure_enough()?;
     let invited = invitation::mint(org, user, name.clone(), desk.now(), &*call.here.entropy);
     let index = match call.propose(Command::SignIn(invited.change)).await {
         Err(NotMade::Refused(Refusal::LoginNameTaken | Refusal::AlreadyKnown)) => {
@@ -109,17 +107,6 @@ pub async fn invite(
         expires_at: Timestamp::from_second(invited.expires).unwrap_or_default().to_string(),
     };
     Ok(at((StatusCode::CREATED, Json(body)).into_response(), index.0))
-}
-
-/// Whether an administrator of an organisation has a second factor. From then on nobody comes in on the word of one factor,
-/// which whoever steals a key could give; before, the first administrator does.
-fn has_a_sure_administrator(call: &OpenCall<Invite>) -> bool {
-    let (org, directory) = (call.caller.org, &call.here.directory);
-    let signins = directory.signins();
-    let first = (org, UserId::from_bytes([0; 16]));
-    let accounts = signins.accounts().iter_from(&first).take_while(|((of, _), _)| *of == org);
-    let mut sure = accounts.filter(|(_, account)| account.asks_for_more());
-    sure.any(|((_, user), _)| directory.user(*user).is_some_and(|user| user.may_be(org, Role::OrgAdmin)))
 }
 
 fn login_name(body: &Object) -> Result<LoginName, Problem> {

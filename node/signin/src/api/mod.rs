@@ -13,6 +13,7 @@ pub mod providers;
 pub mod refresh;
 pub mod sessions;
 pub mod settings;
+pub mod step_up;
 
 use std::sync::Arc;
 
@@ -51,6 +52,7 @@ pub fn routes() -> OpenApiRouter<Here> {
         .routes(routes!(authenticators::enrol))
         .routes(routes!(authenticators::confirm))
         .routes(routes!(password::change))
+        .routes(routes!(step_up::step_up))
         .routes(routes!(settings::show::show, settings::replace::replace))
         .routes(routes!(keys::list::list, keys::issue::issue))
         .routes(routes!(keys::revoke::revoke))

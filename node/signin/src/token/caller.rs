@@ -15,7 +15,8 @@ pub fn caller_of(claims: &Claims, state: &State, index: u64, now: i64) -> Result
     Ok(Credential {
         key: KeyId::from_bytes(session.id.to_bytes()),
         session: Some(session.id),
-        assurance: session.assurance,
+        assurance: if state.signin().is_sure(session, now) { session.assurance } else { 1 },
+        second_factor: session.assurance >= 2,
         user: Some(session.user),
         clinician: state.clinician(session.user, session.org),
         org: session.org,

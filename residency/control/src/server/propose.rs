@@ -73,19 +73,27 @@ fn weight(command: &Command) -> usize {
         Command::SignIn(_) => 1_024,
         Command::Key(KeyChange::NoteUses(uses)) => 32 + 27 * uses.as_slice().len(),
         Command::ClaimIds { ids, .. } => 32 + 17 * ids.len(),
-        Command::PutProvider { provider, .. } => 1_024 + 96 * provider.licences.len(),
+        Command::PutFirstProvider { provider, .. } => 1_024 + 96 * provider.licences.len(),
+        Command::PutProvider { provider, .. } => {
+            1_024 + 96 * provider.licences.iter().count() + 24 * provider.licences.by().count()
+        }
+        Command::VerifyLicences { licences, .. } => 64 + 96 * licences.len(),
         Command::AddRegion(_)
         | Command::PutOrganisation(_)
         | Command::AddOrganisation(_)
+        | Command::AddFacility { .. }
         | Command::PutKey(_)
-        | Command::Key(KeyChange::Issue { .. } | KeyChange::Rotate { .. })
+        | Command::Key(KeyChange::Issue { .. } | KeyChange::Rotate { .. } | KeyChange::Revoke { .. })
         | Command::ChangeOrganisation { .. }
         | Command::AddUser(_)
         | Command::ChangeUser { .. }
         | Command::PutUserKey { .. } => 768,
         Command::Enlist { .. }
         | Command::BindClinician { .. }
+        | Command::ChangeClinician { .. }
         | Command::CloseOrganisation { .. }
+        | Command::PutLegalBasis { .. }
+        | Command::RemoveLegalBasis { .. }
         | Command::RevokeKey(_)
         | Command::PutPolicy(_)
         | Command::PutAccessPolicies(_)
@@ -130,17 +138,23 @@ impl Core {
             Command::Enlist { .. } => false,
             Command::PutOrganisation(_)
             | Command::AddOrganisation(_)
+            | Command::AddFacility { .. }
             | Command::PutKey(_)
             | Command::RevokeKey(_)
             | Command::PutPolicy(_)
             | Command::PutAccessPolicies(_)
             | Command::ChangeOrganisation { .. }
             | Command::CloseOrganisation { .. }
+            | Command::PutLegalBasis { .. }
+            | Command::RemoveLegalBasis { .. }
             | Command::AddUser(_)
             | Command::ChangeUser { .. }
             | Command::PutUserKey { .. }
             | Command::BindClinician { .. }
-            | Command::PutProvider { .. } => true,
+            | Command::ChangeClinician { .. }
+            | Command::PutFirstProvider { .. }
+            | Command::PutProvider { .. }
+            | Command::VerifyLicences { .. } => true,
         }
     }
 

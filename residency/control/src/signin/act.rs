@@ -10,6 +10,7 @@ use super::account::{
 use super::again::{self, Again};
 use super::{LoginName, SignInChange, SignIns, devices, enter, settings};
 use crate::command::Refusal;
+use crate::forget_keys;
 use crate::machine::State;
 
 /// So many failures in a row cost nothing.
@@ -18,6 +19,9 @@ const FREE_FAILURES: u32 = 4;
 const FIRST_DELAY_SECONDS: i64 = 30;
 /// And no attempt waits longer, so that nobody can lock somebody else out for good.
 const DELAY_SECONDS_MAX: i64 = 900;
+/// How long a time step of an authenticator is (RFC 6238 section 4.1): of a code its step is known, which says when it was
+/// shown.
+const STEP_SECONDS: i64 = 30;
 /// A session is forgotten so long after its end: a clock that is wrong by less ends nobody's session early.
 const FORGOTTEN_AFTER_SECONDS: i64 = 86_400;
 /// How many of those are forgotten at once.
@@ -59,6 +63,9 @@ pub(crate) fn apply(state: &mut State, change: SignInChange) -> Result<(), Refus
         }
         SignInChange::UseCode { org, user, second, expected, at } => {
             again::use_code(state, &Again { org, user, second, expected, at })
+        }
+        SignInChange::StepUp { org, user, second, session, expected, at } => {
+            again::step_up(state, &Again { org, user, second, expected, at }, session)
         }
     }
 }
@@ -170,6 +177,7 @@ fn open(state: &mut State, session: Session, expected: u64, second: SecondFactor
     }
     let known = shown(known, second)?;
     make_room(state, &session)?;
+    forget_keys::long_over(state, session.created);
     state.signin.put_account(Account { failures: 0, not_before: 0, ..known });
     state.signin.put_session(session);
     Ok(())
@@ -280,6 +288,8 @@ fn confirm(
     let own = state.signin.session(session).filter(|one| (one.org, one.user) == (org, user));
     if let Some(own) = own.map(|own| Session { assurance: 2, ..Session::clone(own) }) {
         state.signin.put_session(own);
+        let shown_at = i64::try_from(step).unwrap_or(0).saturating_mul(STEP_SECONDS);
+        state.signin.note_assured(session, shown_at);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use residency_policy::{OrgId, SessionId, UserId};
 
-use super::account::{Account, PasswordVerifier, SecondFactor};
+use super::account::{Account, PasswordVerifier, SecondFactor, Session};
 use super::act::{account, changed, end_all_of, shown};
 use crate::command::Refusal;
 use crate::machine::State;
@@ -45,6 +45,23 @@ pub(super) fn change_password(
 pub(super) fn use_code(state: &mut State, again: &Again) -> Result<(), Refusal> {
     let known = confirmed(account(state, again.org, again.user)?, again)?;
     state.signin.put_account(known);
+    Ok(())
+}
+
+/// Notes that somebody showed a second factor in a session of theirs. What they show is used up.
+pub(super) fn step_up(state: &mut State, again: &Again, session: SessionId) -> Result<(), Refusal> {
+    let held = state.signin.session(session).cloned().ok_or(Refusal::UnknownSession)?;
+    if (held.org, held.user) != (again.org, again.user) || again.at >= held.ends {
+        return Err(Refusal::UnknownSession);
+    }
+    // Nothing shown is no second factor, although an account without one asks for none.
+    if again.second == SecondFactor::None {
+        return Err(Refusal::CodeUsed);
+    }
+    let known = confirmed(account(state, again.org, again.user)?, again)?;
+    state.signin.put_account(known);
+    state.signin.put_session(Session { assurance: 2, ..Session::clone(&held) });
+    state.signin.note_assured(session, again.at);
     Ok(())
 }
 

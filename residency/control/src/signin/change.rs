@@ -183,6 +183,21 @@ commands! {
             /// Which server.
             provider: IdentityProviderId,
         },
+        /// Notes that a second factor was shown in a session that goes on.
+        StepUp {
+            /// Where.
+            org: OrgId,
+            /// Who.
+            user: UserId,
+            /// What was shown.
+            second: SecondFactor,
+            /// In which session.
+            session: SessionId,
+            /// The version of the account that was looked at.
+            expected: u64,
+            /// When.
+            at: i64,
+        },
     }
 }
 

@@ -9,6 +9,7 @@ use super::act::{account, changed, end_all_of, make_room};
 use super::federation::Federation;
 use super::identity_provider::{Entrance, IdentityLink, IdentityProvider, Joining};
 use crate::command::Refusal;
+use crate::forget_keys;
 use crate::machine::State;
 
 /// A used flow is forgotten so long after its end: a clock that is wrong by less lets nobody use it twice.
@@ -125,7 +126,14 @@ pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal
     if federation.spent_len() >= Federation::SPENT_MAX && !federation.forgets(forgotten) {
         return Err(Refusal::Full);
     }
+    // It is no surer than the one that asks for a link, which may be ended here to make room.
+    let asking = match joining {
+        Joining::SignedIn(id) => state.signin.session(id).filter(|held| held.assurance >= 2),
+        Joining::Linked | Joining::ByMail | Joining::Invited(_) => None,
+    };
+    let (id, assured) = (session.id, asking.map(|held| state.signin.assured_at(held)));
     make_room(state, &session)?;
+    forget_keys::long_over(state, session.created);
 
     if fresh {
         state.signin.federation_mut().unlink_all(org, user);
@@ -133,8 +141,8 @@ pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal
         end_all_of(state, org, user, |_| true);
     }
     // The new session takes the place of the one that asked for the link.
-    if let Joining::SignedIn(id) = joining {
-        state.signin.end(id);
+    if let Joining::SignedIn(before) = joining {
+        state.signin.end(before);
     }
     let federation = state.signin.federation_mut();
     federation.forget_spent(forgotten, FORGOTTEN_AT_ONCE);
@@ -142,6 +150,9 @@ pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal
     federation.link(&link);
     state.signin.put_account(known);
     state.signin.put_session(session);
+    if let Some(at) = assured {
+        state.signin.note_assured(id, at);
+    }
     Ok(())
 }
 

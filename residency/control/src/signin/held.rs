@@ -21,6 +21,8 @@ pub struct SignIns {
     whose: Arc<Sheets<(OrgId, UserId, SessionId), ()>>,
     /// When sessions end; follows from the sessions.
     endings: Arc<Sheets<(i64, SessionId), ()>>,
+    /// When a second factor was shown last, where that was not when the session began.
+    assured: Arc<Sheets<SessionId, i64>>,
     keys: Arc<BTreeMap<SigningKeyId, SigningKey>>,
     federation: Federation,
     settings: Arc<Sheets<OrgId, Arc<SignInSettings>>>,
@@ -36,6 +38,8 @@ impl SignIns {
     pub const SESSIONS_EACH_MAX: usize = 16;
     /// The most devices of one account.
     pub const DEVICES_EACH_MAX: usize = 8;
+    /// How long a second factor counts after it was shown, in seconds.
+    pub const SURE_SECONDS: i64 = 3_600;
     /// The most keys with which one region signs, those that only verify by now included.
     pub const KEYS_EACH_MAX: usize = 32;
 
@@ -72,6 +76,28 @@ impl SignIns {
             .map(|(place, ())| place)
             .take_while(move |(at, of, _)| (*at, *of) == (org, user))
             .filter_map(|(.., id)| self.sessions.get(id))
+    }
+
+    /// Whether a second factor was shown in a session, and less than an hour ago.
+    pub fn is_sure(&self, session: &Session, now: i64) -> bool {
+        session.assurance >= 2 && now < self.assured_at(session).saturating_add(Self::SURE_SECONDS)
+    }
+
+    /// When a second factor was shown last in a session that is as sure as one.
+    pub(super) fn assured_at(&self, session: &Session) -> i64 {
+        self.assured.get(&session.id).copied().unwrap_or(session.created)
+    }
+
+    /// When second factors were shown in sessions that had begun before.
+    pub(crate) fn assured(&self) -> impl Iterator<Item = (SessionId, i64)> {
+        self.assured.iter().map(|(id, at)| (*id, *at))
+    }
+
+    /// Notes when a second factor was shown in a session that has not ended.
+    pub(crate) fn note_assured(&mut self, id: SessionId, at: i64) {
+        if self.sessions.contains_key(&id) {
+            Arc::make_mut(&mut self.assured).insert(id, at);
+        }
     }
 
     /// The sessions at an organisation.
@@ -169,12 +195,16 @@ impl SignIns {
         Arc::make_mut(&mut self.accounts).insert((account.org, account.user), Arc::new(account));
     }
 
-    /// Puts a session.
+    /// Puts a session. When a second factor was shown in it stays.
     pub(crate) fn put_session(&mut self, session: Session) {
-        self.end(session.id);
+        let (id, assured) = (session.id, self.assured.get(&session.id).copied());
+        self.end(id);
         Arc::make_mut(&mut self.whose).insert((session.org, session.user, session.id), ());
         Arc::make_mut(&mut self.endings).insert((session.ends, session.id), ());
-        Arc::make_mut(&mut self.sessions).insert(session.id, Arc::new(session));
+        Arc::make_mut(&mut self.sessions).insert(id, Arc::new(session));
+        if let Some(at) = assured {
+            self.note_assured(id, at);
+        }
     }
 
     /// Ends a session, if it has not ended.
@@ -185,6 +215,9 @@ impl SignIns {
         if let Some(gone) = Arc::make_mut(&mut self.sessions).remove(&id) {
             Arc::make_mut(&mut self.whose).remove(&(gone.org, gone.user, id));
             Arc::make_mut(&mut self.endings).remove(&(gone.ends, id));
+            if self.assured.contains_key(&id) {
+                Arc::make_mut(&mut self.assured).remove(&id);
+            }
         }
     }
 

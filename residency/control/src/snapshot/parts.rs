@@ -3,12 +3,13 @@
 use std::iter;
 use std::sync::Arc;
 
-use residency_policy::{BookingHandle, DiskId, KeyId, NodeId, OrgId, ProviderId, UserId};
+use residency_policy::{BookingHandle, DiskId, Facility, KeyId, NodeId, OrgId, ProviderId, SessionId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::api_keys::KeyGrant;
 use crate::calendar::ledger::Image;
-use crate::command::{KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
+use crate::command::{FirstProvider, KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
+use crate::legal_basis::LegalBasis;
 use crate::machine::State;
 use crate::organisations::OrganisationMark;
 use crate::signin::{Account, Device, IdentityLink, IdentityProvider, Session, SignInSettings, SigningKey};
@@ -34,8 +35,8 @@ pub(super) enum Part {
     Users(Vec<User>),
     /// Whose key is whose.
     KeyUsers(Vec<(KeyId, UserId)>),
-    /// Clinicians, in the order in which they were added.
-    Providers(Vec<Provider>),
+    /// Clinicians, as releases wrote them that did not keep who entered a licence.
+    FirstProviders(Vec<FirstProvider>),
     /// Every node id that was ever a member.
     Seats(Vec<(NodeId, Option<DiskId>)>),
     /// Calendars, what stands in them, and who waits.
@@ -66,6 +67,14 @@ pub(super) enum Part {
     KeyUses(Vec<(KeyId, i64)>),
     /// What people sign in with.
     Devices(Vec<Device>),
+    /// What lets marketing organisations have anything of a patient.
+    LegalBases(Vec<(OrgId, LegalBasis)>),
+    /// When second factors were shown in sessions that had begun before.
+    Assured(Vec<(SessionId, i64)>),
+    /// Clinicians, in the order in which they were added.
+    Providers(Vec<Provider>),
+    /// What public registers call laboratories and pharmacies.
+    Facilities(Vec<(OrgId, Facility)>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -100,6 +109,9 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(state.grants.iter().map(|(key, grant)| (*key, grant.clone())), Part::KeyGrants))
         .chain(in_parts(state.signin.devices().copied(), Part::Devices))
         .chain(in_parts(state.key_uses.iter().map(|(key, at)| (*key, *at)), Part::KeyUses))
+        .chain(in_parts(state.bases.iter().map(|(org, basis)| (*org, *basis)), Part::LegalBases))
+        .chain(in_parts(state.signin.assured(), Part::Assured))
+        .chain(in_parts(state.facilities.iter().map(|(org, one)| (*org, *one)), Part::Facilities))
 }
 
 fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
@@ -123,12 +135,8 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Marks(some) => Arc::make_mut(&mut state.marks).extend(some),
         Part::Users(some) => some.into_iter().for_each(|user| state.insert_user(user)),
         Part::KeyUsers(some) => Arc::make_mut(&mut state.key_users).extend(some),
-        Part::Providers(some) => {
-            let all = Arc::make_mut(&mut state.providers);
-            for provider in some {
-                all.put(provider);
-            }
-        }
+        Part::FirstProviders(some) => put_providers(state, some.into_iter().map(Provider::from)),
+        Part::Providers(some) => put_providers(state, some),
         Part::Seats(some) => Arc::make_mut(&mut state.seats).extend(some),
         Part::Calendars(image) => state.ledger.put(image),
         Part::GivenUp(some) => {
@@ -149,12 +157,20 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Clinicians(some) => Arc::make_mut(&mut state.clinicians).extend(some),
         Part::SignInSettings(some) => some.into_iter().for_each(|one| state.signin.put_settings(one)),
         Part::Devices(some) => some.into_iter().for_each(|one| state.signin.put_device(one)),
-        Part::KeyGrants(some) => Arc::make_mut(&mut state.grants).extend(some),
+        Part::KeyGrants(some) => some.into_iter().for_each(|(key, grant)| state.insert_grant(key, grant)),
         Part::KeyUses(some) => Arc::make_mut(&mut state.key_uses).extend(some),
+        Part::LegalBases(some) => Arc::make_mut(&mut state.bases).extend(some),
+        Part::Assured(some) => some.into_iter().for_each(|(id, at)| state.signin.note_assured(id, at)),
+        Part::Facilities(some) => Arc::make_mut(&mut state.facilities).extend(some),
         Part::SpentFlows(some) => {
             for (ends, flow) in some {
                 state.signin.federation_mut().spend(ends, flow);
             }
         }
     }
+}
+
+fn put_providers(state: &mut State, some: impl IntoIterator<Item = Provider>) {
+    let all = Arc::make_mut(&mut state.providers);
+    some.into_iter().for_each(|provider| all.put(provider));
 }

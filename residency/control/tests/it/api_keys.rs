@@ -5,13 +5,15 @@ use residency_control::api_keys::{KeyChange, KeyUses};
 use residency_control::command::{Command, Outcome, Refusal};
 use residency_control::keys::{mint, recognise, secret_of};
 use residency_control::machine::{State, apply};
+use residency_control::signin::{SecondFactor, Session};
 use residency_control::snapshot::{encode, restore};
 use residency_control::system::SystemEntropy;
-use residency_control::{KeyStanding, KeyVerifier};
+use residency_control::{JurisdictionSet, KeyStanding, KeyVerifier, Organisation};
 use residency_policy::{KeyId, KeyScope, KeyScopes};
 
+use crate::signin::{kept, open, session};
 use crate::support::cluster::{Cluster, TEXAS, TIMINGS};
-use crate::support::{org, organisation, verifier};
+use crate::support::{org, organisation, place, verifier};
 
 const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 86_400;
@@ -120,6 +122,88 @@ fn an_organisation_has_a_bounded_number_of_keys_that_are_good() {
     done(&mut state, issue(issued(254, 2)));
     done(&mut state, Command::RevokeKey(KeyId::from_bytes([3; 16])));
     done(&mut state, issue(issued(255, 1)));
+}
+
+#[test]
+fn a_rotated_key_works_where_its_organisation_still_does() {
+    let both: JurisdictionSet = ["US-TX", "US-CA"].map(place).into_iter().collect();
+    let texas = JurisdictionSet::from(place("US-TX"));
+    let serving = |serves| Command::PutOrganisation(Organisation { serves, ..organisation(1) });
+    let mut state = state();
+    done(&mut state, serving(both));
+    done(&mut state, issue(KeyVerifier { jurisdictions: both, ..issued(1, 1) }));
+    done(&mut state, rotate(1, 8, 0, 1));
+    assert_eq!(standing(&state, 1).jurisdictions, both, "the control");
+    done(&mut state, serving(texas));
+    done(&mut state, rotate(1, 9, 0, 2));
+    assert_eq!(standing(&state, 1).jurisdictions, texas);
+    done(&mut state, serving(JurisdictionSet::from(place("US-NY"))));
+    refused(&mut state, rotate(1, 10, 0, 3), Refusal::Lapsed);
+}
+
+fn numbered(n: u16) -> KeyVerifier {
+    KeyVerifier { key: KeyId::from_bytes((u128::from(n) + (1 << 64)).to_be_bytes()), ..issued(1, 1) }
+}
+
+fn revoke(key: KeyId, at: i64) -> Command {
+    Command::Key(KeyChange::Revoke { key, at })
+}
+
+/// Three keys of an organisation: one that was revoked at `NOW`, one that ends a day later, and one that an operator put
+/// and somebody revoked.
+fn ended() -> State {
+    let mut state = crate::signin::state();
+    done(&mut state, Command::PutKey(verifier(3, 1)));
+    for n in [1, 2] {
+        done(&mut state, issue(KeyVerifier { expires: Some(NOW + DAY), ..verifier(n, 1) }));
+    }
+    done(&mut state, uses(&[(1, NOW), (3, NOW)]));
+    for (n, at) in [(1, NOW), (1, NOW + 5), (3, NOW)] {
+        done(&mut state, revoke(KeyId::from_bytes([n; 16]), at));
+    }
+    refused(&mut state, revoke(KeyId::from_bytes([9; 16]), NOW), Refusal::UnknownKey);
+    refused(&mut state, rotate(1, 8, 0, 1), Refusal::Lapsed);
+    state
+}
+
+#[test]
+fn an_issued_key_that_is_good_no_more_is_forgotten_after_a_while() {
+    let over = NOW + State::KEY_KEPT_SECONDS;
+    for (at, left) in [(over - 1, vec![1, 2, 3]), (over, vec![2, 3]), (over + DAY, vec![3])] {
+        // Whoever issues a key or signs in makes everybody look, at whichever organisation.
+        let verifier = KeyVerifier { expires: Some(at + DAY), ..verifier(7, 2) };
+        let session = Session { created: at, expires: at + 9, ends: at + 9, ..session(1, 1, 1) };
+        for command in [
+            Command::Key(KeyChange::Issue { verifier, scopes: scopes(), at }),
+            open(session, 1, SecondFactor::None),
+        ] {
+            let mut state = ended();
+            done(&mut state, command.clone());
+            let known: Vec<u8> = state.keys_of(org(1)).map(|one| one.key.to_bytes()[0]).collect();
+            assert_eq!(known, left, "{} {command:?}", at - over);
+            kept(&state);
+        }
+    }
+}
+
+#[test]
+fn whoever_issues_and_revokes_in_a_circle_fills_their_own_part_only() {
+    let mut state = state();
+    let most = u16::try_from(State::KEYS_EACH_KEPT_MAX).expect("few");
+    // The first one stays good.
+    done(&mut state, issue(numbered(0)));
+    for n in 1..most + 5 {
+        done(&mut state, issue(numbered(n)));
+        if n == most - 1 {
+            assert_eq!(state.keys_of(org(1)).count(), usize::from(most), "the control: none is forgotten yet");
+        }
+        done(&mut state, revoke(numbered(n).key, NOW + i64::from(n)));
+    }
+    assert_eq!(state.keys_of(org(1)).count(), usize::from(most));
+    let known = |n: u16| state.keys().contains_key(&numbered(n).key);
+    assert!(known(0) && known(most + 4), "what is good, and what was issued last");
+    assert!((1..=5).all(|n| !known(n)) && known(6), "those that ended first");
+    kept(&state);
 }
 
 #[test]

@@ -19,8 +19,87 @@ fn bind(who: u8, of: u8, one: Option<u8>) -> Command {
     }
 }
 
+fn change(who: u8, of: u8, one: Option<u8>, expected: u64) -> Command {
+    let (user, provider) = (UserId::from_bytes([who; 16]), one.map(providers::id));
+    Command::ChangeClinician { user, org: org(of), provider, expected }
+}
+
 pub(crate) fn changes() -> impl Strategy<Value = Command> {
-    (0..4_u8, 0..4_u8, prop::option::of(0..6_u8)).prop_map(|(who, of, one)| bind(who, of, one))
+    let expected = prop::option::of(1..4_u64);
+    (0..4_u8, 0..4_u8, prop::option::of(0..6_u8), expected).prop_map(
+        |(who, of, one, expected)| match expected {
+            None => bind(who, of, one),
+            Some(expected) => change(who, of, one, expected),
+        },
+    )
+}
+
+/// Two who work for one organisation, the first for another one too, and a clinician of it.
+fn clinic() -> State {
+    let mut state = State::default();
+    for command in [
+        Command::AddOrganisation(organisation(1)),
+        Command::AddOrganisation(organisation(2)),
+        Command::AddUser(user(1, &[1, 2])),
+        Command::AddUser(user(2, &[1])),
+        put(provider(1, 1), 0),
+        put(provider(2, 2), 0),
+    ] {
+        assert_eq!(apply(&mut state, command), Outcome::Done);
+    }
+    state
+}
+
+#[test]
+fn of_two_changes_that_rest_on_one_version_one_is_made() {
+    let mut state = clinic();
+    let version = |state: &State| state.user(UserId::from_bytes([1; 16])).map(|user| user.version);
+    let stale = Outcome::Refused(Refusal::StaleVersion);
+    for (command, outcome, after) in [
+        (change(1, 1, Some(1), 2), stale, 1),
+        (change(1, 1, Some(1), 1), Outcome::Done, 2),
+        (change(1, 1, None, 1), stale, 2),
+        (change(1, 1, Some(1), 2), Outcome::Done, 2),
+        (change(9, 1, None, 1), Outcome::Refused(Refusal::UnknownUser), 2),
+        (change(1, 1, None, 2), Outcome::Done, 3),
+        (bind(1, 1, Some(1)), Outcome::Done, 4),
+        (bind(1, 1, Some(1)), Outcome::Done, 4),
+    ] {
+        assert_eq!(apply(&mut state, command.clone()), outcome, "{command:?}");
+        assert_eq!(version(&state), Some(after), "{command:?}");
+    }
+    assert_eq!(restore(&encode(&state).expect("encodes")), Ok(state));
+}
+
+/// Suspended, deactivated, gone, or something else there: whichever it is, somebody else may be the same clinician.
+#[test]
+fn whoever_is_no_provider_there_any_more_is_no_clinician_there() {
+    let there = |roles: Role, active| Membership { org: org(1), roles: roles.into(), active };
+    let with = |one: Membership| User {
+        memberships: user(1, &[1, 2]).memberships.with(one).expect("two"),
+        ..user(1, &[1, 2])
+    };
+    for (after, stays, elsewhere) in [
+        (User { name: "Another Name".parse().expect("a name"), ..user(1, &[1, 2]) }, true, true),
+        (with(there(Role::Provider, false)), false, true),
+        (with(there(Role::ProviderStaff, true)), false, true),
+        (user(1, &[2]), false, true),
+        (User { active: false, ..user(1, &[1, 2]) }, false, false),
+    ] {
+        let mut state = clinic();
+        for command in [bind(1, 1, Some(1)), bind(1, 2, Some(2))] {
+            assert_eq!(apply(&mut state, command), Outcome::Done);
+        }
+        let taken = Outcome::Refused(Refusal::AlreadyKnown);
+        assert_eq!(apply(&mut state, bind(2, 1, Some(1))), taken, "the control");
+        let changed = Command::ChangeUser { user: after.clone(), expected: 3 };
+        assert_eq!(apply(&mut state, changed), Outcome::Done);
+        let of = |state: &State, at| state.clinician(UserId::from_bytes([1; 16]), org(at)).is_some();
+        assert_eq!((of(&state, 1), of(&state, 2)), (stays, elsewhere), "{after:?}");
+        let then = if stays { taken } else { Outcome::Done };
+        assert_eq!(apply(&mut state, bind(2, 1, Some(1))), then, "{after:?}");
+        assert_eq!(restore(&encode(&state).expect("encodes")), Ok(state));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use residency_control::command::{Command, Outcome, Refusal};
 use residency_control::machine::{State, apply};
 use residency_control::signin::{
     Account, Entrance, Federation, IdentityProvider, Invitation, Joining, Preset, SecondFactor, Session,
-    SignInChange, TotpVerifier,
+    SignInChange, SignIns, TotpVerifier,
 };
 use residency_control::snapshot::{encode, restore};
 use residency_policy::{IdentityProviderId, Role, SessionId, UserId};
@@ -195,6 +195,28 @@ fn a_flow_is_good_once_in_time_for_who_works_there() {
     let flow = Entrance { flow_ends: created + 600, session: later, ..entrance(3, 1, 2, Joining::Linked) };
     done(&mut state, enter(flow));
     assert!(matches!(apply(&mut state, enter(again)), Outcome::Done), "its place is free again");
+}
+
+/// To link a provider takes no second factor anew where one was shown, so it makes none count for longer.
+#[test]
+fn a_link_makes_a_second_factor_count_no_longer() {
+    let sure = |n: u8, created: i64| Session { assurance: 2, created, ..session(n, 1) };
+    let most = u8::try_from(SignIns::SESSIONS_EACH_MAX).expect("few");
+    // The one that asks may have to make room for the one that takes its place.
+    for others in [0, most - 1] {
+        let mut state = state();
+        done(&mut state, enter(Entrance { session: sure(1, NOW), ..entrance(1, 1, 1, Joining::ByMail) }));
+        for n in 3..3 + others {
+            done(&mut state, enter(entrance(n, 1, 2, Joining::Linked)));
+        }
+        let link = Entrance { flow_ends: NOW + 4_000, ..entrance(2, 1, 2, Joining::SignedIn(session_id(1))) };
+        done(&mut state, enter(Entrance { session: sure(2, NOW + 3_000), ..link }));
+        let held = state.signin().session(session_id(2)).expect("it goes on");
+        let is_sure = |at| state.signin().is_sure(held, at);
+        assert!(is_sure(NOW + 3_599) && !is_sure(NOW + 3_600), "{others}");
+        assert!(state.signin().session(session_id(1)).is_none());
+        kept(&state);
+    }
 }
 
 #[test]

@@ -51,7 +51,9 @@ fn commands() -> impl Strategy<Value = Command> {
         }),
         crate::providers::changes(),
         crate::clinicians::changes(),
+        crate::facilities::changes(),
         crate::signin::changes(),
+        crate::tenants::bases(),
         (0..60_u64, 1..4_u32).prop_map(|(n, e)| Command::Retire { patient: patient(n), expected: Epoch(e) }),
     ]
 }

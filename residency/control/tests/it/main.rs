@@ -2,10 +2,12 @@
 
 mod again;
 mod api_keys;
+mod attested;
 mod bookings;
 mod clinicians;
 mod devices;
 mod directory;
+mod facilities;
 mod federation;
 mod given_up;
 mod keys;

@@ -9,7 +9,7 @@ use residency_control::{
     Language, Languages, Provider, ProviderOrgs, ProviderRank, Providers, Taxonomies, Wanted,
 };
 use residency_policy::licensure::{
-    Compact, Licence, LicenceKind, LicenceSource, LicenceStatus, Licences, Taxonomy,
+    Attested, Compact, Licence, LicenceKind, LicenceSource, LicenceStatus, Licences, Taxonomy,
 };
 use residency_policy::{Npi, ProviderId};
 
@@ -29,7 +29,7 @@ pub(crate) fn npi(n: u32) -> Npi {
     Npi::from_nine(100_000_000 + n).expect("an NPI")
 }
 
-fn licence(state: &str, kind: LicenceKind) -> Licence {
+pub(crate) fn licence(state: &str, kind: LicenceKind) -> Licence {
     Licence {
         jurisdiction: place(state),
         kind,
@@ -43,6 +43,11 @@ fn licence(state: &str, kind: LicenceKind) -> Licence {
     }
 }
 
+/// What an organisation answers for.
+fn by(of: u8, licences: Vec<Licence>) -> Attested {
+    Attested::alike(&[org(of)], &Licences::new(licences).expect("a list")).expect("one list")
+}
+
 /// A physician of an organisation with a licence in Texas.
 pub(crate) fn provider(n: u8, of: u8) -> Provider {
     Provider {
@@ -52,7 +57,7 @@ pub(crate) fn provider(n: u8, of: u8) -> Provider {
         taxonomy: Taxonomies::new(vec![CODES[0].parse().expect("a code")]).expect("a list"),
         languages: Languages::new(vec!["en".parse().expect("a language")]).expect("a list"),
         orgs: ProviderOrgs::new(vec![org(of)]).expect("a list"),
-        licences: Licences::new(vec![licence("US-TX", LicenceKind::Full)]).expect("a list"),
+        licences: by(of, vec![licence("US-TX", LicenceKind::Full)]),
         collaborating: None,
         active: true,
         synthetic: true,
@@ -89,7 +94,7 @@ fn anybody() -> impl Strategy<Value = Provider> {
                 npi: npi(number),
                 taxonomy: Taxonomies::new(vec![CODES[code].parse().expect("a code")]).expect("a list"),
                 languages: Languages::new(languages).expect("a list"),
-                licences: Licences::new(licences).expect("a list"),
+                licences: by(n % 3, licences),
                 active,
                 ..provider(n, n % 3)
             }
@@ -116,7 +121,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
 fn looked_for(providers: &Providers, wanted: &Wanted) -> Vec<ProviderId> {
     let licensed = |one: &Provider| {
         wanted.licensed.is_none_or(|state| {
-            one.licences.iter().any(|licence| {
+            one.licences.iter().any(|(_, licence)| {
                 licence.jurisdiction == state
                     || matches!(licence.kind, LicenceKind::Compact(Compact::Nlc | Compact::PsypactApit))
             })
@@ -225,7 +230,7 @@ fn what_makes_a_clinician_somebody_else_is_refused() {
         assert_eq!(run(put(alone, 0)), Outcome::Refused(Refusal::UnknownProvider), "nobody, or oneself");
     }
     let nurse = vec![licence("US-TX", LicenceKind::Compact(Compact::Nlc))];
-    let physician = Provider { licences: Licences::new(nurse).expect("a list"), ..provider(2, 0) };
+    let physician = Provider { licences: by(0, nurse), ..provider(2, 0) };
     assert_eq!(run(put(physician, 0)), Outcome::Refused(Refusal::NotTheirProfession));
     let together = Provider { collaborating: Some(id(1)), ..provider(2, 0) };
     assert_eq!(run(put(together, 0)), Outcome::Done, "the control");
@@ -243,7 +248,7 @@ fn a_search_looks_at_few() {
         bytes[12..].copy_from_slice(&n.to_le_bytes());
         (one.id, one.npi) = (ProviderId::from_bytes(bytes), npi(n));
         if n % 400 == 0 {
-            one.licences = Licences::new(vec![licence("US-AZ", LicenceKind::Full)]).expect("a list");
+            one.licences = by(0, vec![licence("US-AZ", LicenceKind::Full)]);
         }
         assert_eq!(apply(&mut state, put(one, 0)), Outcome::Done);
     }

@@ -11,7 +11,7 @@ use residency_control::signin::{
 use residency_control::snapshot::{encode, restore};
 use residency_policy::{OrgId, Role, SessionId, SigningKeyId, UserId};
 
-use crate::again::{change_password, use_code};
+use crate::again::{change_password, step_up, use_code};
 use crate::support::{org, organisation, region};
 use crate::tenants::user;
 
@@ -165,6 +165,12 @@ pub(crate) fn changes() -> impl Strategy<Value = Command> {
             NOW
         )),
         (1..4_u64, 6..9_u64).prop_map(|(expected, step)| use_code(SecondFactor::Totp(step), expected, NOW)),
+        (0..4_u8, 1..4_u64, 6..12_u64).prop_map(|(session, expected, step)| step_up(
+            session,
+            SecondFactor::Totp(step),
+            expected,
+            NOW
+        )),
     ]
 }
 

@@ -1,13 +1,16 @@
 //! Organisations that change and close, and the people who work for them.
 
 use jiff::Timestamp;
+use proptest::prelude::*;
 use residency_control::command::{Command, Outcome, Refusal};
 use residency_control::keys::{mint, recognise};
 use residency_control::machine::{State, apply};
 use residency_control::snapshot::{encode, restore};
 use residency_control::system::SystemEntropy;
-use residency_control::{KeyVerifier, Membership, Memberships, Organisation, OrganisationMark, User};
-use residency_policy::{Closure, OrgType, Role, UserId};
+use residency_control::{
+    KeyVerifier, LegalBasis, Membership, Memberships, Organisation, OrganisationMark, User,
+};
+use residency_policy::{BasisKind, Closure, OrgType, Role, UserId};
 
 use crate::support::cluster::{Cluster, TEXAS, TIMINGS};
 use crate::support::{org, organisation, verifier};
@@ -71,6 +74,70 @@ fn an_organisation_changes_for_whoever_knows_its_version_and_stays_closed() {
     }
     assert_eq!(state.mark(org(1)).closed, Some(Closure::Merged));
     assert_eq!(restore(&encode(&state).expect("encodes")), Ok(state));
+}
+
+fn marketing(n: u8) -> Organisation {
+    Organisation { org_type: OrgType::Marketing, ..organisation(n) }
+}
+
+fn basis(document: u8) -> LegalBasis {
+    let kind = BasisKind::BusinessAssociateAgreement;
+    LegalBasis { kind, from: 20_261_122, until: 20_271_121, document_sha256: [document; 32] }
+}
+
+fn record(n: u8, document: u8, expected: u64) -> Command {
+    Command::PutLegalBasis { org: org(n), basis: basis(document), expected }
+}
+
+fn take_back(n: u8, expected: u64) -> Command {
+    Command::RemoveLegalBasis { org: org(n), expected }
+}
+
+/// Changes of what marketing organisations rest on, and such organisations.
+pub(crate) fn bases() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        (2..4_u8).prop_map(|n| Command::PutOrganisation(marketing(n))),
+        (2..4_u8, 0..3_u8, 1..4_u64).prop_map(|(n, document, expected)| record(n, document, expected)),
+        (2..4_u8, 1..4_u64).prop_map(|(n, expected)| take_back(n, expected)),
+    ]
+}
+
+#[test]
+fn a_marketing_organisation_has_a_legal_basis_and_no_other_has_one() {
+    let mut state = State::default();
+    assert_eq!(apply(&mut state, record(1, 7, 1)), refused(Refusal::UnknownOrg));
+    assert_eq!(apply(&mut state, Command::AddOrganisation(marketing(1))), DONE);
+    assert_eq!(apply(&mut state, Command::AddOrganisation(organisation(2))), DONE);
+    for command in [record(2, 7, 1), take_back(2, 1)] {
+        assert_eq!(apply(&mut state, command), refused(Refusal::NotMarketing));
+    }
+    assert_eq!(state.mark(org(2)).version, 1, "nothing of it was changed");
+    assert_eq!(apply(&mut state, record(1, 7, 2)), refused(Refusal::StaleVersion));
+    assert_eq!(apply(&mut state, record(1, 7, 1)), DONE);
+    assert_eq!(apply(&mut state, record(1, 8, 1)), refused(Refusal::StaleVersion), "it is a change of its own");
+    assert_eq!(apply(&mut state, record(1, 8, 2)), DONE);
+    assert_eq!((state.legal_basis(org(1)), state.mark(org(1)).version), (Some(&basis(8)), 3));
+    assert_eq!(restore(&encode(&state).expect("encodes")).as_ref(), Ok(&state));
+
+    let mut as_a_lab = state.clone();
+    let lab = Organisation { org_type: OrgType::Lab, ..marketing(1) };
+    assert_eq!(apply(&mut as_a_lab, Command::PutOrganisation(lab)), DONE);
+    assert_eq!(as_a_lab.legal_basis(org(1)), None, "an operator made it another kind");
+    assert_eq!(apply(&mut state, take_back(1, 3)), DONE);
+    assert_eq!((state.legal_basis(org(1)), state.mark(org(1)).version), (None, 4));
+    assert_eq!(apply(&mut state, close(4)), DONE);
+    for command in [record(1, 7, 5), take_back(1, 5)] {
+        assert_eq!(apply(&mut state, command), refused(Refusal::Closed));
+    }
+}
+
+#[test]
+fn a_legal_basis_holds_from_its_first_day_to_its_last() {
+    for (day, holds) in
+        [(20_261_121, false), (20_261_122, true), (20_271_121, true), (20_271_122, false), (0, false)]
+    {
+        assert_eq!(basis(7).holds_on(day), holds, "{day}");
+    }
 }
 
 #[test]
@@ -173,7 +240,15 @@ async fn a_key_ends_with_its_users_work_and_with_its_organisation() {
     // A plain command about the key does not take its user away.
     put(Command::PutKey(own)).await;
     assert_eq!(good().and_then(|(_, user)| user), Some(id(1)));
-    put(close(1)).await;
+    // An operator's bare command is applied like any other, and opens nothing.
+    for kind in OrgType::ALL {
+        put(Command::PutOrganisation(Organisation { org_type: *kind, ..organisation(1) })).await;
+        assert_eq!(good().is_some(), *kind == OrgType::Provider, "a provider of {kind}");
+    }
+    put(Command::PutOrganisation(organisation(1))).await;
+    assert!(good().is_some(), "the control");
+    let version = reader.at(|state| state.mark(org(1)).version).1;
+    put(close(version)).await;
     assert_eq!(good(), None, "its organisation is closed");
     put(Command::PutOrganisation(organisation(1))).await;
     assert_eq!(good(), None, "and stays so");

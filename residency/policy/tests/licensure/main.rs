@@ -2,6 +2,7 @@
 //!
 //! Each property takes the decider as an argument, and each has mutants that it must catch.
 
+mod attested;
 mod cases;
 mod properties;
 mod situations;

@@ -9,7 +9,7 @@ use super::situations::{Decider, Situation, day, may, ours, situation, status};
 
 type Held<T> = Result<(), TestError<T>>;
 
-fn on_many<S: Strategy>(
+pub(crate) fn on_many<S: Strategy>(
     what: &S,
     test: impl Fn(S::Value) -> Result<(), TestCaseError>,
 ) -> Result<(), TestError<S::Value>> {

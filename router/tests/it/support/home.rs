@@ -129,7 +129,11 @@ async fn answer(
     }
     let says = *recorded.says.lock().unwrap();
     if let Some(kind) = says {
-        return Ok(respond::problem(&Problem::new(kind), id));
+        let mut refusal = respond::problem(&Problem::new(kind), id);
+        if kind == ProblemKind::Overloaded {
+            refusal.headers_mut().insert("domicile-shed", "1".parse().unwrap());
+        }
+        return Ok(refusal);
     }
     let size = head.uri.query().and_then(|query| query.strip_prefix("size=")?.parse().ok());
     let said = size.map_or(Bytes::from_static(b"{\"from\":\"texas\"}"), |size| Bytes::from(vec![b'x'; size]));

@@ -189,6 +189,7 @@ async fn start(
         created_at: now,
         updated_at: now,
         version: there.map_or(1, |there| there.version),
+        purpose: Some(tx.scope().purpose),
     };
     let (id, handle, appointment) = (facts.id.uuid(), order.handle, Subject::Appointment);
     match there {

@@ -5,7 +5,7 @@ use node_access::body::Object;
 use node_console::calendars::when;
 use residency_control::calendar::{Minute, Waiting, Wanted};
 use residency_policy::{
-    BookingHandle, Jurisdiction, KeyId, OrgId, PatientId, Problem, ProblemKind, Region, WaitlistId,
+    BookingHandle, Jurisdiction, KeyId, OrgId, PatientId, Problem, ProblemKind, Purpose, Region, WaitlistId,
 };
 use serde_json::Value;
 
@@ -119,6 +119,8 @@ pub struct Wish {
     pub updated_at: Timestamp,
     /// Raised by every change.
     pub version: i32,
+    /// For what it was asked for: the consent to that counts. `None` of one that is older than this is kept.
+    pub purpose: Option<Purpose>,
 }
 
 impl Wish {

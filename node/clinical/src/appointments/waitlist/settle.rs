@@ -27,7 +27,10 @@ pub(crate) async fn settle(desk: &Desk, hand: &Hand, id: WaitlistId, fence: i64)
         let wish = store::lock(&tx, hand.patient, id).await?;
         // Nobody is offered anything who may not be served.
         let gone = patients::store::removed(&tx, hand.patient).await?
-            || consents::store::withdrawn(&tx, hand.patient).await?;
+            || match &wish {
+                Some(wish) => consents::store::withdrawn(&tx, hand.patient, wish.purpose).await?,
+                None => false,
+            };
         tx.rollback().await;
         Ok(wish.map(|wish| (wish, gone)))
     });

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use node_access::page::{PageRequest, Position};
 use residency_control::calendar::{Minute, Wanted};
-use residency_policy::{BookingHandle, KeyId, PatientId, ProviderId, WaitlistId};
+use residency_policy::{BookingHandle, KeyId, PatientId, ProviderId, Purpose, WaitlistId};
 use storage::{Error, Event, EventName, Reading, RegionTx, Row};
 use uuid::Uuid;
 
 use super::model::{Asked, Offer, Outcome, State, Wish};
-use crate::appointments::model::Place;
+use crate::appointments::{self, model::Place};
 
 /// Every statement of this file, for the test that prepares them against the migrated schema.
 pub const STATEMENTS: &[(&str, &str)] = &[
@@ -24,14 +24,14 @@ pub const STATEMENTS: &[(&str, &str)] = &[
 /// Makes a wish.
 pub const INSERT: &str = "\
 INSERT INTO waitlist (id, patient_id, org_id, status, handle, provider_id, specialty, service_jurisdiction,
-    wanted_from, wanted_to, request_mac, made_by, created_at, updated_at, version)
-VALUES ($1, $2, $3, 'joining', $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, 1)";
+    wanted_from, wanted_to, request_mac, made_by, created_at, updated_at, version, purpose)
+VALUES ($1, $2, $3, 'joining', $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, 1, $13)";
 
 /// One wish, and nobody else changes it until the transaction ends.
 pub const LOCK: &str = "\
 SELECT w.id, w.patient_id, w.status, w.handle, w.provider_id, w.specialty, w.service_jurisdiction, w.wanted_from,
     w.wanted_to, w.offer_provider_id, w.offer_handle, w.offer_starts_at, w.offer_ends_at, w.offer_until, w.outcome,
-    w.request_mac, w.made_by, w.created_at, w.updated_at, w.version
+    w.request_mac, w.made_by, w.created_at, w.updated_at, w.version, w.purpose
 FROM waitlist w
 WHERE w.org_id = $1 AND w.patient_id = $2 AND w.id = $3
 FOR UPDATE OF w";
@@ -46,7 +46,7 @@ WHERE org_id = $1 AND patient_id = $2 AND status NOT IN ('leaving', 'ended')";
 pub const LIST: &str = "\
 SELECT w.id, w.patient_id, w.status, w.handle, w.provider_id, w.specialty, w.service_jurisdiction, w.wanted_from,
     w.wanted_to, w.offer_provider_id, w.offer_handle, w.offer_starts_at, w.offer_ends_at, w.offer_until, w.outcome,
-    w.request_mac, w.made_by, w.created_at, w.updated_at, w.version
+    w.request_mac, w.made_by, w.created_at, w.updated_at, w.version, w.purpose
 FROM waitlist w
 WHERE w.org_id = $1 AND w.patient_id = $2 AND (w.created_at, w.id) < ($3, $4)
     AND ($5 OR w.status NOT IN ('leaving', 'ended'))
@@ -96,6 +96,7 @@ pub async fn insert(tx: &RegionTx, wish: &Wish) -> Result<(), Error> {
             &wish.request.as_slice(),
             &wish.made_by.uuid(),
             &wish.created_at,
+            &wish.purpose.map(Purpose::as_str),
         ],
     )
     .await?;
@@ -212,5 +213,6 @@ fn wish(row: &Row) -> Result<Wish, Error> {
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
         version: row.get("version")?,
+        purpose: appointments::store::purpose(row)?,
     })
 }

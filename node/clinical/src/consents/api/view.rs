@@ -10,7 +10,7 @@ use serde::Serialize;
 use storage::Phi;
 use utoipa::ToSchema;
 
-use crate::consents::model::{Consent, Evidence};
+use crate::consents::model::Consent;
 use crate::encounters::model::ClinicalText;
 
 /// A consent in the ledger.
@@ -77,7 +77,8 @@ pub struct ConsentView {
     revoked_reference: Option<ClinicalText>,
 }
 
-/// A consent without where its evidence is found.
+/// A consent without its evidence: what it allows, and whether it holds. How, when, in which words and language it was
+/// given or taken back, who entered it and where that is found are left out.
 #[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConsentListItem {
@@ -102,36 +103,9 @@ pub struct ConsentListItem {
     /// Whether it holds now. Of two about the same, the word that was entered last counts.
     #[schema(pattern = "^(in-force|expired|revoked)$", example = "in-force")]
     state: &'static str,
-    /// How it was given.
-    #[schema(pattern = "^(signature|verbal|import)$", example = "signature")]
-    evidence: &'static str,
-    /// Which version of the text was agreed to.
-    #[schema(pattern = "^[a-z0-9-]{1,63}$", example = "part2-2026-02")]
-    text_version: String,
-    /// In which language (BCP 47).
-    #[schema(max_length = 35, example = "en-US")]
-    locale: String,
-    /// When it was given.
-    #[schema(value_type = String, format = DateTime)]
-    granted_at: Timestamp,
     /// From when it no longer holds; null: until it is revoked.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
-    /// When it was entered.
-    #[schema(value_type = String, format = DateTime)]
-    recorded_at: Timestamp,
-    /// The credential that entered it.
-    #[schema(value_type = String, format = Uuid)]
-    recorded_by: KeyId,
-    /// When its revocation was entered.
-    #[schema(required, value_type = Option<String>, format = DateTime)]
-    revoked_at: Option<Timestamp>,
-    /// The credential that entered the revocation.
-    #[schema(required, value_type = Option<String>, format = Uuid)]
-    revoked_by: Option<KeyId>,
-    /// How it was taken back.
-    #[schema(required, pattern = "^(signature|verbal|import)$")]
-    revoked_evidence: Option<&'static str>,
 }
 
 /// A consent, as the caller's role is shown it.
@@ -172,28 +146,30 @@ impl AnyConsent {
 }
 
 impl ConsentView {
-    /// Shows a consent with where its evidence is found, still under guard.
-    pub fn of(consent: Consent, full: shown::Full<AnyConsent>, at: Timestamp) -> Phi<Self> {
-        let item = ConsentListItem::of(&consent, full.into(), at);
-        let revoked_reference = consent.revocation.map_or(Phi::new(None), |revocation| revocation.reference);
-        consent.reference.zip(revoked_reference).map(|(reference, revoked_reference)| Self {
-            id: item.id,
-            patient_id: item.patient_id,
-            grantee_org_id: item.grantee_org_id,
-            purpose: item.purpose,
-            category: item.category,
-            state: item.state,
-            evidence: item.evidence,
+    /// Shows a consent with its evidence, still under guard.
+    pub fn of(consent: Consent, _: shown::Full<AnyConsent>, at: Timestamp) -> Phi<Self> {
+        let state = consent.state(at);
+        let Consent { id, patient, terms, reference, recorded_at, recorded_by, revocation } = consent;
+        let revoked = revocation.as_ref().map(|revocation| (revocation.at, revocation.by, revocation.evidence));
+        let revoked_reference = revocation.map_or(Phi::new(None), |revocation| revocation.reference);
+        reference.zip(revoked_reference).map(|(reference, revoked_reference)| Self {
+            id,
+            patient_id: patient,
+            grantee_org_id: terms.grantee,
+            purpose: terms.purpose.as_str(),
+            category: terms.category.name(),
+            state,
+            evidence: terms.evidence.as_str(),
             reference,
-            text_version: item.text_version,
-            locale: item.locale,
-            granted_at: item.granted_at,
-            expires_at: item.expires_at,
-            recorded_at: item.recorded_at,
-            recorded_by: item.recorded_by,
-            revoked_at: item.revoked_at,
-            revoked_by: item.revoked_by,
-            revoked_evidence: item.revoked_evidence,
+            text_version: terms.text_version.as_str().to_owned(),
+            locale: terms.locale.as_str().to_owned(),
+            granted_at: terms.granted_at,
+            expires_at: terms.expires_at,
+            recorded_at,
+            recorded_by,
+            revoked_at: revoked.map(|(at, _, _)| at),
+            revoked_by: revoked.map(|(_, by, _)| by),
+            revoked_evidence: revoked.map(|(_, _, evidence)| evidence.as_str()),
             revoked_reference,
         })
     }
@@ -201,7 +177,7 @@ impl ConsentView {
 
 impl ConsentListItem {
     fn of(consent: &Consent, _: shown::Listed<AnyConsent>, at: Timestamp) -> Self {
-        let (terms, revocation) = (&consent.terms, consent.revocation.as_ref());
+        let terms = &consent.terms;
         Self {
             id: consent.id,
             patient_id: consent.patient,
@@ -209,16 +185,7 @@ impl ConsentListItem {
             purpose: terms.purpose.as_str(),
             category: terms.category.name(),
             state: consent.state(at),
-            evidence: terms.evidence.as_str(),
-            text_version: terms.text_version.as_str().to_owned(),
-            locale: terms.locale.as_str().to_owned(),
-            granted_at: terms.granted_at,
             expires_at: terms.expires_at,
-            recorded_at: consent.recorded_at,
-            recorded_by: consent.recorded_by,
-            revoked_at: revocation.map(|revocation| revocation.at),
-            revoked_by: revocation.map(|revocation| revocation.by),
-            revoked_evidence: revocation.map(|revocation| Evidence::as_str(revocation.evidence)),
         }
     }
 }

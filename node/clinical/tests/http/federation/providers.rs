@@ -193,6 +193,8 @@ async fn dangerous_acts_take_a_second_factor_and_say_how_to_show_one() {
         ("DELETE", format!("/v1/orgs/{org}/identity-providers/{id}")),
         ("DELETE", format!("/v1/orgs/{org}/identity-providers/{id}/links/{user}")),
         ("PUT", format!("/v1/orgs/{org}/sign-in-settings")),
+        ("PUT", format!("/v1/orgs/{id}/legal-basis")),
+        ("DELETE", format!("/v1/orgs/{id}/legal-basis")),
         ("POST", format!("/v1/orgs/{org}/api-keys")),
         ("POST", format!("/v1/orgs/{org}/api-keys/{id}/rotate")),
         ("PATCH", format!("/v1/users/{user}")),

@@ -24,7 +24,8 @@ impl Act for Put {
     const NAME: &'static str = "calendar.put";
 }
 
-/// Puts the calendar of a provider who works for the caller's organisation. The first one is put with `If-Match: "0"`.
+/// Puts the calendar of a provider who works for the caller's organisation. The first one is put with `If-Match: "0"`; from
+/// then on it is kept by the first of the organisations that they work for.
 /// What is held or booked stays, whatever the new hours are.
 #[utoipa::path(
     put, path = "/v1/providers/{id}/calendar", operation_id = "put_calendar", tag = "calendars",
@@ -44,7 +45,11 @@ pub async fn put(call: OpenCall<Put>, if_match: IfMatch, body: PublicJson) -> Re
     let calendar = hours::read(&body.0, provider)?;
     call.catch_up().await?;
     let expected = match booking::book_of(&call.here, provider, call.caller.org) {
-        Ok((_, book)) => book.calendar().version,
+        Ok((known, book)) if known.keeper() == Some(call.caller.org) => book.calendar().version,
+        Ok(_) => {
+            let detail = "the calendar is kept by the first of the organisations that they work for";
+            return Err(Problem::new(ProblemKind::Forbidden).detail(detail).into());
+        }
         // A provider of this organisation who has no calendar yet.
         Err(NotDone::NotFound) if call.here.directory.provider(provider).is_some() => 0,
         Err(why) => return Err(why.into()),

@@ -23,7 +23,8 @@ impl Act for Close {
 }
 
 /// Closes the caller's own organisation for good. Its keys, this one included, are not accepted any more at any node;
-/// its id and its records stay, because law asks for them and other records name them.
+/// its id and its records stay, because law asks for them and other records name them. It takes a second factor that was
+/// shown within the hour.
 #[utoipa::path(
     delete, path = "/v1/orgs/{id}", operation_id = "close_organisation", tag = "organisations",
     security(("bearer" = [])),

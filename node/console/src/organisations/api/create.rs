@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::organisations::{OrganisationBody, shown};
+use crate::organisations::{OrganisationBody, identifiers, shown};
 
 pub(super) const NAME_EXPECTED: &str =
     "expected 1 to 80 letters, digits, spaces and & ' . , ( ) -, with a letter and at most three digits";
@@ -49,9 +49,19 @@ pub struct NewOrganisationBody {
     #[serde(rename = "type")]
     #[schema(pattern = "^(provider|lab|pharmacy|marketing|auditor)$", example = "provider")]
     pub kind: String,
-    /// Where it serves, as ISO 3166-2 codes, each once.
+    /// Where it serves, as ISO 3166-2 codes, each once. Of a laboratory or a pharmacy, where it is licensed.
     #[schema(min_items = 1, max_items = 57, example = json!(["US-TX"]))]
     pub serves: Vec<String>,
+    /// A laboratory's certificate (42 CFR 493). A laboratory has one, and nobody else.
+    #[schema(required = false, pattern = "^[0-9]{2}D[0-9]{7}$", example = "45D0000001")]
+    pub clia: String,
+    /// A pharmacy's NCPDP Provider ID. A pharmacy has one, and nobody else.
+    #[schema(required = false, pattern = "^[0-9]{7}$", example = "4500001")]
+    pub ncpdp: String,
+    /// A pharmacy's own NPI (45 CFR 162.408), whose last digit checks the others. A pharmacy has one, and nobody else here:
+    /// clinicians have theirs in the directory.
+    #[schema(required = false, pattern = "^[12][0-9]{9}$", example = "1234567893")]
+    pub npi: String,
 }
 
 struct Change(ChangeRefused);
@@ -64,6 +74,9 @@ impl Disclosable for Change {
                 Problem::new(ProblemKind::Invalid).field("/name", "format", "is not a public name")
             }
             ChangeRefused::AlreadyExists => Problem::new(ProblemKind::IdempotencyReused),
+            ChangeRefused::Full => Problem::new(ProblemKind::IllegalTransition).detail(
+                "there are as many organisations as may be added here: ask whoever operates the platform",
+            ),
             ChangeRefused::Other => Problem::new(ProblemKind::Internal),
         }
     }
@@ -73,7 +86,9 @@ impl Disclosable for Change {
     }
 }
 
-/// Adds an organisation. The answer comes when the change is durable on a quorum of the control plane.
+/// Adds an organisation, for an administrator of one that treats patients: whoever operates the platform adds others
+/// (`domicile orgs add`), and the last tenth of what there is room for. The answer comes when the change is durable on a
+/// quorum of the control plane.
 #[utoipa::path(
     post, path = "/v1/orgs", operation_id = "create_organisation", tag = "organisations",
     security(("bearer" = [])),
@@ -99,8 +114,8 @@ pub async fn create(
         return Err(Problem::new(ProblemKind::IdempotencyReused).into());
     }
     let index = call.here.changes.add_organisation(new.clone()).await.map_err(Change)?;
-    let NewOrganisation { id, name, org_type, serves } = new;
-    let view = OrgView { id, name, org_type, serves, active: true, version: 1, closed: None };
+    let NewOrganisation { id, name, org_type, serves, facility } = new;
+    let view = OrgView { id, name, org_type, serves, facility, active: true, version: 1, closed: None };
     let location = HeaderValue::from_str(&format!("/v1/orgs/{}", view.id));
     let headers = shown(view.version, index);
     let mut response = (StatusCode::CREATED, headers, Json(OrganisationBody::from(view))).into_response();
@@ -118,11 +133,13 @@ fn id_of(caller: &Credential, key: &IdempotencyKey) -> OrgId {
 }
 
 fn same(before: &OrgView, new: &NewOrganisation) -> bool {
-    before.name == new.name && before.org_type == new.org_type && before.serves == new.serves
+    let kind = (before.org_type, before.facility) == (new.org_type, new.facility);
+    kind && before.name == new.name && before.serves == new.serves
 }
 
 fn read(object: &Object, id: OrgId) -> Result<NewOrganisation, Problem> {
-    object.only(&["name", "type", "serves"])?;
+    let [clia, ncpdp, npi] = identifiers::FIELDS;
+    object.only(&["name", "type", "serves", clia, ncpdp, npi])?;
     let mut wrong = Vec::new();
     let mut note = |pointer, detail| wrong.push(FieldError { pointer, code: "format", detail });
     let name = object.get("name").and_then(Value::as_str).filter(|name| is_public_name(name));
@@ -137,11 +154,14 @@ fn read(object: &Object, id: OrgId) -> Result<NewOrganisation, Problem> {
     if serves.is_none() {
         note("/serves", SERVES_EXPECTED);
     }
-    match (name, org_type, serves) {
-        (Some(name), Some(org_type), Some(serves)) => {
-            Ok(NewOrganisation { id, name: name.to_owned(), org_type, serves })
+    match (name, org_type, serves, identifiers::read(object, org_type)) {
+        (Some(name), Some(org_type), Some(serves), Ok(facility)) => {
+            Ok(NewOrganisation { id, name: name.to_owned(), org_type, serves, facility })
         }
-        _ => Err(Problem::new(ProblemKind::Invalid).fields(wrong)),
+        (.., facility) => {
+            wrong.extend(facility.err().into_iter().flatten());
+            Err(Problem::new(ProblemKind::Invalid).fields(wrong))
+        }
     }
 }
 
@@ -185,13 +205,18 @@ mod tests {
         assert!(read(&object(right), OrgId::from_bytes([1; 16])).is_ok());
         assert_eq!(pointers(json!({})), ["/name", "/type", "/serves"]);
         assert_eq!(pointers(json!({"name": "<b>", "type": "provider", "serves": ["US-TX"]})), ["/name"]);
-        assert_eq!(pointers(json!({"name": "Ana 1980", "type": "lab", "serves": ["US-TX"]})), ["/name"]);
-        assert_eq!(pointers(json!({"name": "(1)", "type": "lab", "serves": ["US-TX"]})), ["/name"]);
+        assert_eq!(pointers(json!({"name": "Ana 1980", "type": "auditor", "serves": ["US-TX"]})), ["/name"]);
+        assert_eq!(pointers(json!({"name": "(1)", "type": "auditor", "serves": ["US-TX"]})), ["/name"]);
         assert_eq!(pointers(json!({"name": "A", "type": "Provider", "serves": ["US-TX"]})), ["/type"]);
         for serves in [json!([]), json!(["US-TX", "US-TX"]), json!(["TX"]), json!("US-TX"), json!([1])] {
-            assert_eq!(pointers(json!({"name": "A", "type": "lab", "serves": serves})), ["/serves"]);
+            assert_eq!(pointers(json!({"name": "A", "type": "auditor", "serves": serves})), ["/serves"]);
         }
-        assert_eq!(pointers(json!({"name": "A", "type": "lab", "serves": ["US-TX"], "id": "x"})), [""]);
+        assert_eq!(pointers(json!({"name": "A", "type": "auditor", "serves": ["US-TX"], "id": "x"})), [""]);
+        let lab = |clia: &str| json!({"name": "A", "type": "lab", "serves": ["US-TX"], "clia": clia});
+        let read = read(&object(lab("45D0000001")), OrgId::from_bytes([1; 16])).expect("it is right");
+        assert!(read.facility.is_some_and(|facility| facility.kind() == OrgType::Lab));
+        assert_eq!(pointers(lab("45D")), ["/clia"]);
+        assert_eq!(pointers(json!({"type": "lab", "npi": "x"})), ["/name", "/serves", "/npi"]);
     }
 
     #[test]
@@ -200,6 +225,7 @@ mod tests {
             key: KeyId::from_bytes([2; 16]),
             session: None,
             assurance: 1,
+            second_factor: false,
             user: None,
             clinician: None,
             org: OrgId::from_bytes([org; 16]),

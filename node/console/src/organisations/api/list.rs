@@ -6,7 +6,7 @@ use node_access::doc::{ConsistencyParameter, OpenProblems, PageParameters};
 use node_access::page::{self, Position};
 use node_access::{Act, Action, Entity, OpenCall, Refused, change};
 
-use crate::organisations::{OrganisationPage, page_of, stands_at};
+use crate::organisations::{OrganisationPage, is_shown, page_of, stands_at};
 
 /// Listing organisations.
 pub struct List;
@@ -18,7 +18,7 @@ impl Act for List {
     const PARAMETERS: &'static [&'static str] = &["limit", "cursor", change::CONSISTENCY];
 }
 
-/// Lists the organisations of the cluster.
+/// Lists the organisations of the cluster. A marketing partner's people see their own.
 #[utoipa::path(
     get, path = "/v1/orgs", operation_id = "list_organisations", tag = "organisations",
     security(("bearer" = [])),
@@ -31,6 +31,7 @@ pub async fn list(call: OpenCall<List>) -> Result<Response, Refused> {
     let request = call.page(&[])?;
     let index = call.read_point().await?;
     let mut all = call.here.directory.organisations();
+    all.retain(|view| is_shown(&call.caller, view.id));
     all.sort_by_key(|view| view.id);
     let (rows, page) =
         page_of(&call, &request, all, |view| Position::of_rank(u128::from_be_bytes(view.id.to_bytes())))?;

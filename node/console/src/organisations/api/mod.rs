@@ -2,6 +2,7 @@
 
 pub mod close;
 pub mod create;
+pub mod legal_basis;
 pub mod list;
 pub mod read;
 pub mod update;

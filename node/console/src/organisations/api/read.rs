@@ -3,10 +3,9 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use node_access::doc::{ConsistencyParameter, OpenProblems};
-use node_access::problem::not_found;
 use node_access::{Act, Action, Entity, OpenCall, Refused, change};
 
-use crate::organisations::{OrganisationBody, shown};
+use crate::organisations::{OrganisationBody, looked_up, shown};
 
 /// Reading an organisation.
 pub struct Read;
@@ -18,7 +17,7 @@ impl Act for Read {
     const PARAMETERS: &'static [&'static str] = &[change::CONSISTENCY];
 }
 
-/// Shows one organisation.
+/// Shows one organisation. A marketing partner's people see their own.
 #[utoipa::path(
     get, path = "/v1/orgs/{id}", operation_id = "read_organisation", tag = "organisations",
     security(("bearer" = [])),
@@ -30,6 +29,6 @@ impl Act for Read {
 )]
 pub async fn read(call: OpenCall<Read>) -> Result<Response, Refused> {
     let index = call.read_point().await?;
-    let view = call.here.directory.organisation(call.path("id")?).ok_or_else(not_found)?;
+    let view = looked_up(&call)?;
     Ok((shown(view.version, index), Json(OrganisationBody::from(view))).into_response())
 }

@@ -129,6 +129,7 @@ mod tests {
             name: "A Clinic".to_owned(),
             org_type: OrgType::Provider,
             serves: ["US-TX".parse().expect("a place")].into_iter().collect(),
+            facility: None,
             active: true,
             version: 3,
             closed: None,

@@ -1,7 +1,7 @@
 //! Who may change what is known of a clinician, and what is said when the control plane does not.
 
 use node_access::{Act, Credential, Disclosable, NotMade, OpenCall};
-use residency_control::{Provider, Refusal};
+use residency_control::{Provider, ProviderOrgs, Refusal};
 use residency_policy::{OrgId, OrgType, Problem, ProblemKind};
 
 /// Clinicians work for those who care for patients.
@@ -12,8 +12,17 @@ pub(super) fn employs(caller: &Credential) -> Result<(), Problem> {
     }
 }
 
+/// The organisations that a body names, in the order in which they came: the first keeps what is common to all.
+pub(super) fn in_order(before: &ProviderOrgs, named: &ProviderOrgs) -> ProviderOrgs {
+    let stay = before.as_slice().iter().filter(|org| named.contains(**org));
+    let come = named.as_slice().iter().filter(|org| !before.contains(**org));
+    // The same ones, so it is a list as well.
+    ProviderOrgs::new(stay.chain(come).copied().collect()).unwrap_or_else(|_| named.clone())
+}
+
 /// Whether an organisation's administrator may make this of a clinician. Those who work for the organisation may be
-/// changed; others may join it, with nothing else changed. No other organisation comes or goes.
+/// changed; others may join it, with nothing else changed. No other organisation comes or goes. What is common to all is
+/// kept by the first; nobody sets somebody aside whom others have patients with.
 pub(super) fn may_change(caller: OrgId, before: &Provider, after: &Provider) -> Result<(), Problem> {
     let others = |provider: &Provider| -> Vec<OrgId> {
         let mut others: Vec<OrgId> = provider.orgs.as_slice().to_vec();
@@ -26,7 +35,7 @@ pub(super) fn may_change(caller: OrgId, before: &Provider, after: &Provider) -> 
         return Err(Problem::new(ProblemKind::Forbidden).field("/organisations", "not-yours", detail));
     }
     if before.orgs.contains(caller) {
-        return Ok(());
+        return shares(caller, before, after);
     }
     let joined = Provider { orgs: before.orgs.clone(), version: before.version, ..after.clone() };
     if after.orgs.contains(caller) && joined == *before {
@@ -34,6 +43,22 @@ pub(super) fn may_change(caller: OrgId, before: &Provider, after: &Provider) -> 
     }
     Err(Problem::new(ProblemKind::Forbidden)
         .detail("they do not work for your organisation: join them with nothing else changed"))
+}
+
+/// Whether what an organisation changes of somebody whom it may share with others is its own to change.
+fn shares(caller: OrgId, before: &Provider, after: &Provider) -> Result<(), Problem> {
+    let common =
+        |one: &Provider| (one.name.clone(), one.taxonomy.clone(), one.languages.clone(), one.collaborating);
+    if before.keeper() != Some(caller) && common(before) != common(after) {
+        let detail = "name, taxonomy, languages and collaboration are kept by the first of the organisations that \
+                      they work for";
+        return Err(Problem::new(ProblemKind::Forbidden).detail(detail));
+    }
+    if before.orgs.as_slice().len() > 1 && before.active && !after.active {
+        let detail = "they work for others as well: let them leave your organisation";
+        return Err(Problem::new(ProblemKind::Forbidden).field("/active", "not-yours", detail));
+    }
+    Ok(())
 }
 
 /// Why what is known of a clinician was not changed, with the field.
@@ -97,8 +122,8 @@ pub(super) fn collaborates<A: Act>(call: &OpenCall<A>, provider: &Provider) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use residency_control::{Languages, ProviderOrgs, Taxonomies};
-    use residency_policy::licensure::Licences;
+    use residency_control::{Languages, Taxonomies};
+    use residency_policy::licensure::Attested;
     use residency_policy::{Npi, ProviderId};
 
     const OURS: OrgId = OrgId::from_bytes([1; 16]);
@@ -112,7 +137,7 @@ mod tests {
             taxonomy: Taxonomies::new(vec!["207Q00000X".parse().expect("a code")]).expect("a list"),
             languages: Languages::new(vec![]).expect("a list"),
             orgs: ProviderOrgs::new(orgs.to_vec()).expect("a list"),
-            licences: Licences::default(),
+            licences: Attested::default(),
             collaborating: None,
             active: true,
             synthetic: true,
@@ -137,5 +162,26 @@ mod tests {
         assert!(!may(&[OURS], &[OURS, THEIRS], false), "whom we would give to others");
         assert!(!may(&[OURS, THEIRS], &[OURS], false), "whom we would take from others");
         assert!(!may(&[THEIRS], &[OURS], false), "whom we would take over");
+        assert!(!may(&[THEIRS, OURS], &[THEIRS, OURS], true), "the first keeps what is common");
+    }
+
+    #[test]
+    fn the_first_to_come_is_the_first_in_the_list() {
+        let list = |orgs: &[OrgId]| ProviderOrgs::new(orgs.to_vec()).expect("a list");
+        let ordered = |before: &[OrgId], named: &[OrgId]| in_order(&list(before), &list(named));
+        assert_eq!(ordered(&[THEIRS], &[OURS, THEIRS]), list(&[THEIRS, OURS]));
+        assert_eq!(ordered(&[THEIRS, OURS], &[OURS, THEIRS]), list(&[THEIRS, OURS]));
+        assert_eq!(ordered(&[THEIRS, OURS], &[OURS]), list(&[OURS]));
+    }
+
+    #[test]
+    fn nobody_sets_aside_whom_others_share() {
+        let may = |orgs: &[OrgId], before: bool, after: bool| {
+            let with = |active| Provider { active, ..of(orgs) };
+            may_change(OURS, &with(before), &with(after)).is_ok()
+        };
+        assert!(may(&[OURS], true, false), "whom we have alone");
+        assert!(!may(&[OURS, THEIRS], true, false) && !may(&[THEIRS, OURS], true, false));
+        assert!(may(&[THEIRS, OURS], false, true), "patients can be booked again");
     }
 }

@@ -9,6 +9,7 @@ use node_access::doc::{IdempotencyHeader, OpenChangeProblems};
 use node_access::idempotency::{IdempotencyKey, derived};
 use node_access::{Act, Action, Entity, OpenCall, Refused};
 use residency_control::{Command, Provider, ProviderOrgs};
+use residency_policy::licensure::Attested;
 use residency_policy::{Problem, ProblemKind, ProviderId, wire};
 
 use super::changing::{Unchanged, collaborates, employs};
@@ -25,7 +26,8 @@ impl Act for Create {
     const NAME: &'static str = "provider.create";
 }
 
-/// Adds a clinician who works for the caller's organisation. The answer comes when the change is durable on a quorum of
+/// Adds a clinician who works for the caller's organisation, and the licences that it answers for. Those take a session that
+/// was begun with a second factor, where an administrator has one. The answer comes when the change is durable on a quorum of
 /// the control plane.
 #[utoipa::path(
     post, path = "/v1/providers", operation_id = "create_provider", tag = "providers",
@@ -48,7 +50,7 @@ pub async fn create(
 ) -> Result<Response, Refused> {
     let full = call.full()?;
     employs(&call.caller)?;
-    let told = told::read(&body.0)?;
+    let told = told::read(&body.0, call.caller.org)?;
     let own =
         ProviderOrgs::new(vec![call.caller.org]).map_err(|_| Refused::internal("provider.create: orgs"))?;
     if told.orgs.as_ref().is_some_and(|orgs| *orgs != own) {
@@ -56,7 +58,10 @@ pub async fn create(
         return Err(Problem::new(ProblemKind::Forbidden).field("/organisations", "not-yours", detail).into());
     }
     let id = ProviderId::from_bytes(derived("provider id v1", &call.caller, &key));
-    let provider = told.of(id, own);
+    let provider = told.of(id, own, call.caller.org, &Attested::default())?;
+    if provider.licences.by().next().is_some() {
+        call.sure_enough()?;
+    }
     collaborates(&call, &provider)?;
     let before = call.here.directory.provider(id).is_some();
     let command = Command::PutProvider { provider: provider.clone(), expected: 0 };

@@ -10,7 +10,7 @@ use node_access::{Act, Action, Entity, OpenCall, Refused};
 use residency_control::{Command, Provider};
 use residency_policy::ProviderId;
 
-use super::changing::{Unchanged, collaborates, employs, may_change};
+use super::changing::{Unchanged, collaborates, employs, in_order, may_change};
 use crate::organisations;
 use crate::providers::told;
 use crate::providers::view::{NewProviderBody, ProviderBody};
@@ -24,8 +24,10 @@ impl Act for Replace {
     const NAME: &'static str = "provider.replace";
 }
 
-/// Replaces what is known of a clinician: whatever is left out is gone, but the organisations. The caller's organisation
-/// is one that they work for, or joins them with nothing else changed.
+/// Replaces what is known of a clinician: whatever is left out is gone, but the organisations, and the licences that others
+/// entered. The caller's organisation is one that they work for, or joins them with nothing else changed. It changes the
+/// licences that it entered itself, which takes a session that was begun with a second factor where an administrator has
+/// one; those that it leaves with are gone. What is common to all is kept by the first of the organisations.
 #[utoipa::path(
     put, path = "/v1/providers/{id}", operation_id = "replace_provider", tag = "providers",
     security(("bearer" = [])),
@@ -46,15 +48,18 @@ pub async fn replace(
 ) -> Result<Response, Refused> {
     let full = call.full()?;
     employs(&call.caller)?;
-    let told = told::read(&body.0)?;
+    let told = told::read(&body.0, call.caller.org)?;
     let id: ProviderId = call.path("id")?;
     // The version that the caller has read may be of another node.
     let caught_up = call.catch_up().await?;
     let before = call.here.directory.provider(id).ok_or_else(not_found)?;
     if_match.check(before.version)?;
-    let orgs = told.orgs.clone().unwrap_or_else(|| before.orgs.clone());
-    let after = told.of(id, orgs);
+    let orgs = told.orgs.as_ref().map_or_else(|| before.orgs.clone(), |named| in_order(&before.orgs, named));
+    let after = told.of(id, orgs, call.caller.org, &before.licences)?;
     may_change(call.caller.org, &before, &after)?;
+    if after.licences != before.licences {
+        call.sure_enough()?;
+    }
     collaborates(&call, &after)?;
     if (Provider { version: before.version, ..after.clone() }) == *before {
         let headers = organisations::shown(before.version, caught_up);

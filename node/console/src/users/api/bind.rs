@@ -68,7 +68,8 @@ impl Disclosable for NotBound {
 }
 
 /// Says which clinician a user is at the caller's organisation: whose licences are asked for when they open, sign or add
-/// to an encounter. A clinician is one user of an organisation. The precondition is the version of the user.
+/// to an encounter. A clinician is one user of an organisation, until that user works there as a provider no longer. The
+/// precondition is the version of the user.
 #[utoipa::path(
     put, path = "/v1/users/{id}/clinician", operation_id = "bind_clinician", tag = "users",
     security(("bearer" = [])),
@@ -76,7 +77,7 @@ impl Disclosable for NotBound {
     request_body(content = ClinicianBody, description = "Which clinician", content_type = "application/json"),
     responses(
         (status = 200, description = "They are", body = ClinicianBody, headers(
-            ("etag" = String, description = "The user's version, which this leaves as it is"),
+            ("etag" = String, description = "The user's new version"),
             ("x-log-index" = u64, description = "The change's place in the replicated log")
         )),
         OpenIfMatchProblems
@@ -90,11 +91,15 @@ pub async fn bind(call: OpenCall<Bind>, if_match: IfMatch, body: PublicJson) -> 
         Some(Value::String(text)) => Some(text.parse().map_err(|_| wrong())?),
         _ => return Err(wrong().into()),
     };
-    call.catch_up().await?;
+    let caught_up = call.catch_up().await?;
     let (user, there) = colleague(&call)?;
     if_match.check(user.version)?;
-    let command = Command::BindClinician { user: user.id, org: there.org, provider };
+    let body = Json(ClinicianBody { provider_id: provider.map(|id| id.to_string()) });
+    if call.here.directory.clinician(user.id, there.org) == provider {
+        return Ok((shown(user.version, caught_up), body).into_response());
+    }
+    let (expected, org) = (user.version, there.org);
+    let command = Command::ChangeClinician { user: user.id, org, provider, expected };
     let index = call.propose(command).await.map_err(NotBound)?;
-    let body = ClinicianBody { provider_id: provider.map(|id| id.to_string()) };
-    Ok((shown(user.version, index), Json(body)).into_response())
+    Ok((shown(expected + 1, index), body).into_response())
 }

@@ -21,7 +21,8 @@ impl Act for Deactivate {
 }
 
 /// Ends a user's work for the caller's own organisation: their keys there are refused at once, at every node. Their id
-/// stays, because access records name it; what they do for others is theirs. A PATCH of `active` takes it back.
+/// stays, because access records name it; what they do for others is theirs. The clinician that they were there may be
+/// somebody else from then on. A PATCH of `active` takes the rest back.
 #[utoipa::path(
     delete, path = "/v1/users/{id}", operation_id = "deactivate_user", tag = "users",
     security(("bearer" = [])),

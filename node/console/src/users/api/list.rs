@@ -44,7 +44,9 @@ pub async fn list(call: OpenCall<List>) -> Result<Response, Refused> {
         Position::of_rank(u128::from_be_bytes(user.id.to_bytes()))
     };
     let page = request.cut(&mut users, &*call.here.entropy, place)?;
-    let shown = users.iter().filter_map(|user| Some(UserBody::of(user, user.memberships.of(org)?)));
-    let data = shown.collect();
+    let body = |user: &std::sync::Arc<residency_control::User>| {
+        Some(UserBody::of(user, user.memberships.of(org)?, call.here.directory.clinician(user.id, org)))
+    };
+    let data = users.iter().filter_map(body).collect();
     Ok((page::link(&call.uri, &page), stands_at(index), Json(UserPage { data, page })).into_response())
 }

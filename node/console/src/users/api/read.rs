@@ -32,5 +32,7 @@ impl Act for Read {
 pub async fn read(call: OpenCall<Read>) -> Result<Response, Refused> {
     let index = call.read_point().await?;
     let (user, there) = colleague(&call)?;
-    Ok((shown(user.version, index), Json(UserBody::of(&user, &there))).into_response())
+    // After the user, so that what is shown is never older than the version says.
+    let body = UserBody::of(&user, &there, call.here.directory.clinician(user.id, there.org));
+    Ok((shown(user.version, index), Json(body)).into_response())
 }

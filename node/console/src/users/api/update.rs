@@ -7,7 +7,7 @@ use node_access::doc::{IfMatchHeader, OpenIfMatchProblems};
 use node_access::etag::IfMatch;
 use node_access::{Act, Action, Entity, OpenCall, Refused};
 use residency_control::{Command, Membership, User};
-use residency_policy::{FieldError, Problem, ProblemKind};
+use residency_policy::{FieldError, OrgType, Problem, ProblemKind};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -39,7 +39,8 @@ pub struct UserPatch {
         example = "Robin Sample"
     )]
     pub name: String,
-    /// What they may be in the caller's organisation. A key of another role ends at once.
+    /// What they may be in the caller's organisation, of the roles that its kind may have. A key of another role ends at
+    /// once.
     #[schema(required = false, min_items = 1, max_items = 7, example = json!(["provider"]))]
     pub roles: Vec<String>,
     /// Whether they work for the caller's organisation now.
@@ -47,7 +48,8 @@ pub struct UserPatch {
     pub active: bool,
 }
 
-/// Changes a user by merge patch (RFC 7396): their name, and what they are in the caller's own organisation.
+/// Changes a user by merge patch (RFC 7396): their name, and what they are in the caller's own organisation. Whoever is
+/// suspended, or no provider any more, is no clinician there from then on, and has to be said to be one again.
 #[utoipa::path(
     patch, path = "/v1/users/{id}", operation_id = "update_user", tag = "users",
     security(("bearer" = [])),
@@ -71,16 +73,22 @@ pub async fn update(
     let caught_up = call.catch_up().await?;
     let (before, there) = colleague(&call)?;
     if_match.check(before.version)?;
-    let (after, there) = patched(&before, there, &patch)?;
+    let (after, there) = patched(&before, (there, call.caller.org_type), &patch)?;
+    let clinician = || call.here.directory.clinician(before.id, there.org);
     if after == *before {
-        return Ok((shown(before.version, caught_up), Json(UserBody::of(&before, &there))).into_response());
+        let body = UserBody::of(&before, &there, clinician());
+        return Ok((shown(before.version, caught_up), Json(body)).into_response());
     }
     let change = Command::ChangeUser { user: after.clone(), expected: before.version };
     let index = call.propose(change).await?;
-    Ok((shown(before.version + 1, index), Json(UserBody::of(&after, &there))).into_response())
+    Ok((shown(before.version + 1, index), Json(UserBody::of(&after, &there, clinician()))).into_response())
 }
 
-fn patched(before: &User, mut there: Membership, patch: &Object) -> Result<(User, Membership), Problem> {
+fn patched(
+    before: &User,
+    (mut there, kind): (Membership, OrgType),
+    patch: &Object,
+) -> Result<(User, Membership), Problem> {
     patch.only(&["name", "roles", "active"])?;
     let mut after = before.clone();
     let mut wrong = Vec::new();
@@ -92,7 +100,7 @@ fn patched(before: &User, mut there: Membership, patch: &Object) -> Result<(User
         }
     }
     if let Some(value) = patch.get("roles") {
-        match roles(value) {
+        match roles(value, kind) {
             Some(roles) => there.roles = roles,
             None => note("/roles", ROLES_EXPECTED),
         }

@@ -10,11 +10,12 @@ use std::net::IpAddr;
 use axum::Extension;
 use axum::extract::Path;
 use axum::response::{Html, IntoResponse as _, Response};
-use http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, Uri};
 use node_access::Refused;
 use node_access::doc::FederationProblems;
 use node_access::settings::CameFrom;
+use node_access::violations::protect;
 use residency_tokens::cookie;
 use url::form_urlencoded;
 
@@ -84,7 +85,7 @@ async fn signed_in(
     let kept = devices::after(desk, &opened.session, &device, true).await;
     let mut response = Html(page(&return_to)).into_response();
     let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    protect(headers, POLICY);
     set(headers, cookie::ACCESS, &opened.access, opened.access_seconds)?;
     set(headers, cookie::REFRESH, &opened.refresh, opened.refresh_seconds)?;
     kept.map_or(Ok(()), |line| keep(headers, &line))?;

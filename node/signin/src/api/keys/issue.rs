@@ -9,7 +9,7 @@ use node_access::problem::not_found;
 use node_access::{Act, Action, Entity, NotMade, OpenCall, Refused};
 use residency_control::api_keys::KeyChange;
 use residency_control::{Command, JurisdictionSet, KeyStanding, KeyVerifier, Refusal, keys};
-use residency_policy::{FieldError, Jurisdiction, KeyScope, KeyScopes, Problem, ProblemKind, Role};
+use residency_policy::{FieldError, Jurisdiction, KeyScope, KeyScopes, OrgType, Problem, ProblemKind, Role};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use super::{EXPIRES_EXPECTED, IssuedBody, KeyBody, expires};
 use crate::api::{at, own_organisation};
 
+const ROLE_EXPECTED: &str = "expected a role that an organisation of this kind may have";
 const SCOPES_EXPECTED: &str = "expected a list of scopes such as scheduling:read, each once, and at least one";
 const JURISDICTIONS_EXPECTED: &str = "expected a list of ISO 3166-2 codes such as US-TX, all of them served by the organisation, and at least one";
 
@@ -34,7 +35,7 @@ impl Act for Issue {
 #[schema(as = NewApiKey)]
 #[serde(deny_unknown_fields)]
 pub struct NewKeyBody {
-    /// What its bearer may be.
+    /// What its bearer may be: a role that an organisation of this kind may have.
     #[schema(example = "provider_staff")]
     pub role: String,
     /// For what it is issued. `write` includes `read`.
@@ -75,7 +76,7 @@ pub async fn issue(call: OpenCall<Issue>, PublicJson(body): PublicJson) -> Resul
     call.catch_up().await?;
     let serves = call.here.directory.organisation(org).ok_or_else(not_found)?.serves.iter().collect();
     let now = call.here.clock.now().as_second();
-    let Wanted { role, scopes, jurisdictions, expires } = read(&body, serves, now)?;
+    let Wanted { role, scopes, jurisdictions, expires } = read(&body, (call.caller.org_type, serves), now)?;
     let minted = keys::mint(&*call.here.entropy);
     let (key, secret_sha256) = (minted.key, minted.secret_sha256);
     let verifier =
@@ -104,9 +105,10 @@ pub async fn issue(call: OpenCall<Issue>, PublicJson(body): PublicJson) -> Resul
     Ok(at((StatusCode::CREATED, Json(body)).into_response(), index.0))
 }
 
-fn read(body: &Object, serves: JurisdictionSet, now: i64) -> Result<Wanted, Problem> {
+fn read(body: &Object, (kind, serves): (OrgType, JurisdictionSet), now: i64) -> Result<Wanted, Problem> {
     body.only(&["role", "scopes", "jurisdictions", "expires_at"])?;
     let role = body.get("role").and_then(Value::as_str).and_then(|role| role.parse().ok());
+    let role = role.filter(|role: &Role| kind.may_have(*role));
     let scopes = body.get("scopes").and_then(scopes);
     let jurisdictions = match body.get("jurisdictions") {
         None => Some(serves),
@@ -119,7 +121,7 @@ fn read(body: &Object, serves: JurisdictionSet, now: i64) -> Result<Wanted, Prob
         return Ok(Wanted { role, scopes, jurisdictions, expires });
     }
     let wrong = [
-        (role.is_none(), "/role", "is a role such as provider"),
+        (role.is_none(), "/role", ROLE_EXPECTED),
         (scopes.is_none(), "/scopes", SCOPES_EXPECTED),
         (jurisdictions.is_none(), "/jurisdictions", JURISDICTIONS_EXPECTED),
         (expires.is_none(), "/expires_at", EXPIRES_EXPECTED),

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use node_access::doc::{ConsistencyParameter, OpenProblems};
 use node_access::{Act, Action, Entity, OpenCall, Refused, change};
+use residency_control::machine::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,7 +12,9 @@ use super::KeyBody;
 use crate::api::{at, own_organisation};
 
 /// How long after it expired a key is still shown, in seconds: it may be rotated.
-const SHOWN_SECONDS: i64 = 90 * 86_400;
+const SHOWN_SECONDS: i64 = State::KEY_KEPT_SECONDS;
+// The text of the list says it in words.
+const _: () = assert!(SHOWN_SECONDS == 90 * 86_400);
 
 /// Listing API keys.
 pub struct List;

@@ -6,6 +6,7 @@ use node_access::body::Nothing;
 use node_access::doc::OpenChangeProblems;
 use node_access::{Act, Action, Entity, OpenCall, Refused};
 use residency_control::Command;
+use residency_control::api_keys::KeyChange;
 
 use super::own_key;
 use crate::api::at;
@@ -37,6 +38,7 @@ impl Act for Revoke {
 pub async fn revoke(call: OpenCall<Revoke>, _: Nothing) -> Result<Response, Refused> {
     call.catch_up().await?;
     let known = own_key(&call)?;
-    let index = call.propose(Command::RevokeKey(known.key)).await?;
+    let change = KeyChange::Revoke { key: known.key, at: call.here.clock.now().as_second() };
+    let index = call.propose(Command::Key(change)).await?;
     Ok(at(StatusCode::NO_CONTENT.into_response(), index.0))
 }

@@ -48,8 +48,8 @@ pub struct RotationBody {
 }
 
 /// Gives an API key of the caller's own organisation another secret, which is good at once; the present one stays good for
-/// as long as is said, so that whoever uses it has time to change over. A secret before that is refused. It takes a session
-/// that was begun with a second factor.
+/// as long as is said, so that whoever uses it has time to change over. A secret before that is refused. Where the
+/// organisation works no more, the key works no more. It takes a session that was begun with a second factor.
 #[utoipa::path(
     post, path = "/v1/orgs/{id}/api-keys/{key}/rotate", operation_id = "rotate_api_key", tag = "signing in",
     security(("bearer" = [])),
@@ -88,6 +88,8 @@ pub async fn rotate(call: OpenCall<Rotate>, PublicJson(body): PublicJson) -> Res
         other => Refused::from(other),
     })?;
     let rotated = KeyStanding {
+        // As it was noted: it may be fewer than before.
+        jurisdictions: own_key(&call).map_or(known.jurisdictions, |now| now.jurisdictions),
         version: expected + 1,
         expires: Some(expires),
         overlap_until: Some(overlap_until),

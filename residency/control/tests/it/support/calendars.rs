@@ -6,7 +6,7 @@ use residency_control::calendar::{
 };
 use residency_control::machine::{State, apply};
 use residency_control::{Command, Languages, Outcome, Provider, ProviderOrgs, Taxonomies};
-use residency_policy::licensure::Licences;
+use residency_policy::licensure::Attested;
 use residency_policy::{BookingHandle, Npi, ProviderId};
 
 use super::{add_region, org, organisation, region};
@@ -33,7 +33,7 @@ pub(crate) fn provider(n: u8) -> Provider {
         taxonomy: Taxonomies::new(vec!["207Q00000X".parse().expect("a code")]).expect("codes"),
         languages: Languages::new(Vec::new()).expect("languages"),
         orgs: ProviderOrgs::new(vec![org(1)]).expect("organisations"),
-        licences: Licences::new(Vec::new()).expect("licences"),
+        licences: Attested::default(),
         collaborating: None,
         active: true,
         synthetic: true,

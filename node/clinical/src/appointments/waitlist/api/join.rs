@@ -91,6 +91,7 @@ async fn apply(
         created_at: now,
         updated_at: now,
         version: 1,
+        purpose: Some(tx.scope().purpose),
     };
     store::insert(&tx, &wish).await?;
     work::store::begin(&tx, id.uuid(), patient, Subject::Wish, handle, 0.0).await?;

@@ -1,0 +1,2 @@
+ALTER TABLE waitlist DROP COLUMN purpose;
+ALTER TABLE appointments DROP COLUMN purpose;
