@@ -13,8 +13,8 @@ use crate::known::Caller;
 /// It is one too many.
 pub(crate) fn address(rates: &Rates, head: &Parts) -> Result<(), Standing> {
     match head.extensions.get::<ClientAddress>() {
-        Some(from) if !rates::is_probe(head.uri.path()) => rates.address(from.0),
-        _ => Ok(()),
+        Some(from) => rates.address(from.0, head.uri.path()),
+        None => Ok(()),
     }
 }
 

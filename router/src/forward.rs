@@ -24,6 +24,7 @@ use crate::limits::Passage;
 use crate::metrics::Outcome;
 use crate::passing::{Answer, pass};
 use crate::respond;
+use crate::room::room;
 use crate::traces;
 
 const INGRESS: HeaderName = HeaderName::from_static(wire::INGRESS);
@@ -159,10 +160,11 @@ impl Homes {
     }
 
     /// A place at work for this home, unless it has as many as it may: a slow home must not slow the others.
-    pub(crate) fn slot(&self, region: Region) -> Option<Slot> {
+    pub(crate) fn slot(&self, region: Region, head: &Head) -> Option<Slot> {
         let place = self.place(region);
         let slot = Slot(Arc::clone(place));
-        (place.at_work.fetch_add(1, Ordering::Relaxed) < self.at_work_max).then_some(slot)
+        let most = room(self.at_work_max, head.path.path());
+        (place.at_work.fetch_add(1, Ordering::Relaxed) < most).then_some(slot)
     }
 
     /// The regions in the order in which to ask them what all of them know: this ingress's own first, and those

@@ -34,6 +34,7 @@ pub mod panics;
 pub mod passing;
 pub mod reload;
 pub mod respond;
+mod room;
 mod run;
 pub mod telemetry;
 pub mod tls;

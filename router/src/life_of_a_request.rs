@@ -38,6 +38,7 @@ use crate::limits::{Passage, close_after, over};
 use crate::metrics::{Metrics, Now, Outcome};
 use crate::passing::Answer;
 use crate::respond;
+use crate::room::room;
 use crate::traces::{self, Went};
 
 /// How long a 421 or a new session waits for the view to learn what a node knows already.
@@ -161,7 +162,7 @@ impl<K: Known> Edge<K> {
             return Err(problem);
         }
         let at_work = AtWork::one_more(&self.at_work);
-        if at_work.how_many > self.bounds.in_flight {
+        if at_work.how_many > room(self.bounds.in_flight, head.uri.path()) {
             return Err(overloaded());
         }
         count::address(&self.rates, head).map_err(|over| too_many(standing.insert(over)))?;
@@ -274,7 +275,7 @@ impl<K: Known> Edge<K> {
         hold: std::time::Duration,
     ) -> Result<(Response<Incoming>, Slot), Unanswered> {
         let entry = self.known.region(home.0).ok_or(Unanswered::NotSent)?;
-        let slot = self.homes.slot(home.0).ok_or(Unanswered::Busy)?;
+        let slot = self.homes.slot(home.0, &head).ok_or(Unanswered::Busy)?;
         let response = self.homes.send(&entry, head, body, &passage, hold).await?;
         Ok((response, slot))
     }

@@ -2,19 +2,21 @@
 //! held to what their organisation asks, the purpose is read, and the
 //! request is let in.
 
+use axum::extract::{FromRequestParts as _, RawPathParams};
 use http::request::Parts;
+use node_policy::{Facts, RefusalReason};
 use rates::too_many;
 use residency_policy::{Problem, ProblemKind, Purpose, wire};
 
 use crate::admit::Class;
-use crate::authorize::purposes;
+use crate::authorize::{Asker, authorize, purposes};
 use crate::call::via;
 use crate::caller::recognise;
-use crate::facts::facts;
+use crate::facts::{assumed, facts, segregated};
 use crate::finish::Known;
 use crate::policies::taken;
 use crate::settings::{CameFrom, kept};
-use crate::{Act, Credential, Entity, Here, Via};
+use crate::{Act, Credential, Entity, Here, Refused, Via};
 
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
 pub(crate) async fn recognised<A: Act>(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
@@ -67,27 +69,44 @@ const fn asks_others<A: Act>() -> bool {
     held_in_common && matches!(Class::of(A::ACTION), Class::Change)
 }
 
-/// The purpose that the caller names. Asked after the caller is known, so that a stranger gets 401 and no more.
-pub(crate) async fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpose, Problem> {
+/// What is said to whoever names no purpose.
+const SAY_WHY: &str = "say why: send Purpose-Of-Use with a code of HL7 v3-ActReason that is listed here";
+
+/// The purpose that the caller names. Asked after the caller is known, so that a stranger gets 401 and no more. `asked_again`
+/// says whether the home decides once more, with what only it knows.
+///
+/// # Errors
+/// None is named, or what is no code; both list the codes that would do.
+pub(crate) async fn purpose<A: Act>(
+    parts: &mut Parts,
+    here: &Here,
+    asked_again: bool,
+) -> Result<Purpose, Refused> {
     let caller = recognised::<A>(parts, here).await?;
     let mut values = parts.headers.get_all(wire::PURPOSE_OF_USE).iter();
-    let Some(value) = values.next() else {
-        let facts = facts(via(parts), here, &caller);
-        let policies = taken(parts, here)?;
-        let allowed = purposes(&policies.loaded, (&caller).into(), A::ACTION, A::ENTITY, facts);
-        let problem = Problem::new(ProblemKind::MissingHeader).field(
-            wire::PURPOSE_OF_USE,
-            "required",
-            "say why: a code of HL7 v3-ActReason, such as TREAT",
-        );
-        return Err(problem.fields(allowed));
+    let (first, second) = (values.next(), values.next());
+    let missing = first.is_none();
+    let one = first.filter(|_| second.is_none()).and_then(|value| value.to_str().ok());
+    if let Some(purpose) = one.and_then(|text| text.parse().ok()) {
+        return Ok(purpose);
+    }
+    let category = match RawPathParams::from_request_parts(parts, here).await {
+        Ok(path) if A::SEGREGATED => segregated(&path),
+        _ => None,
     };
-    let parsed = value.to_str().ok().and_then(|text| text.parse().ok());
-    parsed.filter(|_| values.next().is_none()).ok_or_else(|| {
-        Problem::new(ProblemKind::BadHeader).field(
-            wire::PURPOSE_OF_USE,
-            "not-a-code",
-            "is not a code of HL7 v3-ActReason that is accepted here",
-        )
-    })
+    let (known, policies) = (facts(via(parts), here, &caller), taken(parts, here)?);
+    let with = |purpose| assumed::<A>(Facts { purpose, ..known }, category, asked_again);
+    let asker = Asker::from(&caller);
+    let allowed = purposes(&policies.loaded, asker, A::ACTION, A::ENTITY, |purpose| with(Some(purpose)));
+    if !missing {
+        let not_a_code = "is not a code of HL7 v3-ActReason that is accepted here";
+        let problem = Problem::new(ProblemKind::BadHeader);
+        return Err(problem.field(wire::PURPOSE_OF_USE, "not-a-code", not_a_code).fields(allowed).into());
+    }
+    if allowed.is_empty() {
+        // No purpose would do, so that it is not for want of one, and the reason is said.
+        authorize(&policies.loaded, asker, A::ACTION, A::ENTITY, with(None))?;
+    }
+    let problem = Problem::new(ProblemKind::Forbidden).reason(RefusalReason::PurposeRequired.as_str());
+    Err(problem.detail(SAY_WHY).fields(allowed).into())
 }

@@ -121,7 +121,8 @@ pub fn authorize(
         Ok(shape) => return Ok(shape),
         Err(reason) => reason,
     };
-    let instead = purposes(policies, asker, action, entity, facts);
+    let instead =
+        purposes(policies, asker, action, entity, |purpose| Facts { purpose: Some(purpose), ..facts });
     let reason = match reason {
         RefusalReason::NotPermitted if !instead.is_empty() => RefusalReason::PurposeNotAllowed,
         other => other,
@@ -137,20 +138,20 @@ pub fn step_up_required() -> Problem {
     Problem::new(ProblemKind::Forbidden).reason(RefusalReason::StepUpRequired.as_str()).detail(STEP_UP)
 }
 
-/// The purposes for which the same would be allowed, as what a caller may send instead.
+/// The purposes for which the same would be allowed, as what a caller may send instead. `facts` says with which facts each is
+/// asked about.
 pub(crate) fn purposes(
     policies: &Loaded,
     asker: Asker,
     action: Action,
     entity: Entity,
-    facts: Facts,
+    facts: impl Fn(Purpose) -> Facts,
 ) -> Vec<FieldError> {
     if !entity.is_phi() || !asker.scopes.covers(scope::of(action, entity)) {
         return Vec::new();
     }
     let allowed = |purpose: &&Purpose| {
-        let facts = Facts { purpose: Some(**purpose), ..facts };
-        shown(policies, &Request::of(asker.role, action, entity, facts)).is_ok()
+        shown(policies, &Request::of(asker.role, action, entity, facts(**purpose))).is_ok()
     };
     let code = |purpose: &Purpose| FieldError {
         pointer: wire::PURPOSE_OF_USE,
@@ -389,9 +390,7 @@ mod tests {
         let refused = authorize(&policies, reads, Action::Create, Entity::Appointment, treating);
         let expected = Problem::new(ProblemKind::Forbidden).reason("scope-lacking");
         assert_eq!(refused, Err(expected.field("scope", "required", "scheduling:write")));
-        assert_eq!(
-            purposes(&policies, reads, Action::Create, Entity::Appointment, of(Role::Provider, None)),
-            []
-        );
+        let with = |purpose| of(Role::Provider, Some(purpose));
+        assert_eq!(purposes(&policies, reads, Action::Create, Entity::Appointment, with), []);
     }
 }

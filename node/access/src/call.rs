@@ -280,7 +280,7 @@ impl<A: Act> FromRequestParts<Here> for PatientCall<A> {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
-        let purpose = purpose::<A>(parts, here).await?;
+        let purpose = purpose::<A>(parts, here, true).await?;
         let call = OpenCall::read(parts, here, Some(purpose), true).await?;
         let patient = call.path("id").ok();
         Ok(Self { call, purpose, patient })
@@ -358,7 +358,7 @@ impl<A: Act> FromRequestParts<Here> for RegionCall<A> {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
-        let purpose = purpose::<A>(parts, here).await?;
+        let purpose = purpose::<A>(parts, here, false).await?;
         let call: OpenCall<A> = OpenCall::read(parts, here, Some(purpose), false).await?;
         let named = call.parameters.required(wire::HOME_PARAMETER)?;
         let home = named.parse().map(|jurisdiction| Home(Region(jurisdiction)));

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
 use node_policy::RefusalReason;
-use rates::{ClientAddress, Standing, too_many};
+use rates::{ClientAddress, Standing, Turn, too_many};
 use residency_policy::{Problem, ProblemKind, RequestId, wire};
 use tower::Service;
 use tower::layer::layer_fn;
@@ -102,16 +102,15 @@ where
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
 
-    let mut response = match counted(&here, &request) {
+    let mut response = match counted(&here, &request, &known) {
         // What was in hand when it panicked is not looked at again.
-        Ok(()) => {
+        Ok(turn) => {
             let answer = AssertUnwindSafe(async { service.call(request).await }).catch_unwind();
-            in_time(&here, answer.map(answered)).await
+            let answer = in_time(&here, answer.map(answered)).await;
+            drop(turn);
+            answer
         }
-        Err(over) => {
-            let _ = known.standing.set(over);
-            Refused::from(too_many(&over)).into_response()
-        }
+        Err(problem) => Refused::from(problem).into_response(),
     };
     if let Some(refused) = refusal(&mut response) {
         if let Some(cause) = refused.cause() {
@@ -164,15 +163,18 @@ where
     response
 }
 
-/// Counts a request of an address that came here directly. A router has counted those that it forwards.
-fn counted(here: &Here, request: &Request) -> Result<(), Standing> {
-    let about = request.extensions();
-    match about.get::<ClientAddress>() {
-        Some(from) if about.get::<Via>().is_none() && !rates::is_probe(request.uri().path()) => {
-            here.rates.address(from.0)
-        }
-        _ => Ok(()),
+/// Counts a request of an address that came here directly; a router has counted those that it forwards. Of sign-ins, wherever
+/// they came in, one address has only so many at work here at once.
+fn counted(here: &Here, request: &Request, known: &Left) -> Result<Option<Turn>, Problem> {
+    let (about, path) = (request.extensions(), request.uri().path());
+    let Some(from) = about.get::<ClientAddress>() else { return Ok(None) };
+    if about.get::<Via>().is_none() {
+        here.rates.address(from.0, path).map_err(|over| {
+            let _ = known.standing.set(over);
+            too_many(&over)
+        })?;
     }
+    here.rates.turn(from.0, path)
 }
 
 /// The answer of a route.

@@ -97,7 +97,7 @@ const fn advice(kind: ProblemKind) -> &'static str {
              <code>Sec-Fetch-Site</code>. Programs send <code>Authorization: Bearer</code> instead."
         }
         ProblemKind::Forbidden => {
-            "The role of this key may not do this, or not for the purpose that was named: <code>reason</code> says why, and <code>errors</code> lists the purposes that would do. Nothing was looked up."
+            "The role of this key may not do this, or not for the purpose that was named, or names none: <code>reason</code> says why, and <code>errors</code> lists the purposes that would do. Nothing was looked up."
         }
         ProblemKind::NotFound => {
             "There is nothing here, or nothing that this caller may know of: the two look the same on purpose."

@@ -273,6 +273,8 @@ words! {
         StepUpRequired = "step-up-required",
         /// It is permitted for another purpose, and not for this one.
         PurposeNotAllowed = "purpose-not-allowed",
+        /// It is permitted for a purpose, and none was named.
+        PurposeRequired = "purpose-required",
         /// It is permitted on a condition that cannot be met where it was asked.
         ObligationUnmet = "obligation-unmet",
         /// A policy could not be evaluated, so nothing is allowed.

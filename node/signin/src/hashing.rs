@@ -50,6 +50,11 @@ impl fmt::Debug for Password {
     }
 }
 
+/// How many attempts there is room for with so many threads: those that are hashed and those that wait.
+pub const fn places(threads: usize) -> usize {
+    threads * (WAITING_EACH + 1)
+}
+
 /// Hashes passwords, a bounded number at a time.
 #[derive(Clone)]
 pub struct Hashing {
@@ -67,7 +72,7 @@ impl Hashing {
     pub fn new(threads: usize) -> Self {
         Self {
             threads: Arc::new(Semaphore::new(threads)),
-            places: Arc::new(Semaphore::new(threads * (WAITING_EACH + 1))),
+            places: Arc::new(Semaphore::new(places(threads))),
             hashed: Arc::default(),
         }
     }

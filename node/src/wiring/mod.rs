@@ -3,6 +3,7 @@
 //! The order is the order of proof: nothing that could serve is made before what it rests on was shown to be the
 //! right one.
 
+mod ask_seldom;
 pub mod control;
 pub mod database;
 pub mod directory;

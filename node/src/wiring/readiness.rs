@@ -11,15 +11,17 @@ use residency_control::rules::RulesInForce;
 use router::certificates::Certificates;
 use storage::RegionPool;
 use storage_keys::Envelope;
-use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use super::ask_seldom::LastAnswer;
 use super::policies::decides;
 
 /// No part may keep a prober waiting for longer.
 const WITHIN: Duration = Duration::from_secs(2);
-/// A KMS bills its calls, and whoever probes must not set the bill.
-const KEYS_EVERY: Duration = Duration::from_secs(10);
+/// How long an answer is good. Everybody may probe, as often as they like.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+/// A KMS bills its calls, so that it is right is good for longer.
+const KEYS_RIGHT_FOR: Duration = Duration::from_secs(10);
 const NO_KEYRING: Check = Check::Wrong(
     "the keyring keeps no new keys, so that no new patient can be registered; see that there is room on its disk",
 );
@@ -33,7 +35,8 @@ pub struct NodeReadiness {
     policies: Arc<Policies>,
     view_age_max: Duration,
     certificates: Arc<Certificates>,
-    keys: Mutex<Option<(Instant, Check)>>,
+    last_database: LastAnswer,
+    last_keys: LastAnswer,
 }
 
 impl NodeReadiness {
@@ -47,10 +50,24 @@ impl NodeReadiness {
         view_age_max: Duration,
         certificates: Arc<Certificates>,
     ) -> Self {
-        Self { pool, envelope, reader, rules, policies, view_age_max, certificates, keys: Mutex::new(None) }
+        Self {
+            pool,
+            envelope,
+            reader,
+            rules,
+            policies,
+            view_age_max,
+            certificates,
+            last_database: LastAnswer::default(),
+            last_keys: LastAnswer::default(),
+        }
     }
 
     async fn database(&self) -> Check {
+        self.last_database.or_ask(Instant::now, |_| GOOD_FOR, self.ask_database()).await
+    }
+
+    async fn ask_database(&self) -> Check {
         match timeout(WITHIN, self.pool.ping()).await {
             Ok(Ok(())) => Check::Right,
             _ => Check::Wrong("the region's Postgres does not answer; see that it runs and is reachable"),
@@ -58,25 +75,21 @@ impl NodeReadiness {
     }
 
     async fn keys(&self) -> Check {
-        let mut last = self.keys.lock().await;
-        if let Some((at, check)) = *last
-            && at.elapsed() < KEYS_EVERY
-            && check == Check::Right
-        {
-            return check;
-        }
+        let good_for = |check: Check| if check == Check::Right { KEYS_RIGHT_FOR } else { GOOD_FOR };
+        self.last_keys.or_ask(Instant::now, good_for, self.ask_keys()).await
+    }
+
+    async fn ask_keys(&self) -> Check {
         // A new data key needs both: the KMS wraps it and the keyring keeps it.
         let (kms, keyring) = tokio::join!(
             timeout(WITHIN, self.envelope.check_kms()),
             timeout(WITHIN, self.envelope.keyring().check())
         );
-        let check = match (kms, keyring) {
+        match (kms, keyring) {
             (Ok(Ok(())), Ok(Ok(()))) => Check::Right,
             (Ok(Ok(())), _) => NO_KEYRING,
             _ => Check::Wrong("the KMS does not wrap new keys; `domicile doctor` says why"),
-        };
-        *last = Some((Instant::now(), check));
-        check
+        }
     }
 
     /// A node whose view is old still serves its own patients, so that only a view that carries nothing any more

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use node_access::Here;
+use node_signin::hashing::places;
 use node_signin::{Desk, Federated, Hashing, Issuer, SealingKeys};
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
@@ -14,6 +15,8 @@ use crate::exit::{Cause, Stop};
 
 /// How many passwords are hashed at once: each takes one processor and 19 MiB for a twentieth of a second.
 const HASHING_THREADS: usize = 2;
+// One address has a quarter of the room at most, so that nobody takes all of it from one place.
+const _: () = assert!(4 * rates::SIGN_INS_AT_ONCE <= places(HASHING_THREADS));
 
 /// This node's signing keys. They lie beside its member's log: both are this node's alone.
 pub fn issuer(config: &Config) -> Result<Issuer, Stop> {

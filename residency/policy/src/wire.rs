@@ -26,7 +26,8 @@ pub const LOG_INDEX: &str = "x-log-index";
 
 /// Headers of every answer that does not set them itself: nothing is kept, framed, sniffed, sent on or loaded from
 /// elsewhere. The router and the nodes share the list and its order, because a refusal of the one must look like a
-/// refusal of the other.
+/// refusal of the other. What is no HTTP is no request, and the parser's answer to it (400, 408, 414 or 431, with nothing in it)
+/// has none of them; the connection ends with it.
 pub const ANSWER_HEADERS: [(&str, &str); 9] = [
     ("cache-control", "no-store"),
     ("x-content-type-options", "nosniff"),

@@ -1,9 +1,13 @@
-//! How many requests an organisation and an address may make in a while.
+//! How many requests an organisation and an address may make in a while, and how many sign-ins.
 //!
-//! Each is counted by the generic cell rate algorithm (ITU-T I.371): what may still come grows evenly with time, up to the
-//! burst. A window that begins anew each minute would let twice as much through around its edge. A count is of one process:
-//! routers do not tell each other, so that a caller who spreads over several gets the quota of each.
+//! Each is counted twice. How many may come at once, by the generic cell rate algorithm (ITU-T I.371): what may still come
+//! grows evenly with time, up to the burst. That alone lets the rate and a burst through in one minute, so how many came in
+//! the last minute is counted as well, by a window that slides (`minute.rs`): one that begins anew each minute would let twice
+//! as much through around its edge. A count is of one process: routers do not tell each other, so that a caller who spreads
+//! over several gets the quota of each.
 
+mod at_once;
+mod minute;
 mod quota;
 mod said;
 
@@ -15,6 +19,10 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use residency_policy::{OrgId, Problem, ProblemKind};
 
+use at_once::AtOnce;
+use minute::Minutes;
+
+pub use at_once::{SIGN_INS_AT_ONCE, Turn};
 pub use quota::{Quota, Quotas};
 pub use said::{RATE_LIMIT, RATE_LIMIT_POLICY, Standing};
 
@@ -28,14 +36,17 @@ pub struct Rates<C: Clock + Clone = DefaultClock> {
     organisations: Option<Counted<OrgId, C>>,
     services: Option<Counted<OrgId, C>>,
     addresses: Option<Counted<IpAddr, C>>,
+    sign_ins: Option<(Counted<IpAddr, C>, AtOnce)>,
 }
 
 struct Counted<K: std::hash::Hash + Eq + Clone, C: Clock + Clone> {
     name: &'static str,
     counts: Counts<K, C>,
+    minutes: Minutes<K>,
     clock: C,
+    began: C::Instant,
     between: Duration,
-    burst: u32,
+    quota: Quota,
 }
 
 /// The client at the other end of a request's connection: what TCP says, and no header. Listeners put it among a request's
@@ -74,15 +85,38 @@ impl<C: Clock + Clone> Rates<C> {
             organisations: Counted::new("organisation", quotas.organisation, clock),
             services: Counted::new("service", quotas.service, clock),
             addresses: Counted::new("address", quotas.address, clock),
+            sign_ins: Counted::new("sign-in", quotas.sign_in, clock)
+                .map(|counted| (counted, AtOnce::default())),
         }
     }
 
-    /// Counts a request of an address.
+    /// Counts a request of an address to a path: not at all where probes ask, and by a narrower quota too where people sign
+    /// in.
     ///
     /// # Errors
-    /// It is one too many, and was not counted.
-    pub fn address(&self, address: IpAddr) -> Result<(), Standing> {
-        self.addresses.as_ref().map_or(Ok(()), |counted| counted.one(&network(address)).map(drop))
+    /// It is one too many. The quota that it was too many for has not counted it.
+    pub fn address(&self, address: IpAddr, path: &str) -> Result<(), Standing> {
+        if is_probe(path) {
+            return Ok(());
+        }
+        let address = network(address);
+        if let Some(counted) = &self.addresses {
+            counted.one(&address)?;
+        }
+        match &self.sign_ins {
+            Some((counted, _)) if signs_in(path) => counted.one(&address).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the turn of an address where people sign in; nothing, for another path, or where sign-ins are not counted.
+    ///
+    /// # Errors
+    /// It has [`SIGN_INS_AT_ONCE`] under way.
+    pub fn turn(&self, address: IpAddr, path: &str) -> Result<Option<Turn>, Problem> {
+        let Some((_, at_once)) = self.sign_ins.as_ref().filter(|_| signs_in(path)) else { return Ok(None) };
+        let turn = at_once.one_more(network(address));
+        turn.map(Some).ok_or_else(|| Problem::new(ProblemKind::Overloaded).retry_after(1))
     }
 
     /// Counts a request of a caller, and says how much is left; nothing, where nobody is counted.
@@ -102,7 +136,8 @@ impl<C: Clock + Clone> Rates<C> {
         for counted in [&self.organisations, &self.services].into_iter().flatten() {
             counted.forget();
         }
-        if let Some(counted) = &self.addresses {
+        let sign_ins = self.sign_ins.as_ref().map(|(counted, _)| counted);
+        for counted in [self.addresses.as_ref(), sign_ins].into_iter().flatten() {
             counted.forget();
         }
     }
@@ -110,8 +145,16 @@ impl<C: Clock + Clone> Rates<C> {
 
 /// Whether a path is asked by those who look after the process. They are not counted: behind a proxy, callers have the same
 /// address as they.
-pub fn is_probe(path: &str) -> bool {
+fn is_probe(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz" | "/metrics")
+}
+
+/// Whether who asks this path, known or not, has a password hashed, an identity provider asked, or what they show looked at
+/// before they are known. Whatever is new there counts so until it is said here that it costs little.
+fn signs_in(path: &str) -> bool {
+    let act = path.strip_prefix("/v1/auth/").or_else(|| path.strip_prefix("/v1/portal/"));
+    let act = act.map(|act| act.split_once('/').map_or(act, |(first, _)| first));
+    act.is_some_and(|act| !matches!(act, "refresh" | "logout" | "sessions" | "sign-out"))
 }
 
 /// What is said to who asks for too much.
@@ -130,25 +173,40 @@ fn network(address: IpAddr) -> IpAddr {
 impl<K: std::hash::Hash + Eq + Clone, C: Clock + Clone> Counted<K, C> {
     fn new(name: &'static str, quota: Quota, clock: &C) -> Option<Self> {
         let (between, burst) = quota.cells()?;
-        let quota = governor::Quota::with_period(between)?.allow_burst(burst);
-        let counts = Counts::<K, C>::new(quota, DashMapStateStore::default(), clock.clone());
-        Some(Self { name, counts, clock: clock.clone(), between, burst: burst.get() })
+        let cells = governor::Quota::with_period(between)?.allow_burst(burst);
+        let counts = Counts::<K, C>::new(cells, DashMapStateStore::default(), clock.clone());
+        let (minutes, began) = (Minutes::new(quota.per_minute), clock.now());
+        Some(Self { name, counts, minutes, clock: clock.clone(), began, between, quota })
     }
 
     fn one(&self, who: &K) -> Result<Standing, Standing> {
-        let standing =
-            |left, wait| Standing { name: self.name, between: self.between, burst: self.burst, left, wait };
+        let standing = |at_once, in_minute, wait| Standing {
+            name: self.name,
+            between: self.between,
+            quota: self.quota,
+            at_once,
+            in_minute,
+            wait,
+        };
+        let minute = self.minutes.one(who, self.time());
+        let in_minute = minute.map_err(|wait| standing(self.quota.burst, 0, wait))?;
         match self.counts.check_key(who) {
-            Ok(state) => Ok(standing(state.remaining_burst_capacity(), Duration::ZERO)),
+            Ok(state) => Ok(standing(state.remaining_burst_capacity(), in_minute, Duration::ZERO)),
             Err(not_until) => {
-                let now = self.clock.now();
-                let wait = not_until.earliest_possible().duration_since(now);
-                Err(standing(0, wait.into()))
+                self.minutes.take_back(who);
+                let wait = not_until.earliest_possible().duration_since(self.clock.now());
+                Err(standing(0, in_minute.saturating_add(1), wait.into()))
             }
         }
     }
 
+    /// The time since the first could be counted.
+    fn time(&self) -> Duration {
+        self.clock.now().duration_since(self.began).into()
+    }
+
     fn forget(&self) {
+        self.minutes.forget(self.time());
         self.counts.retain_recent();
         self.counts.shrink_to_fit();
     }

@@ -15,6 +15,9 @@ pub struct Quotas {
     pub service: Quota,
     /// The quota of one client address, whoever asks there: an IPv4 address, or an IPv6 network of 64 bits.
     pub address: Quota,
+    /// The quota of one client address at what lets people in: `/v1/auth/` and `/v1/portal/` but what goes on with a session,
+    /// or ends it. Each of them costs a password hash or a question to others, and nobody has to be known to ask.
+    pub sign_in: Quota,
 }
 
 impl Default for Quotas {
@@ -23,25 +26,30 @@ impl Default for Quotas {
             organisation: Quota { per_minute: 6_000, burst: 600 },
             service: Quota { per_minute: 60_000, burst: 6_000 },
             address: Quota { per_minute: 60_000, burst: 6_000 },
+            sign_in: Quota { per_minute: 60, burst: 30 },
         }
     }
 }
 
 impl Quotas {
     /// Nobody is counted.
-    pub const NONE: Self = Self { organisation: Quota::NONE, service: Quota::NONE, address: Quota::NONE };
+    pub const NONE: Self =
+        Self { organisation: Quota::NONE, service: Quota::NONE, address: Quota::NONE, sign_in: Quota::NONE };
 
     /// Which key of the configuration says nothing that works, and what would.
     ///
     /// # Errors
-    /// Rates without bursts, and bursts without rates.
+    /// Rates without bursts, bursts without rates, and bursts that no minute has room for.
     pub fn check(&self) -> Result<(), (&'static str, &'static str)> {
-        let half = |quota: Quota| (quota.per_minute == 0) != (quota.burst == 0);
-        let wrong = "must have per_minute and burst both at least 1, or both 0 for no limit";
+        let half =
+            |quota: Quota| (quota.per_minute == 0) != (quota.burst == 0) || quota.burst > quota.per_minute;
+        let wrong =
+            "must have per_minute and burst both at least 1, and burst no larger, or both 0 for no limit";
         [
             ("rates.organisation", self.organisation),
             ("rates.service", self.service),
             ("rates.address", self.address),
+            ("rates.sign_in", self.sign_in),
         ]
         .into_iter()
         .find(|(_, quota)| half(*quota))
@@ -49,13 +57,13 @@ impl Quotas {
     }
 }
 
-/// A rate, and how many may come at once when nothing came before.
+/// How many may come in a minute, whenever it begins, and how many of them at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
-    /// Requests a minute, in the long run.
+    /// Requests in any minute.
     pub per_minute: u32,
-    /// Requests at once.
+    /// Requests at once. They come back evenly.
     pub burst: u32,
 }
 

@@ -174,6 +174,40 @@ async fn more_work_than_is_accepted_is_503() {
 }
 
 #[tokio::test]
+async fn people_sign_in_while_patients_requests_fill_the_rest() {
+    let (all, one_home) = (Bounds { in_flight: 8, ..bounds() }, Bounds { in_flight_per_home: 8, ..bounds() });
+    for bounds in [all, one_home] {
+        let rig = Rig::start_with(bounds).await;
+        rig.texas.hold();
+        let path = format!("/v1/patients/{}", patient(1));
+        let mut at_work = tokio::task::JoinSet::new();
+        for _ in 0..7 {
+            let (mut client, path) = (rig.h2().await, path.clone());
+            at_work.spawn(async move { client.send(get(&path)).await });
+        }
+        until("seven are at work", || rig.texas.arrived() == 7).await;
+        let mut client = rig.h2().await;
+        let refused = client.send(get(&path)).await;
+        assert_eq!((refused.status.as_u16(), refused.slug().as_str()), (503, "overloaded"));
+        assert_eq!(refused.header("retry-after"), "1");
+        for page in ["/healthz", "/readyz"] {
+            assert_eq!(client.send(get(page)).await.status, StatusCode::OK, "{page}");
+        }
+        let mut person = rig.h2().await;
+        at_work.spawn(async move { person.send(request("POST", "/v1/auth/login", full("{}"))).await });
+        until("a home hears who signs in", || rig.texas.arrived() == 8).await;
+        let again = client.send(request("POST", "/v1/auth/login", full("{}"))).await;
+        assert_eq!(again.status, StatusCode::SERVICE_UNAVAILABLE, "the control: what is kept has an end too");
+        rig.texas.gate.add_permits(8);
+        while let Some(answer) = at_work.join_next().await {
+            assert_eq!(answer.unwrap().status, StatusCode::OK);
+        }
+        rig.texas.gate.add_permits(1);
+        assert_eq!(client.send(get(&path)).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
 async fn streams_that_are_reset_at_once_end_the_connection() {
     let rig = Rig::start().await;
     let stream = tls(rig.router, &rig.authority, &[b"h2"]).await;

@@ -8,6 +8,7 @@ mod certificates;
 mod configuring;
 mod counting;
 mod forwarding;
+mod headers;
 mod holding;
 mod identifying;
 mod indistinct;

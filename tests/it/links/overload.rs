@@ -1,8 +1,8 @@
 //! Ten times more is asked of one region than it can answer, and another region's callers do not notice.
 //!
 //! How much a region answers is made small, so that a machine with two cores can offer ten times as much and be idle all
-//! the same: Texas is half a second away from the router, which has at most eight requests at work there (the limit of
-//! each home), so that sixteen are answered in a second and two hundred are asked for. What this shows is that the router
+//! the same: Texas is half a second away from the router, which has at most seven requests at work there (the limit of
+//! each home, less what is kept for signing in), so that fourteen are answered in a second and two hundred are asked for. What this shows is that the router
 //! keeps one home's queue from being everybody's. What it does not show is the processor of a region at its end: all
 //! regions of this machine have the same two.
 

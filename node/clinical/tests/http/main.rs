@@ -17,6 +17,7 @@ mod encounters;
 mod facilities;
 mod federation;
 mod forgotten;
+mod headers;
 mod ids;
 mod invitations;
 mod kinds;

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use residency_policy::PatientId;
-use serde_json::json;
+use residency_policy::{PatientId, Role};
+use serde_json::{Value, json};
 use storage::testing::TestEntropy;
 
 use crate::support::{Answer, Ask, World, ana, id, random, visit};
@@ -167,10 +167,51 @@ async fn the_role_the_purpose_and_the_act_decide_before_anything_is_looked_up() 
             }
         }
     }
-    let path = format!("/v1/patients/{real}");
-    let ask = || world.ask("provider", "GET", &path);
-    ask().without("purpose-of-use").send().await.is(400).problem("missing-header");
-    ask().header("purpose-of-use", "treat").send().await.is(400).problem("bad-header");
+}
+
+/// The purposes that a refusal lists.
+fn offered(problem: &Value) -> Vec<&str> {
+    let errors = problem["errors"].as_array().map_or(&[][..], Vec::as_slice);
+    let listed = errors.iter().filter(|error| error["code"] == "allowed");
+    listed
+        .filter(|error| error["pointer"] == "purpose-of-use")
+        .filter_map(|error| error["detail"].as_str())
+        .collect()
+}
+
+#[tokio::test]
+async fn who_names_no_purpose_or_none_that_there_is_hears_which_would_do() {
+    let world = World::new().await;
+    let real = id(&world.register(&ana()).await);
+    let (chart, visits) = (format!("/v1/patients/{real}"), format!("/v1/patients/{real}/encounters"));
+    let segregated = format!("/v1/patients/{real}/segregated/substance-use/encounters");
+    world.surely("sure_doctor", world.org, Role::Provider);
+    for (who, path, would_do) in [
+        ("provider", chart.as_str(), vec!["TREAT", "HOPERAT"]),
+        ("provider", visits.as_str(), vec!["TREAT"]),
+        ("provider", segregated.as_str(), vec!["TREAT"]),
+        ("auditor", chart.as_str(), vec!["HOPERAT"]),
+        ("provider", "/v1/patients?home=US-TX", vec!["TREAT", "HOPERAT"]),
+        // For an emergency, too, whoever may break the glass.
+        ("sure_doctor", chart.as_str(), vec!["TREAT", "ETREAT", "BTG", "HOPERAT"]),
+        ("sure_doctor", "/v1/patients?home=US-TX", vec!["TREAT", "HOPERAT"]),
+    ] {
+        let ask = || world.ask(who, "GET", path);
+        let none = ask().without("purpose-of-use").send().await.is(403).problem("forbidden");
+        assert_eq!(none["reason"], "purpose-required");
+        assert_eq!(offered(&none), would_do, "{who} {path}");
+        let wrong = ask().header("purpose-of-use", "treat").send().await.is(400).problem("bad-header");
+        assert_eq!(wrong["errors"][0]["code"], "not-a-code");
+        assert_eq!(offered(&wrong), would_do, "{who} {path}");
+        // A category of its own asks for a consent, which is looked at later.
+        let status = ask().header("purpose-of-use", would_do[0]).send().await.status;
+        assert_eq!(status.is_success(), path != segregated, "{who} {path}");
+    }
+    // Whom no purpose helps hears the reason, and a stranger nothing.
+    let never = world.ask("lab_tech", "GET", &chart).without("purpose-of-use").send().await.is(403);
+    let never = never.problem("forbidden");
+    assert_eq!((&never["reason"], offered(&never)), (&json!("not-permitted"), Vec::new()));
+    world.ask("nobody", "GET", &chart).without("purpose-of-use").send().await.is(401);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use node_signin::Issuer;
 use residency_control::signin::SignInChange;
 use residency_control::{Command, Membership, Memberships, User};
 use residency_policy::{Role, UserId};
-use residency_tokens::Verifier;
+use residency_tokens::{Claims, Verifier};
 use serde_json::{Value, json};
 use storage::testing::TestEntropy;
 
@@ -178,22 +178,24 @@ async fn signing_keys_are_shown_and_change_without_a_break() {
     let region = world.here.region;
     let issuer = Issuer::open(CLUSTER.to_owned(), region, another.path()).expect("opens");
     let [key] = &issuer.tend(now, &TestEntropy::default()).expect("a key")[..] else { panic!("one key") };
-    let claims = |cluster: &str| {
+    let claims = || {
         let public = world.book.state.lock().expect("a lock").signin().clone();
         let key = |id| public.signing_key(id).cloned();
-        let mut claims = Verifier::new(CLUSTER).claims(&access, now, key).expect("its claims");
-        (claims.iss, claims.aud) = (cluster.to_owned(), cluster.to_owned());
-        claims
+        Verifier::new(CLUSTER).claims(&access, now, key).expect("its claims")
     };
-    let unpublished = issuer.sign(&claims(CLUSTER), |_| true).expect("signs");
+    let unpublished = issuer.sign(&claims(), |_| true).expect("signs");
     assert_eq!(world.status_of(&unpublished).await, 401, "nobody has heard of its key");
-    assert_eq!(issuer.sign(&claims(CLUSTER), |_| false), None, "which is why a node does not use it");
+    assert_eq!(issuer.sign(&claims(), |_| false), None, "which is why a node does not use it");
     world.done(Command::SignIn(SignInChange::AddSigningKey(key.clone())));
     assert_eq!(jwks().await.len(), 2);
     assert_eq!(world.status_of(&unpublished).await, 200, "the control");
-    let elsewhere = issuer.sign(&claims("domicile:other"), |_| true).expect("signs");
-    assert_eq!(world.status_of(&elsewhere).await, 401, "another cluster's");
-    let mut longer = claims(CLUSTER);
+    let other = "domicile:other";
+    for (iss, aud) in [(other, CLUSTER), (CLUSTER, other), (other, other), ("", CLUSTER), (CLUSTER, "")] {
+        let claims = Claims { iss: iss.to_owned(), aud: aud.to_owned(), ..claims() };
+        let elsewhere = issuer.sign(&claims, |_| true).expect("signs");
+        assert_eq!(world.status_of(&elsewhere).await, 401, "by {iss:?}, for {aud:?}");
+    }
+    let mut longer = claims();
     longer.exp = key.not_after + 1;
     assert_eq!(
         world.status_of(&issuer.sign(&longer, |_| true).expect("signs")).await,

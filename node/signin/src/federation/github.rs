@@ -128,3 +128,37 @@ async fn answer<T: DeserializeOwned>(
         _ => Err(NotShown::Unavailable("status")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use residency_control::signin::Preset;
+    use residency_policy::{IdentityProviderId, OrgId};
+
+    use super::*;
+
+    fn github(issuer: &str) -> IdentityProvider {
+        IdentityProvider {
+            id: IdentityProviderId::from_bytes([1; 16]),
+            org: OrgId::from_bytes([2; 16]),
+            preset: Preset::Github,
+            issuer: issuer.parse().expect("an issuer"),
+            client: "Iv1.test".parse().expect("a client"),
+            secret: None,
+            mail_domain: None,
+            active: true,
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn everybodys_github_is_asked_at_its_api_and_a_server_of_ones_own_at_itself() {
+        for (issuer, user) in [
+            (ISSUER, "https://api.github.com/user"),
+            ("https://github.elm.example", "https://github.elm.example/api/v3/user"),
+            // Not a name that only begins like it.
+            ("https://github.com.elm.example", "https://github.com.elm.example/api/v3/user"),
+        ] {
+            assert_eq!(api(&github(issuer), "/user"), user);
+        }
+    }
+}

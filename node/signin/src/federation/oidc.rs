@@ -14,6 +14,7 @@ use openidconnect::{
     RedirectUrl, RequestTokenError, Scope, SignatureVerificationError, StandardErrorResponse,
     StandardTokenResponse, TokenResponse as _, UserInfoClaims, UserInfoError,
 };
+use residency_control::Host;
 use residency_control::signin::{IdentityProvider, Preset};
 use residency_policy::Clock;
 use serde::{Deserialize, Serialize};
@@ -200,12 +201,19 @@ fn right(provider: &IdentityProvider, claims: &Claims, now: i64) -> Result<(), N
     let right = match provider.preset {
         // Its issuers are `https://login.microsoftonline.com/{tenant}/v2.0`.
         Preset::Entra => {
-            more.tid.as_deref().is_some_and(|tid| provider.issuer.as_str().split('/').any(|part| part == tid))
+            let tenant = provider.issuer.as_str().strip_suffix("/v2.0").and_then(|at| at.rsplit('/').next());
+            tenant.is_some() && tenant == more.tid.as_deref()
         }
         Preset::Cognito => more.token_use.as_deref() == Some("id"),
         _ => true,
     };
     if right { Ok(()) } else { Err(NotShown::Wrong("token-tenant")) }
+}
+
+/// An address of a domain does not make an account the domain's: Google says which one owns it.
+fn is_owned(provider: &IdentityProvider, domain: &Host, claims: &Claims) -> bool {
+    let google = provider.issuer.as_str() == "https://accounts.google.com";
+    !google || claims.additional_claims().hd.as_deref() == Some(domain.as_str())
 }
 
 /// The address, if the provider may vouch for one and says that it is verified. Some say so in the ID token, and some only
@@ -218,9 +226,7 @@ async fn mail(
     claims: &Claims,
 ) -> Result<Option<residency_control::signin::LoginName>, NotShown> {
     let Some(domain) = &provider.mail_domain else { return Ok(None) };
-    // An address of a domain does not make an account the domain's: Google says which one owns it.
-    let owned = claims.additional_claims().hd.as_deref() == Some(domain.as_str());
-    if provider.issuer.as_str() == "https://accounts.google.com" && !owned {
+    if !is_owned(provider, domain, claims) {
         return Ok(None);
     }
     if let Some(mail) = claims.email() {
@@ -237,4 +243,89 @@ async fn mail(
     })?;
     let verified = info.email_verified() == Some(true);
     Ok(info.email().filter(|_| verified).and_then(|mail| as_login(mail.as_str())))
+}
+
+#[cfg(test)]
+mod tests {
+    use residency_policy::{IdentityProviderId, OrgId};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: i64 = 1_795_000_000;
+    const TENANT: &str = "3f8a1c52-0d4e-4b6f-9a77-5c1e2d3b4a59";
+    const GOOGLE: &str = "https://accounts.google.com";
+    const POOL: &str = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Ab1Cd2Ef3";
+
+    fn provider(preset: Preset, issuer: &str) -> IdentityProvider {
+        IdentityProvider {
+            id: IdentityProviderId::from_bytes([1; 16]),
+            org: OrgId::from_bytes([2; 16]),
+            preset,
+            issuer: issuer.parse().expect("an issuer"),
+            client: "domicile".parse().expect("a client"),
+            secret: None,
+            mail_domain: None,
+            active: true,
+            version: 1,
+        }
+    }
+
+    /// The claims of a token that is right, with these besides.
+    fn said(more: &Value) -> Claims {
+        let mut all =
+            json!({"iss": "https://idp.example", "aud": "domicile", "sub": "1", "iat": NOW, "exp": NOW + 300});
+        for (name, value) in more.as_object().expect("claims") {
+            all[name] = value.clone();
+        }
+        serde_json::from_value(all).expect("the claims of an ID token")
+    }
+
+    #[test]
+    fn each_kind_of_provider_says_of_a_token_whose_and_what_it_is() {
+        let entra = format!("https://login.microsoftonline.com/{TENANT}/v2.0");
+        let (entra, cognito) = (provider(Preset::Entra, &entra), provider(Preset::Cognito, POOL));
+        let any = provider(Preset::Custom, "https://idp.example");
+        let (tenant, party, future) = ("token-tenant", "token-party", "token-from-the-future");
+        for (provider, more, wrong) in [
+            (&entra, json!({"tid": TENANT}), None),
+            (&entra, json!({"tid": "00000000-0000-4000-8000-000000000000"}), Some(tenant)),
+            (&entra, json!({"tid": "v2.0"}), Some(tenant)),
+            (&entra, json!({"tid": ""}), Some(tenant)),
+            (&entra, json!({}), Some(tenant)),
+            (&cognito, json!({"token_use": "id"}), None),
+            (&cognito, json!({"token_use": "access"}), Some(tenant)),
+            (&cognito, json!({}), Some(tenant)),
+            // The others say no such thing.
+            (&any, json!({}), None),
+            (&provider(Preset::Google, GOOGLE), json!({}), None),
+            (&provider(Preset::Okta, "https://clinic.okta.com"), json!({}), None),
+            // And of each is asked for whom it was issued, and when.
+            (&any, json!({"azp": "domicile"}), None),
+            (&any, json!({"azp": "another"}), Some(party)),
+            (&any, json!({"iat": NOW + 300}), None),
+            (&any, json!({"iat": NOW + 301}), Some(future)),
+        ] {
+            let expected = wrong.map_or(Ok(()), |what| Err(NotShown::Wrong(what)));
+            assert_eq!(right(provider, &said(&more), NOW), expected, "{} {more}", provider.preset);
+        }
+    }
+
+    #[test]
+    fn google_vouches_for_accounts_that_the_domain_owns_and_for_no_others() {
+        let elm: Host = "elm.example".parse().expect("a domain");
+        let (google, other) =
+            (provider(Preset::Google, GOOGLE), provider(Preset::Okta, "https://clinic.okta.com"));
+        for (provider, more, owned) in [
+            (&google, json!({"hd": "elm.example"}), true),
+            (&google, json!({"hd": "oak.example"}), false),
+            // Somebody's own account, made with an address of the domain.
+            (&google, json!({}), false),
+            // Whoever registers it as another kind gains nothing.
+            (&provider(Preset::Custom, GOOGLE), json!({}), false),
+            (&other, json!({}), true),
+        ] {
+            assert_eq!(is_owned(provider, &elm, &said(&more)), owned, "{} {more}", provider.preset);
+        }
+    }
 }

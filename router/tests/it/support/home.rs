@@ -92,7 +92,7 @@ fn nodes_word(head: &http::request::Parts, body: &[u8], recorded: &Recorded) -> 
     let kind = match head.method.as_str() {
         _ if !recorded.strict.load(std::sync::atomic::Ordering::SeqCst) => ProblemKind::NotFound,
         "PUT" | "OPTIONS" => ProblemKind::MethodNotAllowed,
-        _ if !has("purpose-of-use") => ProblemKind::MissingHeader,
+        _ if !has("purpose-of-use") => ProblemKind::Forbidden,
         _ if head.uri.query().is_some() => ProblemKind::BadParameter,
         "PATCH" if !has("if-match") => ProblemKind::PreconditionRequired,
         "POST" | "PATCH" if !body.starts_with(b"{") => ProblemKind::Malformed,
