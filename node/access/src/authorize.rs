@@ -96,8 +96,9 @@ impl From<&Credential> for Asker {
 }
 
 /// What to do where a second factor is asked for.
-const STEP_UP: &str = "sign in with a second factor: send a code of your authenticator to /v1/auth/login, or come in through an \
-                       identity provider that asks for one; whoever has no authenticator enrols one at /v1/auth/totp";
+const STEP_UP: &str = "sign in with a second factor: send a code of your authenticator to /v1/auth/login, use a passkey, or come in \
+                       through an identity provider that asks for one; whoever has no authenticator enrols one at \
+                       /v1/auth/totp";
 
 /// Asks the key's scopes and then the policies. Nothing of what is asked for was looked at before, so that a refusal may name
 /// its reason.

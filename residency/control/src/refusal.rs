@@ -94,4 +94,7 @@ pub enum Refusal {
     /// No such device.
     #[error("the device is not known")]
     UnknownDevice,
+    /// No such passkey.
+    #[error("the passkey is not known")]
+    UnknownPasskey,
 }

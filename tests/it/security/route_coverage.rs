@@ -22,6 +22,8 @@ pub(crate) const PUBLIC: &[&str] = &[
     "list_problems",
     "read_problem",
     "read_signing_keys",
+    // A challenge, which is nobody's.
+    "begin_with_passkey",
 ];
 
 /// Operations that are told who asks by what they are shown, and ask for no key.
@@ -33,6 +35,7 @@ pub(crate) const AT_THE_DOOR: &[&str] = &[
     "start_with_provider",
     "start_invited_with_provider",
     "finish_with_provider",
+    "sign_in_with_passkey",
 ];
 
 /// One operation of the document.

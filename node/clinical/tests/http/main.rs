@@ -20,6 +20,7 @@ mod invitations;
 mod licensed;
 mod limits;
 mod organisations;
+mod passkeys;
 mod passwords;
 mod patients;
 mod plans;

@@ -35,7 +35,7 @@ pub(super) fn change_password(
     if known.password.is_none() {
         return Err(Refusal::UnknownAccount);
     }
-    let known = changed(confirmed(known, again)?)?;
+    let known = changed(confirmed(state, known, again)?)?;
     state.signin.put_account(Account { password: Some(password), failures: 0, not_before: 0, ..known });
     end_all_of(state, again.org, again.user, |one| one.id != session);
     Ok(())
@@ -43,18 +43,18 @@ pub(super) fn change_password(
 
 /// Uses up a code.
 pub(super) fn use_code(state: &mut State, again: &Again) -> Result<(), Refusal> {
-    let known = confirmed(account(state, again.org, again.user)?, again)?;
+    let known = confirmed(state, account(state, again.org, again.user)?, again)?;
     state.signin.put_account(known);
     Ok(())
 }
 
 /// The account after its holder showed what signs them in, unless it was changed since or is waiting.
-fn confirmed(known: Account, again: &Again) -> Result<Account, Refusal> {
+fn confirmed(state: &State, known: Account, again: &Again) -> Result<Account, Refusal> {
     if known.version != again.expected {
         return Err(Refusal::StaleVersion);
     }
     if again.at < known.not_before {
         return Err(Refusal::TooSoon);
     }
-    shown(known, again.second)
+    shown(state, known, again.second)
 }

@@ -11,7 +11,9 @@ use crate::calendar::ledger::Image;
 use crate::command::{KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
 use crate::machine::State;
 use crate::organisations::OrganisationMark;
-use crate::signin::{Account, Device, IdentityLink, IdentityProvider, Session, SignInSettings, SigningKey};
+use crate::signin::{
+    Account, Device, IdentityLink, IdentityProvider, Passkey, Session, SignInSettings, SigningKey,
+};
 
 /// How many items a part has at most.
 const ITEMS_MAX: usize = 1_000;
@@ -66,6 +68,8 @@ pub(super) enum Part {
     KeyUses(Vec<(KeyId, i64)>),
     /// What people sign in with.
     Devices(Vec<Device>),
+    /// Their passkeys.
+    Passkeys(Vec<Passkey>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -99,6 +103,7 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         ))
         .chain(in_parts(state.grants.iter().map(|(key, grant)| (*key, grant.clone())), Part::KeyGrants))
         .chain(in_parts(state.signin.devices().copied(), Part::Devices))
+        .chain(in_parts(state.signin.passkeys().map(|one| Passkey::clone(one)), Part::Passkeys))
         .chain(in_parts(state.key_uses.iter().map(|(key, at)| (*key, *at)), Part::KeyUses))
 }
 
@@ -149,6 +154,7 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Clinicians(some) => Arc::make_mut(&mut state.clinicians).extend(some),
         Part::SignInSettings(some) => some.into_iter().for_each(|one| state.signin.put_settings(one)),
         Part::Devices(some) => some.into_iter().for_each(|one| state.signin.put_device(one)),
+        Part::Passkeys(some) => some.into_iter().for_each(|one| state.signin.put_passkey(one)),
         Part::KeyGrants(some) => Arc::make_mut(&mut state.grants).extend(some),
         Part::KeyUses(some) => Arc::make_mut(&mut state.key_uses).extend(some),
         Part::SpentFlows(some) => {

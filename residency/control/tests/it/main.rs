@@ -11,6 +11,7 @@ mod given_up;
 mod keys;
 mod machine;
 mod members;
+mod passkeys;
 mod peers;
 mod power_cut;
 mod providers;
