@@ -138,9 +138,21 @@ fn versioned(path: &str, query: &str) -> Identified {
             "totp" => is("/v1/auth/totp", Target::Anywhere),
             "password" => is("/v1/auth/password", Target::Anywhere),
             "step-up" => is("/v1/auth/step-up", Target::Anywhere),
+            "passkeys" => is("/v1/auth/passkeys", Target::Anywhere),
             _ => is("-", Target::Nothing),
         },
         (Some("auth"), Some("totp"), Some("confirm")) => is("/v1/auth/totp/confirm", Target::Anywhere),
+        (Some("auth"), Some("passkeys"), Some("options")) => is("/v1/auth/passkeys/options", Target::Anywhere),
+        (Some("auth"), Some("authenticators"), Some("passkeys")) => {
+            is("/v1/auth/authenticators/passkeys", Target::Anywhere)
+        }
+        (Some("auth"), Some("authenticators"), Some(below)) => match below.strip_prefix("passkeys/") {
+            Some("options") => is("/v1/auth/authenticators/passkeys/options", Target::Anywhere),
+            Some(one) if !one.contains('/') => {
+                is("/v1/auth/authenticators/passkeys/{passkey}", Target::Anywhere)
+            }
+            _ => is("-", Target::Nothing),
+        },
         (Some("auth"), Some("invitations"), Some("accept")) => {
             is("/v1/auth/invitations/accept", Target::Anywhere)
         }

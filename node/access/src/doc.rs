@@ -110,6 +110,8 @@ pub struct ReportProblems;
 pub struct SignInProblems;
 /// The problems of the way to an identity provider and back, where what proves the caller is another server's word.
 pub struct FederationProblems;
+/// The problems of signing in with a passkey.
+pub struct PasskeyProblems;
 /// The problems of a read that is not PHI.
 pub struct OpenProblems;
 /// The problems of a list that is not PHI, of a window of time.
@@ -147,6 +149,7 @@ problems! {
     ReportProblems: EVERYWHERE, &[413, 415];
     SignInProblems: EVERYWHERE, KNOWN_CALLERS, &[413, 415, 422];
     FederationProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 413, 415, 422];
+    PasskeyProblems: EVERYWHERE, KNOWN_CALLERS, &[409, 413, 415, 422];
     OpenProblems: EVERYWHERE, KNOWN_CALLERS, &[404];
     OpenWindowProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 422];
     OpenQuestionProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 413, 415, 422];

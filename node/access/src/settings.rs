@@ -54,7 +54,8 @@ pub(crate) fn kept(
     let one_factor = caller.session.is_some() && !caller.second_factor;
     if settings.second_factor_required && one_factor && entity != Entity::Authenticator {
         return Err(Problem::new(ProblemKind::SecondFactorToEnrol).detail(
-            "enrol an authenticator at /v1/auth/totp, or sign in through an identity provider that asks for a second factor",
+            "enrol an authenticator at /v1/auth/totp or a passkey at /v1/auth/authenticators/passkeys, or sign in through an identity \
+             provider that asks for a second factor",
         ));
     }
     Ok(())

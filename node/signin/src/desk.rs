@@ -12,7 +12,7 @@ use residency_policy::{Clock, Entropy, OrgId, Role, UserId};
 use residency_tokens::Claims;
 
 use crate::refresh_token::RefreshToken;
-use crate::{Federated, Hashing, Issuer, NotSignedIn, SealingKeys};
+use crate::{Federated, Hashing, Issuer, NotSignedIn, Passkeys, SealingKeys};
 
 /// How long an access token is good, in seconds.
 pub const ACCESS_SECONDS: i64 = 15 * 60;
@@ -39,6 +39,8 @@ pub struct Desk {
     pub keys: SealingKeys,
     /// What lets people in through identity providers.
     pub federated: Federated,
+    /// What verifies passkeys.
+    pub passkeys: Passkeys,
 }
 
 /// A session that began or goes on, and its tokens. Its `Debug` is redacted.

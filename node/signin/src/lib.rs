@@ -11,6 +11,8 @@
 //! - **A token is a proof and not a record**: who its session belongs to is read from the control plane, and a token that
 //!   says otherwise is refused.
 //! - **A refresh token that comes twice ends its session**: one of the two who showed it stole it.
+//! - **Who has a second factor does not come in with one**: a password opens nothing alone where an authenticator or a passkey
+//!   is enrolled.
 //! - **Hashing is bounded**: a flood of attempts fills its own queue and gets 503, and takes no other request's time.
 //!
 //! Rejected: *sessions in each region's database*, because the workforce works everywhere and an ended session would live
@@ -27,6 +29,7 @@ pub mod hashing;
 pub mod invitation;
 pub mod login;
 pub mod logout;
+pub mod passkeys;
 pub mod refresh;
 mod refresh_token;
 pub mod refused;
@@ -37,6 +40,7 @@ pub mod totp;
 pub use desk::{Desk, Opened};
 pub use federation::Federated;
 pub use hashing::Hashing;
+pub use passkeys::Passkeys;
 pub use refused::NotSignedIn;
 pub use sealing::SealingKeys;
 pub use token::issuer::Issuer;

@@ -75,7 +75,7 @@ pub(crate) fn second(
     code: Option<&str>,
     now: i64,
 ) -> Result<SecondFactor, NotSignedIn> {
-    match (account.asks_for_more(), code) {
+    match (desk.directory.signins().asks_for_more(account), code) {
         (false, _) => Ok(SecondFactor::None),
         (true, None) => Err(NotSignedIn::CodeNeeded),
         (true, Some(code)) => desk.keys.second(account, code, now).ok_or_else(|| {
@@ -83,6 +83,22 @@ pub(crate) fn second(
             NotSignedIn::Nobody
         }),
     }
+}
+
+/// The same, of somebody who is signed in and showed their password again. Whoever has passkeys and no authenticator has no code
+/// to show; a session of theirs was begun with a passkey, which the control plane looks at.
+pub(crate) fn second_again(
+    desk: &Desk,
+    account: &Account,
+    session: SessionId,
+    code: Option<&str>,
+    now: i64,
+) -> Result<SecondFactor, NotSignedIn> {
+    let by_passkey = !account.has_authenticator() && desk.directory.signins().asks_for_more(account);
+    if by_passkey && code.is_none() {
+        return Ok(SecondFactor::Held(session));
+    }
+    second(desk, account, code, now)
 }
 
 /// Uses up a code, if one was shown.

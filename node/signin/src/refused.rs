@@ -9,7 +9,7 @@ use residency_policy::{Problem, ProblemKind};
 pub enum NotSignedIn {
     /// Something that was shown is wrong, unknown, over, or not looked at now. Which of them, nobody is told.
     Nobody,
-    /// The password was right, and a code of the authenticator is asked for.
+    /// The password was right, and a code of the authenticator is asked for, or a passkey.
     CodeNeeded,
     /// They may be several things there, and did not say what they want to be.
     RoleNeeded,
@@ -29,6 +29,8 @@ pub enum NotSignedIn {
     DeviceNotAdmitted,
     /// Nobody comes in through identity providers here: no address to come back to, or no key to seal with, was given.
     NotOffered,
+    /// Nobody signs in with a passkey here: no relying party, or no key to seal with, was given.
+    NoPasskeys,
 }
 
 impl From<ProposeError> for NotSignedIn {
@@ -56,7 +58,8 @@ impl Disclosable for NotSignedIn {
     fn problem(&self) -> Problem {
         match self {
             Self::Nobody => Problem::new(ProblemKind::Unauthenticated),
-            Self::CodeNeeded => Problem::new(ProblemKind::SecondFactorRequired),
+            Self::CodeNeeded => Problem::new(ProblemKind::SecondFactorRequired)
+                .detail("show a code of your authenticator, or one that stands in for it; or sign in with a passkey"),
             Self::RoleNeeded => Problem::new(ProblemKind::Invalid).field(
                 "/role",
                 "required",
@@ -75,6 +78,8 @@ impl Disclosable for NotSignedIn {
             ),
             Self::NotFromHere => node_access::settings::not_from_here(),
             Self::ProviderUnavailable => Problem::new(ProblemKind::IdentityProviderUnavailable).retry_after(10),
+            Self::NoPasskeys => Problem::new(ProblemKind::IllegalTransition)
+                .detail("this cluster was given no relying party ([signin.passkeys]), or no key, for passkeys"),
             Self::NotOffered => Problem::new(ProblemKind::IllegalTransition).detail(
                 "this cluster was given no origin, or no key, for signing in through identity providers",
             ),

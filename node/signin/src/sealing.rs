@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use data_encoding::BASE64URL_NOPAD;
 use residency_policy::Entropy;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, Salt};
@@ -11,6 +12,7 @@ use ring::hkdf::{HKDF_SHA256, Salt};
 pub struct SealingKeys {
     kept: KeyRing,
     flows: KeyRing,
+    ceremonies: KeyRing,
 }
 
 /// Keys of one use, by number. The first seals; all of them open.
@@ -19,6 +21,8 @@ pub(crate) struct KeyRing(Vec<(u32, LessSafeKey)>);
 /// What the keys of flows are derived for (RFC 5869, `info`). Whoever sends many cookies learns nothing of the keys that keep
 /// authenticators, and random nonces run out for neither because of the other.
 const FLOWS: &[u8] = b"domicile: signin: flow cookies v1";
+/// What the keys of passkeys' ceremonies are derived for.
+const CEREMONIES: &[u8] = b"domicile: signin: passkey ceremonies v1";
 
 /// What opens a sealed value again, beside the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +39,21 @@ impl SealingKeys {
     /// These keys, by number. The first seals; all of them open, so that a new one can come before the old one goes.
     pub fn new(keys: &[(u32, [u8; 32])]) -> Self {
         let key = |bytes: &[u8; 32]| UnboundKey::new(&AES_256_GCM, bytes).ok();
-        Self { kept: KeyRing::of(keys, key), flows: KeyRing::of(keys, |bytes| derived(bytes, FLOWS)) }
+        Self {
+            kept: KeyRing::of(keys, key),
+            flows: KeyRing::of(keys, |bytes| derived(bytes, FLOWS)),
+            ceremonies: KeyRing::of(keys, |bytes| derived(bytes, CEREMONIES)),
+        }
     }
 
     /// What seals the cookies of those who are on their way to an identity provider.
     pub(crate) fn flows(&self) -> &KeyRing {
         &self.flows
+    }
+
+    /// What seals what those keep who are asked for a passkey.
+    pub(crate) fn ceremonies(&self) -> &KeyRing {
+        &self.ceremonies
     }
 
     /// Seals in place what is kept, bound to what it is and whose. None where no key was given.
@@ -84,6 +97,34 @@ impl KeyRing {
     }
 }
 
+/// What a caller keeps for us, as text.
+impl KeyRing {
+    /// The number of the key, the nonce, the tag and the sealed value, in base64url. None where no key was given.
+    pub(crate) fn seal_text(
+        &self,
+        bound_to: &[u8],
+        mut value: Vec<u8>,
+        entropy: &dyn Entropy,
+    ) -> Option<String> {
+        let Seal { sealed_under, nonce, tag } = self.seal(bound_to, &mut value, entropy)?;
+        Some(BASE64URL_NOPAD.encode(&[&sealed_under.to_be_bytes()[..], &nonce, &tag, &value].concat()))
+    }
+
+    /// The value again, if the text is whole and no longer than that.
+    pub(crate) fn open_text(&self, bound_to: &[u8], text: &str, len_max: usize) -> Option<Vec<u8>> {
+        if text.len() > len_max {
+            return None;
+        }
+        let mut bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+        let (head, value) = bytes.split_at_mut_checked(4 + 12 + 16)?;
+        let (number, rest) = head.split_first_chunk::<4>()?;
+        let (nonce, tag) = rest.split_first_chunk::<12>()?;
+        let seal = Seal { sealed_under: u32::from_be_bytes(*number), nonce: *nonce, tag: tag.try_into().ok()? };
+        self.open(bound_to, &seal, value)?;
+        Some(value.to_vec())
+    }
+}
+
 impl fmt::Debug for SealingKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.kept.0.iter().map(|(number, _)| number)).finish()
@@ -106,7 +147,11 @@ mod tests {
             assert_ne!(value, sealed);
             with.open(b"a", &seal, &mut value).is_some_and(|()| value == sealed)
         };
-        assert!(opens(&keys.kept, &keys.kept) && opens(keys.flows(), keys.flows()), "the control");
-        assert!(!opens(&keys.kept, keys.flows()) && !opens(keys.flows(), &keys.kept));
+        let uses = [&keys.kept, keys.flows(), keys.ceremonies()];
+        for (at, one) in uses.iter().enumerate() {
+            for (other_at, other) in uses.iter().enumerate() {
+                assert_eq!(opens(one, other), at == other_at, "{at} {other_at}");
+            }
+        }
     }
 }

@@ -24,6 +24,19 @@ pub struct SigninSection {
     pub private_issuers: Vec<Host>,
     /// The authorities that identity providers' certificates are checked with; those of the system if left out.
     pub issuers_ca: Option<PathBuf>,
+    /// What passkeys are bound to. Without it nobody adds one or signs in with one.
+    pub passkeys: Option<PasskeysSection>,
+}
+
+/// Section `[signin.passkeys]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PasskeysSection {
+    /// The domain that passkeys are bound to: the relying party's id (WebAuthn Level 3, section 5.1.2). The same on every node;
+    /// whoever changes it gives every passkey up.
+    pub rp_id: Host,
+    /// The origins from whose pages passkeys are used, each at that domain or below it; those of `[signin]` if left out.
+    pub origins: Option<Vec<Origin>>,
 }
 
 /// Where browsers reach a server: `https`, a host, and a port if it is not 443.

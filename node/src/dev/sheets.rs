@@ -111,6 +111,7 @@ fn node_toml(home: &Home, plan: &Plan, side: usize, rules: &Rulebook, reach: Rea
         text,
         "\n[signin]\norigins = [\"https://localhost:{router}\", \"https://localhost:{public}\"]\n"
     );
+    text.push_str("\n[signin.passkeys]\nrp_id = \"localhost\"\n");
     let _ = write!(text, "\n[[signin.sealing_keys]]\nnumber = 1\nfile = \"keys/{}\"\n", sealing_key::FILE);
     Ok(text)
 }

@@ -70,6 +70,7 @@ fn ceiling() -> Targets {
         .with_target(traces::TARGET, LevelFilter::OFF)
         .with_target("hyper", LevelFilter::OFF)
         .with_target("h2", LevelFilter::OFF)
+        .with_target("webauthn_rs_core", LevelFilter::OFF)
         .with_target("tower", LevelFilter::WARN)
         .with_target("rustls", LevelFilter::ERROR)
         .with_target("tokio_rustls", LevelFilter::ERROR)
@@ -293,6 +294,7 @@ mod tests {
                 tracing::error!(target: "hyper::proto::h1", "a header");
                 tracing::error!(target: "hyper_util::client", "a header");
                 tracing::error!(target: "h2::codec", "a frame");
+                tracing::error!(target: "webauthn_rs_core::core", "a passkey");
                 tracing::warn!(target: "rustls::conn", "a handshake");
                 tracing::error!(target: "tokio_postgres::prepare", "a statement");
                 tracing::info!(target: "aws_smithy_runtime::client", "a request to the KMS");

@@ -73,6 +73,7 @@ pub struct Node {
 pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Node, Stop> {
     closed(&config)?;
     let (sealing, federated) = (signin::sealing_keys(&config)?, signin::federated(&config)?);
+    let passkeys = signin::passkeys(&config)?;
     // Certificates first: they are cheap to check and often what is wrong.
     let public_tls = PublicTls::load(&config.tls.certificate, &config.tls.key, clock.now())
         .map_err(|e| Stop::new(Cause::Tls, e.to_string(), "see [tls]; `domicile doctor` checks the files"))?;
@@ -127,7 +128,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         rates: Arc::new(Rates::new(&config.rates)),
         admission,
     });
-    let desk = Arc::new(signin::desk(&here, issuer, sealing, federated));
+    let desk = Arc::new(signin::desk(&here, issuer, sealing, federated, passkeys));
     Ok(Node {
         config,
         clock,

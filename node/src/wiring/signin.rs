@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use node_access::Here;
 use node_signin::hashing::places;
-use node_signin::{Desk, Federated, Hashing, Issuer, SealingKeys};
+use node_signin::{Desk, Federated, Hashing, Issuer, Passkeys, SealingKeys};
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -66,8 +66,23 @@ pub fn federated(config: &Config) -> Result<Federated, Stop> {
     Ok(Federated::new(origins, roots, private))
 }
 
+/// What verifies passkeys.
+pub fn passkeys(config: &Config) -> Result<Passkeys, Stop> {
+    let Some(section) = &config.signin.passkeys else { return Ok(Passkeys::none()) };
+    let origins = section.origins.as_ref().unwrap_or(&config.signin.origins);
+    let origins: Vec<String> = origins.iter().map(ToString::to_string).collect();
+    Passkeys::new(section.rp_id.as_str(), &origins)
+        .map_err(|e| Stop::new(Cause::Config, e.to_string(), "see [signin.passkeys] rp_id and origins"))
+}
+
 /// The desk of this node.
-pub fn desk(here: &Here, issuer: Arc<Issuer>, keys: SealingKeys, federated: Federated) -> Desk {
+pub fn desk(
+    here: &Here,
+    issuer: Arc<Issuer>,
+    keys: SealingKeys,
+    federated: Federated,
+    passkeys: Passkeys,
+) -> Desk {
     Desk {
         directory: Arc::clone(&here.directory),
         changes: Arc::clone(&here.changes),
@@ -77,5 +92,6 @@ pub fn desk(here: &Here, issuer: Arc<Issuer>, keys: SealingKeys, federated: Fede
         issuer,
         keys,
         federated,
+        passkeys,
     }
 }

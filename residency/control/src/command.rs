@@ -15,7 +15,8 @@ use residency_policy::licensure::{Attested, Licences};
 use residency_policy::ruleset::Digest;
 use residency_policy::{
     BasisKind, BookingHandle, Closure, DeviceId, DiskId, Epoch, Facility, IdentityProviderId, KeyId, KeyScopes,
-    NodeId, Npi, OrgId, OrgType, PatientId, ProviderId, Region, Role, SessionId, SigningKeyId, UserId,
+    NodeId, Npi, OrgId, OrgType, PasskeyId, PatientId, ProviderId, Region, Role, SessionId, SigningKeyId,
+    UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,9 +27,9 @@ use crate::calendar::{
 };
 use crate::legal_basis::LegalBasis;
 use crate::signin::{
-    Account, ClientId, Device, Entrance, IdentityLink, IdentityProvider, Invitation, IssuerUrl, Joining,
-    LoginName, Networks, PasswordVerifier, Preset, RecoveryCodes, SealedSecret, SecondFactor, Session,
-    SignInChange, SignInSettings, SigningKey, TotpVerifier,
+    Account, ClientId, CredentialId, Device, Entrance, IdentityLink, IdentityProvider, Invitation, IssuerUrl,
+    Joining, LoginName, Networks, Passkey, PasskeyAdded, PasskeyKey, PasskeyShown, PasswordVerifier, Preset,
+    RecoveryCodes, SealedSecret, SecondFactor, Session, SignInChange, SignInSettings, SigningKey, TotpVerifier,
 };
 use crate::{
     Endpoint, Host, IdBatch, JurisdictionSet, Languages, Memberships, ProviderName, ProviderOrgs, PublicName,
@@ -74,6 +75,7 @@ replicated!(PasswordVerifier, TotpVerifier, RecoveryCodes, Invitation, Account, 
 replicated!(IdentityProviderId, Preset, IssuerUrl, ClientId, Option<Host>, Box<[[u8; 32]; 4]>);
 replicated!(Option<SealedSecret>, SealedSecret, IdentityProvider, IdentityLink, Joining, Entrance);
 replicated!(Networks, SignInSettings, DeviceId, Device);
+replicated!(PasskeyId, CredentialId, PasskeyKey, Passkey, PasskeyAdded, PasskeyShown, Option<Session>);
 replicated!(KeyScopes, KeyGrant, KeyChange, KeyUses, Option<PreviousSecret>);
 replicated!(SignInChange);
 replicated!(BasisKind, LegalBasis);

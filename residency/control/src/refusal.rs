@@ -97,4 +97,7 @@ pub enum Refusal {
     /// Only a marketing organisation has a recorded legal basis.
     #[error("the organisation is no marketing organisation")]
     NotMarketing,
+    /// No such passkey.
+    #[error("the passkey is not known")]
+    UnknownPasskey,
 }

@@ -78,6 +78,8 @@ macro_rules! random_id {
 random_id! {
     /// A device that somebody signs in with.
     DeviceId;
+    /// A passkey with which somebody signs in.
+    PasskeyId;
     /// One patient, everywhere. The only thing about a patient that the control plane knows.
     PatientId;
     /// One encounter, addressed beneath its patient.

@@ -36,7 +36,8 @@ pub use decide::{Act, Decision, Reason, Standing, View, decide, decide_region};
 pub use facility::{Clia, Facility, Ncpdp};
 pub use ids::{
     AppointmentId, BookingHandle, ConsentId, DeviceId, DiskId, EncounterId, GrantId, IdentityProviderId, KeyId,
-    NodeId, OrgId, PatientId, ProviderId, RecordId, RequestId, SessionId, SigningKeyId, UserId, WaitlistId,
+    NodeId, OrgId, PasskeyId, PatientId, ProviderId, RecordId, RequestId, SessionId, SigningKeyId, UserId,
+    WaitlistId,
 };
 pub use jurisdiction::{Jurisdiction, NotAJurisdiction, Region};
 pub use label::{Label, NotALabel};

@@ -90,6 +90,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("totp-rs", &["node-signin"]),
     ("zxcvbn", &["node-signin"]),
     ("openidconnect", &["node-signin"]),
+    ("webauthn-rs-core", &["node-signin"]),
     ("rustls-native-certs", &["node"]),
     ("axum", &["node-access", "node-signin", "node-console", "node-clinical", "node"]),
     // Storage: in its feature `testing`, for servers that live as long as a test.

@@ -34,6 +34,8 @@ const AT_THE_DOOR: &[&str] = &[
     "start_with_provider",
     "start_invited_with_provider",
     "finish_with_provider",
+    "begin_with_passkey",
+    "sign_in_with_passkey",
 ];
 
 /// What is missing in a document, as sentences.

@@ -67,6 +67,9 @@ const NOT_VIEWS: &[&str] = &[
     "IdentityProvider",
     "ApiKey",
     "Device",
+    "Passkey",
+    "PasskeyAssertion",
+    "PasskeyAttestation",
 ];
 
 fn field<'r>(registry: &'r [Field], table: &str, property: &str) -> Option<&'r Field> {

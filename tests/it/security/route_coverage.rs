@@ -23,6 +23,8 @@ pub(crate) const PUBLIC: &[&str] = &[
     "read_problem",
     "read_signing_keys",
     "report_csp_violation",
+    // A challenge, which is nobody's.
+    "begin_with_passkey",
 ];
 
 /// Operations that are told who asks by what they are shown, and ask for no key.
@@ -34,6 +36,7 @@ pub(crate) const AT_THE_DOOR: &[&str] = &[
     "start_with_provider",
     "start_invited_with_provider",
     "finish_with_provider",
+    "sign_in_with_passkey",
 ];
 
 /// One operation of the document.

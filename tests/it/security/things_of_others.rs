@@ -28,13 +28,14 @@ const KNOWN: &[&str] = &[
     "update_organisation",
     "close_organisation",
 ];
-/// Whose things are shown elsewhere to be nobody's to others: `http/{break_glass,api_keys,devices}.rs`, `http/federation`.
+/// Whose things are shown elsewhere to be nobody's to others: `http/{break_glass,api_keys,devices,passkeys}.rs`, `http/federation`.
 const ELSEWHERE: &[&str] = &[
     "review_break_glass",
     "rotate_api_key",
     "revoke_api_key",
     "admit_device",
     "remove_device",
+    "remove_passkey",
     "link_provider",
     "unlink_user",
     "delete_identity_provider",

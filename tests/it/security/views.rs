@@ -25,6 +25,8 @@ const ANYONE: &[(&str, &str)] = &[
     ("login", "sign_in"),
     ("refresh_session", "sign_in"),
     ("start_invited_with_provider", "sign_in"),
+    ("begin_with_passkey", "sign_in"),
+    ("sign_in_with_passkey", "sign_in"),
 ];
 
 pub(crate) type Fields = BTreeMap<(String, String), BTreeSet<String>>;

@@ -32,7 +32,10 @@ fn needs_key(operation: &Value) -> bool {
 /// Operations that are told who asks by what they are shown.
 fn is_at_the_door(path: &str) -> bool {
     let acts = ["/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout", "/v1/auth/invitations/accept"];
-    acts.contains(&path) || path.ends_with("/callback") || path.ends_with("/start")
+    path.starts_with("/v1/auth/passkeys")
+        || acts.contains(&path)
+        || path.ends_with("/callback")
+        || path.ends_with("/start")
 }
 
 /// The path with something in place of its parameters.
@@ -65,6 +68,8 @@ async fn every_documented_operation_is_mounted_and_a_stranger_gets_401_from_all_
             } else if is_at_the_door(&path) {
                 // Nothing is shown; a provider that nobody has is none, and a browser that was not sent away is nobody.
                 let status = match (method.as_str(), path.ends_with("/start")) {
+                    // A challenge is nobody's, and takes no body.
+                    ("POST", _) if path.ends_with("/options") => 200,
                     ("GET", true) => 404,
                     ("GET", false) => 401,
                     _ => 415,
@@ -109,6 +114,8 @@ fn nothing_is_open_but_what_is_listed_here() {
             "/v1/auth/oidc/{provider}/callback",
             "/v1/auth/oidc/{provider}/start",
             "/v1/auth/oidc/{provider}/start",
+            "/v1/auth/passkeys",
+            "/v1/auth/passkeys/options",
             "/v1/auth/refresh",
             "/v1/csp-reports"
         ]

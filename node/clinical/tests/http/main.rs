@@ -25,6 +25,7 @@ mod legal_basis;
 mod licensed;
 mod limits;
 mod organisations;
+mod passkeys;
 mod passwords;
 mod patients;
 mod plans;

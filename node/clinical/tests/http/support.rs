@@ -16,7 +16,7 @@ use node_access::policies::{InForce, Policies};
 use node_access::{
     Admission, Changes, Credential, Directory, Here, Jurisdictions, Limits, Loaded, Metrics, Parts, Readiness,
 };
-use node_signin::{Desk, Federated, Hashing, Issuer, SealingKeys};
+use node_signin::{Desk, Federated, Hashing, Issuer, Passkeys, SealingKeys};
 use rates::{ClientAddress, Quotas, Rates};
 use residency_control::machine::apply;
 use residency_control::signin::SignInChange;
@@ -81,6 +81,7 @@ fn desk(here: &Here, book: &Book) -> Desk {
             rustls::RootCertStore::empty(),
             vec!["127.0.0.1".to_owned()],
         ),
+        passkeys: Passkeys::new("clinic.example", &[ORIGIN.to_owned()]).expect("a relying party"),
     }
 }
 

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::{AtDesk, at};
 use crate::hashing::Password;
-use crate::login::{note_failure, second, use_up};
+use crate::login::{note_failure, second_again, use_up};
 use crate::{Desk, NotSignedIn};
 
 /// Enrolling an authenticator.
@@ -123,7 +123,7 @@ pub async fn confirm(
     call.catch_up().await?;
     let (account, session) = own_account(&call)?;
     let now = desk.now();
-    if account.asks_for_more() || account.totp.is_none() {
+    if account.has_authenticator() || account.totp.is_none() {
         return Err(Problem::new(ProblemKind::IllegalTransition).detail("there is none to confirm").into());
     }
     let step = desk.keys.step(&account, code, now).ok_or_else(|| {
@@ -149,9 +149,14 @@ pub(super) async fn password_again(desk: &Desk, account: &Account, shown: &str) 
 }
 
 /// Refuses whoever has an authenticator and shows no code of it, or one that was used. The code is used up.
-pub(super) async fn code_again(desk: &Desk, account: &Account, shown: Option<&str>) -> Result<(), NotSignedIn> {
+pub(super) async fn code_again(
+    desk: &Desk,
+    account: &Account,
+    session: SessionId,
+    shown: Option<&str>,
+) -> Result<(), NotSignedIn> {
     let at = desk.now();
-    let second = second(desk, account, shown, at)?;
+    let second = second_again(desk, account, session, shown, at)?;
     use_up(desk, account, second, at).await
 }
 

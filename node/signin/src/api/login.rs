@@ -7,7 +7,7 @@ use node_access::body::{Object, PublicJson};
 use node_access::doc::SignInProblems;
 use node_access::settings::CameFrom;
 use node_access::{Refused, cookies};
-use residency_policy::{FieldError, Problem, ProblemKind, Role};
+use residency_policy::{FieldError, Problem, ProblemKind, Role, SessionId};
 use residency_tokens::cookie;
 use serde::Serialize;
 use serde_json::Value;
@@ -17,7 +17,7 @@ use super::{AtDesk, SignedInBody, Tokens, signed_in};
 use crate::cookies::{keep, refused};
 use crate::hashing::Password;
 use crate::login::{self, Shown};
-use crate::{NotSignedIn, devices, logout};
+use crate::{Desk, NotSignedIn, Opened, devices, logout};
 
 /// What is shown to sign in.
 #[derive(Serialize, ToSchema)]
@@ -67,29 +67,61 @@ pub async fn login(
     PublicJson(body): PublicJson,
 ) -> Result<Response, Refused> {
     let (shown, tokens) = read(&body)?;
-    // A browser has one session: its cookies are replaced, and nobody could end the one before.
-    let before = match cookie::cookie(&headers, cookie::REFRESH) {
-        Some(held) if tokens == Tokens::Cookies => {
-            cookies::from_our_own_page(&method, &headers)?;
-            logout::session_of(&desk, held)
-        }
-        _ => None,
-    };
+    let before = before(&desk, &method, &headers, tokens)?;
     // What cannot be anybody's is told from what is nobody's by nothing.
     let shown = shown.ok_or(NotSignedIn::Nobody)?;
     let device = devices::Shown::of(&headers, &*desk.entropy);
-    match login::login(&desk, shown, &device, from).await {
+    let opened = login::login(&desk, shown, &device, from).await;
+    begun(&desk, opened, before, tokens, &device).await
+}
+
+/// The session that a browser gives up: it has one, its cookies are replaced, and nobody could end the one before.
+pub(super) fn before(
+    desk: &Desk,
+    method: &Method,
+    headers: &HeaderMap,
+    tokens: Tokens,
+) -> Result<Option<SessionId>, Problem> {
+    match cookie::cookie(headers, cookie::REFRESH) {
+        Some(held) if tokens == Tokens::Cookies => {
+            cookies::from_our_own_page(method, headers)?;
+            Ok(logout::session_of(desk, held))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The answer to whoever showed what signs them in.
+pub(super) async fn begun(
+    desk: &Desk,
+    opened: Result<Opened, NotSignedIn>,
+    before: Option<SessionId>,
+    tokens: Tokens,
+    device: &devices::Shown,
+) -> Result<Response, Refused> {
+    match opened {
         Ok(opened) => {
             if let Some(before) = before {
-                logout::end(&desk, before).await?;
+                logout::end(desk, before).await?;
             }
             let mut response = signed_in(&opened, tokens)?;
-            let kept = devices::after(&desk, &opened.session, &device, tokens == Tokens::Cookies).await;
+            let kept = devices::after(desk, &opened.session, device, tokens == Tokens::Cookies).await;
             kept.map_or(Ok(()), |line| keep(response.headers_mut(), &line))?;
             Ok(response)
         }
         Err(NotSignedIn::DeviceNotAdmitted) => Err(refused(NotSignedIn::DeviceNotAdmitted, device.to_keep())),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// As what somebody wants to sign in.
+pub(super) fn role_of(body: &Object) -> Result<Option<Role>, Problem> {
+    match body.get("role").map(|role| role.as_str().and_then(|role| role.parse::<Role>().ok())) {
+        None => Ok(None),
+        Some(Some(role)) => Ok(Some(role)),
+        Some(None) => {
+            Err(Problem::new(ProblemKind::Invalid).field("/role", "not-a-code", "is a role such as provider"))
+        }
     }
 }
 
@@ -105,13 +137,7 @@ fn read(body: &Object) -> Result<(Option<Shown>, Tokens), Problem> {
         return Err(Problem::new(ProblemKind::Invalid).fields(missing));
     }
     let text = |name: &str| body.get(name).and_then(Value::as_str);
-    let role = match body.get("role").map(|role| role.as_str().and_then(|role| role.parse::<Role>().ok())) {
-        None => Ok(None),
-        Some(Some(role)) => Ok(Some(role)),
-        Some(None) => {
-            Err(Problem::new(ProblemKind::Invalid).field("/role", "not-a-code", "is a role such as provider"))
-        }
-    }?;
+    let role = role_of(body)?;
     let shown = || {
         Some(Shown {
             org: text("organisation")?.parse().ok()?,

@@ -8,6 +8,7 @@ pub mod jwks;
 pub mod keys;
 pub mod login;
 pub mod logout;
+pub mod passkeys;
 pub mod password;
 pub mod providers;
 pub mod refresh;
@@ -51,6 +52,11 @@ pub fn routes() -> OpenApiRouter<Here> {
         .routes(routes!(invitations::accept))
         .routes(routes!(authenticators::enrol))
         .routes(routes!(authenticators::confirm))
+        .routes(routes!(passkeys::begin::begin))
+        .routes(routes!(passkeys::sign_in::sign_in))
+        .routes(routes!(passkeys::enrol::options))
+        .routes(routes!(passkeys::list::list, passkeys::enrol::enrol))
+        .routes(routes!(passkeys::remove::remove))
         .routes(routes!(password::change))
         .routes(routes!(step_up::step_up))
         .routes(routes!(settings::show::show, settings::replace::replace))
@@ -87,7 +93,7 @@ pub struct SignedInBody {
     /// As what.
     #[schema(example = "provider")]
     pub role: &'static str,
-    /// How sure it is who it is: 1 with a password, 2 with a second factor (NIST SP 800-63B).
+    /// How sure it is who it is: 1 with a password, 2 with a second factor or a passkey (NIST SP 800-63B).
     #[schema(minimum = 1, maximum = 2)]
     pub assurance: u16,
     /// How long the access token is good, in seconds.

@@ -17,7 +17,7 @@ use super::authenticators::{own_account, password_again};
 use super::invitations::PASSWORD_EXPECTED;
 use super::{AtDesk, at};
 use crate::hashing::Password;
-use crate::login::second;
+use crate::login::second_again;
 use crate::{NotSignedIn, guessable};
 
 /// Changing one's own password.
@@ -79,7 +79,7 @@ pub async fn change(
     }
     password_again(&desk, &account, current).await?;
     let now = desk.now();
-    let second = second(&desk, &account, code, now)?;
+    let second = second_again(&desk, &account, session, code, now)?;
     guessable::refuse(&desk, &account, &new, "/new_password").await?;
     let password = desk.hashing.make(new, &*desk.entropy).await.map_err(NotSignedIn::from)?;
     let (org, user, expected) = (account.org, account.user, account.version);

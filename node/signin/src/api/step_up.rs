@@ -45,7 +45,7 @@ pub async fn step_up(
     let code = six_digits(&body)?;
     call.catch_up().await?;
     let (account, session) = own_account(&call)?;
-    if !account.asks_for_more() {
+    if !account.has_authenticator() {
         return Err(Problem::new(ProblemKind::IllegalTransition)
             .detail(
                 "there is no authenticator: enrol one at /v1/auth/totp, or sign in again through your provider",

@@ -54,7 +54,7 @@ pub(crate) async fn finish(
     })?;
     let second = shown.second || held.as_ref().is_some_and(|held| held.assurance >= 2);
     let fresh = matches!(joining, Joining::Invited(_));
-    if account.asks_for_more() && !second && !fresh {
+    if desk.directory.signins().asks_for_more(&account) && !second && !fresh {
         return Err(NotSignedIn::CodeNeeded);
     }
     let wanted = held.as_ref().map(|held| held.role).or(flow.role);
@@ -137,7 +137,8 @@ fn who(
             }
             let name = shown.mail.as_ref().filter(|name| provider.vouches_for(name))?;
             // An address stands in for no authenticator.
-            let account = signins.account_named(provider.org, name).filter(|known| !known.asks_for_more());
+            let account =
+                signins.account_named(provider.org, name).filter(|known| !signins.asks_for_more(known));
             Some((account.cloned()?, Joining::ByMail, None))
         }
     }

@@ -6,7 +6,7 @@ use residency_policy::{Entropy, IdentityProviderId, OrgId, Role, SessionId, User
 use serde::{Deserialize, Serialize};
 
 use crate::refresh_token::sha256;
-use crate::sealing::{Seal, SealingKeys};
+use crate::sealing::SealingKeys;
 
 /// The cookie. The prefix binds it to this host, over TLS (RFC 6265bis section 4.1.3.2).
 pub(crate) const COOKIE: &str = "__Host-domicile-flow";
@@ -67,23 +67,13 @@ impl Flow {
 
     /// The cookie's value. None where no key was given.
     pub(crate) fn seal(&self, keys: &SealingKeys, entropy: &dyn Entropy) -> Option<String> {
-        let mut value = serde_json::to_vec(self).ok()?;
-        let Seal { sealed_under, nonce, tag } = keys.flows().seal(BOUND_TO, &mut value, entropy)?;
-        Some(BASE64URL_NOPAD.encode(&[&sealed_under.to_be_bytes()[..], &nonce, &tag, &value].concat()))
+        keys.flows().seal_text(BOUND_TO, serde_json::to_vec(self).ok()?, entropy)
     }
 
     /// Reads a cookie's value, if it is whole and its time is not over.
     pub(crate) fn open(keys: &SealingKeys, text: &str, now: i64) -> Option<Self> {
-        if text.len() > LEN_MAX {
-            return None;
-        }
-        let mut bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
-        let (head, value) = bytes.split_at_mut_checked(4 + 12 + 16)?;
-        let (number, rest) = head.split_first_chunk::<4>()?;
-        let (nonce, tag) = rest.split_first_chunk::<12>()?;
-        let seal = Seal { sealed_under: u32::from_be_bytes(*number), nonce: *nonce, tag: tag.try_into().ok()? };
-        keys.flows().open(BOUND_TO, &seal, value)?;
-        serde_json::from_slice(value).ok().filter(|flow: &Self| now < flow.ends)
+        let value = keys.flows().open_text(BOUND_TO, text, LEN_MAX)?;
+        serde_json::from_slice(&value).ok().filter(|flow: &Self| now < flow.ends)
     }
 }
 

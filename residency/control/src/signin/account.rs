@@ -144,6 +144,8 @@ pub enum SecondFactor {
     Totp(u64),
     /// The recovery code at this place.
     Recovery(u16),
+    /// Nothing, by somebody who has passkeys and no authenticator: this session of theirs was begun with one.
+    Held(SessionId),
 }
 
 impl Account {
@@ -163,8 +165,8 @@ impl Account {
         }
     }
 
-    /// Whether a second factor is asked for.
-    pub fn asks_for_more(&self) -> bool {
+    /// Whether codes of an authenticator are asked for.
+    pub fn has_authenticator(&self) -> bool {
         self.totp.as_ref().is_some_and(|totp| totp.confirmed)
     }
 }

@@ -8,7 +8,7 @@ use super::account::{
     Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
 };
 use super::again::{self, Again};
-use super::{LoginName, SignInChange, SignIns, devices, enter, settings};
+use super::{LoginName, SignInChange, SignIns, devices, enter, passkeys, settings};
 use crate::command::Refusal;
 use crate::forget_keys;
 use crate::machine::State;
@@ -57,6 +57,11 @@ pub(crate) fn apply(state: &mut State, change: SignInChange) -> Result<(), Refus
         SignInChange::NoteDevice(device) => devices::note(state, device),
         SignInChange::AdmitDevice { org, user, id } => devices::admit(state, org, user, id),
         SignInChange::RemoveDevice { org, user, id } => devices::remove(state, org, user, id),
+        SignInChange::AddPasskey(added) => passkeys::add(state, added),
+        SignInChange::ShowPasskey(shown) => passkeys::show(state, shown),
+        SignInChange::RemovePasskey { org, user, id, session } => {
+            passkeys::remove(state, (org, user), id, session)
+        }
         SignInChange::PutSettings { settings, expected } => settings::put(state, settings, expected),
         SignInChange::ChangePassword { org, user, password, second, session, expected, at } => {
             again::change_password(state, &Again { org, user, second, expected, at }, password, session)
@@ -137,6 +142,7 @@ fn accept(
     state.signin.put_account(fresh);
     state.signin.federation_mut().unlink_all(org, user);
     state.signin.forget_devices(org, user);
+    state.signin.forget_passkeys(org, user);
     end_all_of(state, org, user, |_| true);
     Ok(())
 }
@@ -175,7 +181,11 @@ fn open(state: &mut State, session: Session, expected: u64, second: SecondFactor
     if !state.may_be(session.user, session.org, session.role) {
         return Err(Refusal::NotAMember);
     }
-    let known = shown(known, second)?;
+    // What is held already opens nothing.
+    if matches!(second, SecondFactor::Held(_)) {
+        return Err(Refusal::CodeUsed);
+    }
+    let known = shown(state, known, second)?;
     make_room(state, &session)?;
     forget_keys::long_over(state, session.created);
     state.signin.put_account(Account { failures: 0, not_before: 0, ..known });
@@ -204,17 +214,23 @@ pub(super) fn make_room(state: &mut State, session: &Session) -> Result<(), Refu
 }
 
 /// The account after its second factor was shown. Each code is good once, whichever nodes it is shown to.
-pub(super) fn shown(mut account: Account, second: SecondFactor) -> Result<Account, Refusal> {
+pub(super) fn shown(state: &State, mut account: Account, second: SecondFactor) -> Result<Account, Refusal> {
     match second {
-        SecondFactor::None if account.asks_for_more() => Err(Refusal::StaleVersion),
+        SecondFactor::None if state.signin.asks_for_more(&account) => Err(Refusal::StaleVersion),
         SecondFactor::None => Ok(account),
+        SecondFactor::Held(id) => {
+            let held = state.signin.session(id);
+            let own = held.is_some_and(|held| (held.org, held.user) == (account.org, account.user));
+            let sure = own && held.is_some_and(|held| held.assurance >= 2);
+            if sure && !account.has_authenticator() { Ok(account) } else { Err(Refusal::UnknownSession) }
+        }
         SecondFactor::Totp(step) => {
             let totp = account.totp.as_mut().filter(|totp| totp.confirmed && step > totp.last_step);
             totp.ok_or(Refusal::CodeUsed)?.last_step = step;
             Ok(account)
         }
         SecondFactor::Recovery(at) => {
-            let asks = account.asks_for_more();
+            let asks = account.has_authenticator();
             let codes = account
                 .recovery
                 .as_mut()
@@ -255,7 +271,7 @@ fn enrol(
     expected: u64,
 ) -> Result<(), Refusal> {
     let known = account(state, org, user)?;
-    if known.asks_for_more() {
+    if known.has_authenticator() {
         return Err(Refusal::AlreadyKnown);
     }
     if known.version != expected {

@@ -35,7 +35,7 @@ pub(super) fn change_password(
     if known.password.is_none() {
         return Err(Refusal::UnknownAccount);
     }
-    let known = changed(confirmed(known, again)?)?;
+    let known = changed(confirmed(state, known, again)?)?;
     state.signin.put_account(Account { password: Some(password), failures: 0, not_before: 0, ..known });
     end_all_of(state, again.org, again.user, |one| one.id != session);
     Ok(())
@@ -43,7 +43,7 @@ pub(super) fn change_password(
 
 /// Uses up a code.
 pub(super) fn use_code(state: &mut State, again: &Again) -> Result<(), Refusal> {
-    let known = confirmed(account(state, again.org, again.user)?, again)?;
+    let known = confirmed(state, account(state, again.org, again.user)?, again)?;
     state.signin.put_account(known);
     Ok(())
 }
@@ -54,11 +54,11 @@ pub(super) fn step_up(state: &mut State, again: &Again, session: SessionId) -> R
     if (held.org, held.user) != (again.org, again.user) || again.at >= held.ends {
         return Err(Refusal::UnknownSession);
     }
-    // Nothing shown is no second factor, although an account without one asks for none.
-    if again.second == SecondFactor::None {
+    // Nothing shown is no second factor, although an account without one asks for none; neither is what was shown before.
+    if matches!(again.second, SecondFactor::None | SecondFactor::Held) {
         return Err(Refusal::CodeUsed);
     }
-    let known = confirmed(account(state, again.org, again.user)?, again)?;
+    let known = confirmed(state, account(state, again.org, again.user)?, again)?;
     state.signin.put_account(known);
     state.signin.put_session(Session { assurance: 2, ..Session::clone(&held) });
     state.signin.note_assured(session, again.at);
@@ -66,12 +66,12 @@ pub(super) fn step_up(state: &mut State, again: &Again, session: SessionId) -> R
 }
 
 /// The account after its holder showed what signs them in, unless it was changed since or is waiting.
-fn confirmed(known: Account, again: &Again) -> Result<Account, Refusal> {
+fn confirmed(state: &State, known: Account, again: &Again) -> Result<Account, Refusal> {
     if known.version != again.expected {
         return Err(Refusal::StaleVersion);
     }
     if again.at < known.not_before {
         return Err(Refusal::TooSoon);
     }
-    shown(known, again.second)
+    shown(state, known, again.second)
 }

@@ -1,13 +1,13 @@
 //! The commands about signing in.
 
-use residency_policy::{DeviceId, IdentityProviderId, OrgId, SessionId, UserId};
+use residency_policy::{DeviceId, IdentityProviderId, OrgId, PasskeyId, SessionId, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::account::{
     Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
 };
 use super::identity_provider::{Entrance, IdentityProvider};
-use super::{Device, LoginName, SignInSettings};
+use super::{Device, LoginName, PasskeyAdded, PasskeyShown, SignInSettings};
 use crate::command::{commands, must_be_replicated};
 use crate::peer::PeerKind;
 
@@ -197,6 +197,21 @@ commands! {
             expected: u64,
             /// When.
             at: i64,
+        },
+        /// Adds a passkey by its holder's doing. Where it is their first second factor, every other session of theirs ends.
+        AddPasskey(PasskeyAdded),
+        /// Takes note of a passkey that was shown, and begins the session that it opens.
+        ShowPasskey(PasskeyShown),
+        /// Forgets a passkey by its holder's doing. Every other session of theirs ends.
+        RemovePasskey {
+            /// Where.
+            org: OrgId,
+            /// Whose.
+            user: UserId,
+            /// Which.
+            id: PasskeyId,
+            /// Which session asks. It goes on.
+            session: SessionId,
         },
     }
 }

@@ -118,14 +118,10 @@ pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal
     }
     let link = IdentityLink { org, user, provider, subject_sha256 };
     let (known, fresh) = joined(state, known, &through, &link, joining, &session)?;
-    if known.asks_for_more() && !second {
+    if !fresh && state.signin.asks_for_more(&known) && !second {
         return Err(Refusal::StaleVersion);
     }
-    let forgotten = session.created.saturating_sub(FORGOTTEN_AFTER_SECONDS);
-    let federation = state.signin.federation();
-    if federation.spent_len() >= Federation::SPENT_MAX && !federation.forgets(forgotten) {
-        return Err(Refusal::Full);
-    }
+    room_for_flow(state, session.created)?;
     // It is no surer than the one that asks for a link, which may be ended here to make room.
     let asking = match joining {
         Joining::SignedIn(id) => state.signin.session(id).filter(|held| held.assurance >= 2),
@@ -138,22 +134,38 @@ pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal
     if fresh {
         state.signin.federation_mut().unlink_all(org, user);
         state.signin.forget_devices(org, user);
+        state.signin.forget_passkeys(org, user);
         end_all_of(state, org, user, |_| true);
     }
     // The new session takes the place of the one that asked for the link.
     if let Joining::SignedIn(before) = joining {
         state.signin.end(before);
     }
-    let federation = state.signin.federation_mut();
-    federation.forget_spent(forgotten, FORGOTTEN_AT_ONCE);
-    federation.spend(flow_ends, flow_sha256);
-    federation.link(&link);
+    spend_flow(state, session.created, flow_ends, flow_sha256);
+    state.signin.federation_mut().link(&link);
     state.signin.put_account(known);
     state.signin.put_session(session);
     if let Some(at) = assured {
         state.signin.note_assured(id, at);
     }
     Ok(())
+}
+
+/// Refuses where another flow that is used now could not be remembered.
+pub(super) fn room_for_flow(state: &State, now: i64) -> Result<(), Refusal> {
+    let federation = state.signin.federation();
+    let full = federation.spent_len() >= Federation::SPENT_MAX;
+    if full && !federation.forgets(now.saturating_sub(FORGOTTEN_AFTER_SECONDS)) {
+        return Err(Refusal::Full);
+    }
+    Ok(())
+}
+
+/// Uses a flow up, and forgets some that ended long ago.
+pub(super) fn spend_flow(state: &mut State, now: i64, ends: i64, flow_sha256: [u8; 32]) {
+    let federation = state.signin.federation_mut();
+    federation.forget_spent(now.saturating_sub(FORGOTTEN_AFTER_SECONDS), FORGOTTEN_AT_ONCE);
+    federation.spend(ends, flow_sha256);
 }
 
 /// The account with the link, and whether everything that signed in before is forgotten.
@@ -181,7 +193,7 @@ fn joined(
             // An address that was given to somebody else does not take the account along.
             let linked = federation.subject_of(link.org, link.user, link.provider);
             // Nor does it stand in for an authenticator: whoever has one links it from a session of their own.
-            if linked.is_some() || known.asks_for_more() || !through.vouches_for(&known.name) {
+            if linked.is_some() || state.signin.asks_for_more(&known) || !through.vouches_for(&known.name) {
                 return Err(Refusal::IdentityTaken);
             }
             Ok((changed(known)?, false))

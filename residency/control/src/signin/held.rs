@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use residency_policy::{DeviceId, OrgId, SessionId, SigningKeyId, UserId};
+use residency_policy::{DeviceId, OrgId, PasskeyId, SessionId, SigningKeyId, UserId};
 
 use super::account::{Account, Session, SigningKey};
 use super::federation::Federation;
-use super::{Device, LoginName, SignInSettings};
+use super::{Device, LoginName, Passkey, SignInSettings};
 use crate::Sheets;
 
 /// Everything about signing in that is replicated. A clone is cheap and shares what neither side has changed since.
@@ -27,6 +27,9 @@ pub struct SignIns {
     federation: Federation,
     settings: Arc<Sheets<OrgId, Arc<SignInSettings>>>,
     devices: Arc<Sheets<(OrgId, UserId, DeviceId), Device>>,
+    pub(super) passkeys: Arc<Sheets<(OrgId, UserId, PasskeyId), Arc<Passkey>>>,
+    /// What finds a passkey by what its authenticator calls it; follows from the passkeys.
+    pub(super) credentials: Arc<Sheets<[u8; 32], (OrgId, UserId, PasskeyId)>>,
 }
 
 impl SignIns {
@@ -40,6 +43,8 @@ impl SignIns {
     pub const DEVICES_EACH_MAX: usize = 8;
     /// How long a second factor counts after it was shown, in seconds.
     pub const SURE_SECONDS: i64 = 3_600;
+    /// The most passkeys of one account.
+    pub const PASSKEYS_EACH_MAX: usize = 8;
     /// The most keys with which one region signs, those that only verify by now included.
     pub const KEYS_EACH_MAX: usize = 32;
 

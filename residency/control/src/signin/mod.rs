@@ -12,6 +12,7 @@ pub(crate) mod act;
 mod again;
 pub mod change;
 mod client_id;
+mod credential_id;
 pub mod devices;
 mod enter;
 pub(crate) mod federation;
@@ -20,6 +21,7 @@ pub mod identity_provider;
 mod issuer_url;
 mod login_name;
 pub mod networks;
+pub mod passkeys;
 pub mod settings;
 
 pub use account::{
@@ -27,6 +29,7 @@ pub use account::{
 };
 pub use change::SignInChange;
 pub use client_id::{ClientId, NotAClientId};
+pub use credential_id::{CredentialId, NotACredentialId};
 pub use devices::Device;
 pub use federation::Federation;
 pub use held::SignIns;
@@ -34,4 +37,5 @@ pub use identity_provider::{Entrance, IdentityLink, IdentityProvider, Joining, P
 pub use issuer_url::{IssuerUrl, NotAnIssuerUrl};
 pub use login_name::{LoginName, NotALoginName};
 pub use networks::{Network, Networks};
+pub use passkeys::{Passkey, PasskeyAdded, PasskeyKey, PasskeyShown};
 pub use settings::SignInSettings;

@@ -12,7 +12,9 @@ use crate::command::{FirstProvider, KeyVerifier, Organisation, PolicyVersion, Pr
 use crate::legal_basis::LegalBasis;
 use crate::machine::State;
 use crate::organisations::OrganisationMark;
-use crate::signin::{Account, Device, IdentityLink, IdentityProvider, Session, SignInSettings, SigningKey};
+use crate::signin::{
+    Account, Device, IdentityLink, IdentityProvider, Passkey, Session, SignInSettings, SigningKey,
+};
 
 /// How many items a part has at most.
 const ITEMS_MAX: usize = 1_000;
@@ -75,6 +77,8 @@ pub(super) enum Part {
     Providers(Vec<Provider>),
     /// What public registers call laboratories and pharmacies.
     Facilities(Vec<(OrgId, Facility)>),
+    /// Their passkeys.
+    Passkeys(Vec<Passkey>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -108,6 +112,7 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         ))
         .chain(in_parts(state.grants.iter().map(|(key, grant)| (*key, grant.clone())), Part::KeyGrants))
         .chain(in_parts(state.signin.devices().copied(), Part::Devices))
+        .chain(in_parts(state.signin.passkeys().map(|one| Passkey::clone(one)), Part::Passkeys))
         .chain(in_parts(state.key_uses.iter().map(|(key, at)| (*key, *at)), Part::KeyUses))
         .chain(in_parts(state.bases.iter().map(|(org, basis)| (*org, *basis)), Part::LegalBases))
         .chain(in_parts(state.signin.assured(), Part::Assured))
@@ -158,6 +163,7 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::SignInSettings(some) => some.into_iter().for_each(|one| state.signin.put_settings(one)),
         Part::Devices(some) => some.into_iter().for_each(|one| state.signin.put_device(one)),
         Part::KeyGrants(some) => some.into_iter().for_each(|(key, grant)| state.insert_grant(key, grant)),
+        Part::Passkeys(some) => some.into_iter().for_each(|one| state.signin.put_passkey(one)),
         Part::KeyUses(some) => Arc::make_mut(&mut state.key_uses).extend(some),
         Part::LegalBases(some) => Arc::make_mut(&mut state.bases).extend(some),
         Part::Assured(some) => some.into_iter().for_each(|(id, at)| state.signin.note_assured(id, at)),

@@ -13,6 +13,7 @@ mod given_up;
 mod keys;
 mod machine;
 mod members;
+mod passkeys;
 mod peers;
 mod power_cut;
 mod providers;

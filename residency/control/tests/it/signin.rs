@@ -71,12 +71,12 @@ fn refresh(n: u8, from: u8, to: u8) -> Command {
     })
 }
 
-fn invite(n: u8, secret: u8) -> Command {
+pub(crate) fn invite(n: u8, secret: u8) -> Command {
     let invitation = Invitation { secret_sha256: [secret; 32], expires: NOW + 100 };
     Command::SignIn(SignInChange::Invite { org: org(1), user: id(n), name: name(n), invitation })
 }
 
-fn accept(n: u8, secret: u8, at: i64) -> Command {
+pub(crate) fn accept(n: u8, secret: u8, at: i64) -> Command {
     Command::SignIn(SignInChange::Accept {
         org: org(1),
         user: id(n),

@@ -78,7 +78,7 @@ pub async fn link(
     }
     password_again(&desk, &account, text_of(&body, "password").unwrap_or_default()).await?;
     let code = body.has("code").then(|| text_of(&body, "code").unwrap_or_default());
-    code_again(&desk, &account, code).await?;
+    code_again(&desk, &account, session, code).await?;
     let beside = Beside::Session { org: account.org, user: account.user, session };
     let wanted = Wanted { provider, role: None, return_to, beside };
     let Begun { location, cookie } = begin(&desk, wanted, asked(&call.uri, &headers)).await?;
