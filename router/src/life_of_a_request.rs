@@ -31,7 +31,7 @@ use crate::drain::Drain;
 use crate::forward::{Head, Homes, Outgoing, Slot, Unanswered, location, overloaded};
 use crate::health::{self, Unready};
 use crate::identify::{Identified, Page, Target, identify};
-use crate::known::{Caller, Known, admitted, shown};
+use crate::known::{Caller, Known, admitted, at_home, shown};
 use crate::lent::Lent;
 use crate::limits::{Passage, close_after, over};
 use crate::metrics::{Metrics, Now, Outcome};
@@ -82,10 +82,16 @@ async fn stages<K: Known>(edge: &Edge<K>, request: Request<Incoming>) -> Respons
     let (route, mut ended) = match edge.limit(&head, &mut standing) {
         Err(problem) => ("-", say(Outcome::Limited, None, &problem, id)),
         Ok(at_work) => {
-            let about = identify(&head.method, &head.uri);
+            let mut about = identify(&head.method, &head.uri);
             let mut caller = edge.caller(&head);
             if caller.is_none() && names_a_patient(&about) && edge.arrives(&head).await {
                 caller = edge.caller(&head);
+            }
+            if caller.is_none()
+                && names_a_patient(&about)
+                && let Some(own) = at_home(&head.headers)
+            {
+                (about, caller) = (about.of_whomever(), Some(own));
             }
             let counted = count::caller(&edge.rates, caller);
             standing = counted.unwrap_or_else(Some);

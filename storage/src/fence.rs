@@ -7,7 +7,7 @@
 //! taken before the row: its queue is fair, and whoever raises the fence takes it alone.
 
 use jiff::Timestamp;
-use residency_policy::{Epoch, GrantId, PatientId, PlacementState};
+use residency_policy::{Epoch, GrantId, PatientId, PlacementState, Role};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -23,8 +23,22 @@ pub(crate) const ENTER: &str =
 const RAISE: &str = "WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock($4) AS passed)
     UPDATE patient_home SET epoch = $2, state = $3 FROM gate WHERE patient_id = $1 AND epoch < $2";
 
+/// The same of somebody in the role of a patient, and before it whom they are, or that they are nobody. Of others it is not
+/// said: no policy of theirs asks.
+pub(crate) const ENTER_AS_PATIENT: &str =
+    "SELECT epoch, own, consent, glass FROM enter_home_as_patient($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
 /// The statements of this file.
-pub(crate) const STATEMENTS: &[(&str, &str)] = &[("fence.enter", ENTER), ("fence.raise", RAISE)];
+pub(crate) const STATEMENTS: &[(&str, &str)] =
+    &[("fence.enter", ENTER), ("fence.enter_as_patient", ENTER_AS_PATIENT), ("fence.raise", RAISE)];
+
+/// The statement that goes before all else for a role, and how many of its parameters it takes.
+pub(crate) const fn enter(role: Role) -> (&'static str, usize) {
+    match role {
+        Role::Patient => (ENTER_AS_PATIENT, 9),
+        _ => (ENTER, 8),
+    }
+}
 
 /// The advisory lock of a patient. Ids are random: two patients sharing one only wait for each other needlessly.
 pub(crate) fn gate(patient: PatientId) -> i64 {

@@ -29,6 +29,7 @@ mod migrate_back;
 mod outbox;
 mod phi;
 mod pool;
+pub mod portal;
 mod provision;
 mod read;
 mod record;

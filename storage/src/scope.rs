@@ -4,7 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use residency_policy::{Accessor, Category, GrantId, Ingress, KeyId, OrgId, Purpose, RequestId, Role, UserId};
+use residency_policy::{
+    Accessor, Category, GrantId, Ingress, KeyId, OrgId, PatientId, Purpose, RequestId, Role, UserId,
+};
 
 /// The standing of one request. It is set for the transaction only, never for the connection.
 #[derive(Debug, Clone)]
@@ -19,6 +21,8 @@ pub struct Scope {
     pub key: KeyId,
     /// Whose credential it is, if it is a person's.
     pub user: Option<UserId>,
+    /// Whom the caller is, if they are a patient: nothing of anybody else is visible to that role.
+    pub own: Option<PatientId>,
     /// The request.
     pub request: RequestId,
     /// Where the caller is, if they said so.

@@ -14,10 +14,10 @@ use crate::facts::facts;
 use crate::finish::Known;
 use crate::policies::taken;
 use crate::settings::{CameFrom, kept};
-use crate::{Act, Credential, Entity, Here, Via};
+use crate::{Act, Credential, Entity, Here, Refused, Via};
 
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
-pub(crate) async fn recognised<A: Act>(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
+pub(crate) async fn recognised<A: Act>(parts: &Parts, here: &Here) -> Result<Credential, Refused> {
     // Whoever was looked at once and refused gets no second look: the first extractor has ended the request.
     let known = parts.extensions.get::<Known>();
     if let Some(caller) = known.and_then(|known| known.caller.get()) {
@@ -28,10 +28,12 @@ pub(crate) async fn recognised<A: Act>(parts: &Parts, here: &Here) -> Result<Cre
         // Nobody else sets it: the extractors of a request come one after another.
         let _ = known.caller.set(caller);
     }
-    if parts.extensions.get::<Via>().is_none() {
+    // Of a patient no router knows the organisation.
+    if parts.extensions.get::<Via>().is_none() || caller.patient.is_some() {
         count(known, here, &caller)?;
     }
-    if let Some(settings) = here.directory.settings(caller.org) {
+    // What an organisation asks of its people it does not ask of its patients.
+    if let Some(settings) = here.directory.settings(caller.org).filter(|_| caller.patient.is_none()) {
         kept(&settings, &caller, CameFrom::of(&parts.extensions), A::ENTITY)?;
     }
     Ok(caller)
@@ -68,7 +70,7 @@ const fn asks_others<A: Act>() -> bool {
 }
 
 /// The purpose that the caller names. Asked after the caller is known, so that a stranger gets 401 and no more.
-pub(crate) async fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpose, Problem> {
+pub(crate) async fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpose, Refused> {
     let caller = recognised::<A>(parts, here).await?;
     let mut values = parts.headers.get_all(wire::PURPOSE_OF_USE).iter();
     let Some(value) = values.next() else {
@@ -80,14 +82,16 @@ pub(crate) async fn purpose<A: Act>(parts: &Parts, here: &Here) -> Result<Purpos
             "required",
             "say why: a code of HL7 v3-ActReason, such as TREAT",
         );
-        return Err(problem.fields(allowed));
+        return Err(problem.fields(allowed).into());
     };
     let parsed = value.to_str().ok().and_then(|text| text.parse().ok());
     parsed.filter(|_| values.next().is_none()).ok_or_else(|| {
-        Problem::new(ProblemKind::BadHeader).field(
-            wire::PURPOSE_OF_USE,
-            "not-a-code",
-            "is not a code of HL7 v3-ActReason that is accepted here",
-        )
+        Problem::new(ProblemKind::BadHeader)
+            .field(
+                wire::PURPOSE_OF_USE,
+                "not-a-code",
+                "is not a code of HL7 v3-ActReason that is accepted here",
+            )
+            .into()
     })
 }

@@ -181,6 +181,14 @@ fn unmet(obligation: &Obligation, entity: Entity, shape: Shape, facts: &Facts) -
     match obligation {
         // What is left out, the type of the answer leaves out.
         Obligation::LeaveOut(what) if left_out(entity, shape).contains(&what.as_str()) => None,
+        // To somebody who is the patient, the home shows what was signed and nothing else.
+        Obligation::LeaveOut(what)
+            if what == "unreleased"
+                && entity == Entity::Encounter
+                && facts.relationship == Relationship::Oneself =>
+        {
+            None
+        }
         Obligation::StepUp(level) if facts.assurance >= u16::from(*level) => None,
         // Breaking the glass put it in the privacy officer's queue, and what is done under the grant is recorded with it.
         Obligation::Notify(whom)

@@ -106,6 +106,8 @@ const KNOWN_CALLERS: &[u16] = &[401, 403];
 pub struct PublicProblems;
 /// The problems of signing in and out, where what proves the caller is in the body or a cookie.
 pub struct SignInProblems;
+/// The problems of signing in as a patient, at one home.
+pub struct PatientDoorProblems;
 /// The problems of the way to an identity provider and back, where what proves the caller is another server's word.
 pub struct FederationProblems;
 /// The problems of a read that is not PHI.
@@ -143,6 +145,7 @@ macro_rules! problems {
 problems! {
     PublicProblems: EVERYWHERE, &[404];
     SignInProblems: EVERYWHERE, KNOWN_CALLERS, &[413, 415, 422];
+    PatientDoorProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 413, 415, 421, 422];
     FederationProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 413, 415, 422];
     OpenProblems: EVERYWHERE, KNOWN_CALLERS, &[404];
     OpenWindowProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 422];

@@ -24,8 +24,11 @@ pub(crate) fn facts(via: Option<Ingress>, here: &Here, caller: &Credential) -> F
             .into_iter()
             .fold(0, |day, part| day * 100 + u32::from(part));
     Facts {
-        organisation: Some(caller.org_type),
-        relationship: Relationship::Organisation,
+        organisation: Some(caller.org_type).filter(|_| caller.patient.is_none()),
+        relationship: match caller.patient {
+            Some(_) => Relationship::Oneself,
+            None => Relationship::Organisation,
+        },
         ingress: via.map_or(home, |ingress| ingress.0),
         assurance: caller.assurance,
         ..Facts::least(home, day)

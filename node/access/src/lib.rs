@@ -28,6 +28,7 @@ mod headers;
 pub mod here;
 pub mod idempotency;
 pub mod metrics;
+pub mod own;
 pub mod page;
 pub mod parameters;
 pub mod policies;

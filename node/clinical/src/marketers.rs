@@ -21,6 +21,7 @@ const SAFE: &[&str] = &[
     "OrganisationPage",
     "PageInfo",
     "Part",
+    "PatientSignedIn",
     "Problem",
     "ProblemField",
     "ProblemLicence",

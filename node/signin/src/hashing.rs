@@ -113,7 +113,7 @@ impl Hashing {
     }
 
     /// Does work that takes its time on one of the threads.
-    pub(crate) async fn aside<T: Send + 'static>(
+    pub async fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {

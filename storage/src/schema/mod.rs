@@ -48,6 +48,7 @@ migrations! {
     2026112320 "consents",
     2026112321 "break_glass",
     2026112322 "enter_home",
+    2026112330 "portal",
 }
 
 /// Every statement that this crate sends, by name, so that a test can prepare each against the migrated schema.
@@ -59,6 +60,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         crate::idempotency::STATEMENTS,
         crate::ids::STATEMENTS,
         crate::lanes::STATEMENTS,
+        crate::portal::STATEMENTS,
         crate::stamp::STATEMENTS,
         crate::tx::STATEMENTS,
     ]

@@ -55,19 +55,29 @@ pub struct Field {
 }
 
 const NOBODY: &[Role] = &[];
-const CARE: &[Role] = &[Role::Provider, Role::ProviderStaff];
+const CARE: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::Patient];
+/// Who books times, and sees who waits for one.
+const STAFF: &[Role] = &[Role::Provider, Role::ProviderStaff];
 /// What says that a visit was, and not what was said: an auditor checks by it.
-const VISIT: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::Auditor];
+const VISIT: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::Patient, Role::Auditor];
 /// Who reads the ledger of consents.
-const LEDGER: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Auditor];
+const LEDGER: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::Patient, Role::OrgAdmin, Role::Auditor];
 /// Who breaks the glass, and who reviews that.
 const GLASS: &[Role] = &[Role::Provider, Role::OrgAdmin, Role::Auditor];
-const CLINICIAN: &[Role] = &[Role::Provider];
+/// Who writes what was said, and of whom it is.
+const CLINICIAN: &[Role] = &[Role::Provider, Role::Patient];
 const DEMOGRAPHICS: &[Role] =
-    &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Pharmacist, Role::LabTech];
+    &[Role::Provider, Role::ProviderStaff, Role::Patient, Role::OrgAdmin, Role::Pharmacist, Role::LabTech];
 /// What says that a record is, and not whose: an auditor checks by it.
-const RECORD: &[Role] =
-    &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Pharmacist, Role::LabTech, Role::Auditor];
+const RECORD: &[Role] = &[
+    Role::Provider,
+    Role::ProviderStaff,
+    Role::Patient,
+    Role::OrgAdmin,
+    Role::Pharmacist,
+    Role::LabTech,
+    Role::Auditor,
+];
 const NAMES: Option<u8> = Some(1);
 const GEOGRAPHY: Option<u8> = Some(2);
 const DATES: Option<u8> = Some(3);
@@ -93,6 +103,9 @@ pub const TABLES: &[Table] = &[
     Table { name: "patient_index", tenant: true },
     Table { name: "patients", tenant: true },
     Table { name: "patients_history", tenant: true },
+    Table { name: "portal_accounts", tenant: true },
+    Table { name: "portal_invitations", tenant: true },
+    Table { name: "portal_sessions", tenant: true },
     Table { name: "region_keyring", tenant: false },
     Table { name: "region_stamp", tenant: false },
     Table { name: "waitlist", tenant: true },
@@ -247,27 +260,27 @@ registry! {
         "due_at" Operational Clear NOBODY None;
     }
     "waitlist" {
-        "id" Pseudonym Clear CARE OTHER_CODE;
-        "patient_id" Pseudonym Clear CARE OTHER_CODE;
-        "org_id" Operational Clear CARE None;
-        "status" Operational Clear CARE None;
+        "id" Pseudonym Clear STAFF OTHER_CODE;
+        "patient_id" Pseudonym Clear STAFF OTHER_CODE;
+        "org_id" Operational Clear STAFF None;
+        "status" Operational Clear STAFF None;
         "handle" Pseudonym Clear NOBODY OTHER_CODE;
-        "provider_id" Operational Clear CARE None;
-        "specialty" Operational Clear CARE None;
-        "service_jurisdiction" Phi Clear CARE None;
-        "wanted_from" Phi Clear CARE DATES;
-        "wanted_to" Phi Clear CARE DATES;
-        "offer_provider_id" Operational Clear CARE None;
-        "offer_handle" Pseudonym Clear CARE OTHER_CODE;
-        "offer_starts_at" Phi Clear CARE DATES;
-        "offer_ends_at" Phi Clear CARE DATES;
-        "offer_until" Operational Clear CARE None;
-        "outcome" Operational Clear CARE None;
+        "provider_id" Operational Clear STAFF None;
+        "specialty" Operational Clear STAFF None;
+        "service_jurisdiction" Phi Clear STAFF None;
+        "wanted_from" Phi Clear STAFF DATES;
+        "wanted_to" Phi Clear STAFF DATES;
+        "offer_provider_id" Operational Clear STAFF None;
+        "offer_handle" Pseudonym Clear STAFF OTHER_CODE;
+        "offer_starts_at" Phi Clear STAFF DATES;
+        "offer_ends_at" Phi Clear STAFF DATES;
+        "offer_until" Operational Clear STAFF None;
+        "outcome" Operational Clear STAFF None;
         "request_mac" Pseudonym Clear NOBODY None;
         "made_by" Operational Clear NOBODY None;
-        "created_at" Phi Clear CARE DATES;
-        "updated_at" Phi Clear CARE DATES;
-        "version" Operational Clear CARE None;
+        "created_at" Phi Clear STAFF DATES;
+        "updated_at" Phi Clear STAFF DATES;
+        "version" Operational Clear STAFF None;
     }
     "access_log" {
         "xid" Operational Clear NOBODY None;
@@ -329,6 +342,40 @@ registry! {
         "reviewed_by" Operational Clear GLASS None;
         "verdict" Operational Clear GLASS None;
         "review_sealed" Phi Sealed GLASS None;
+    }
+    "portal_invitations" {
+        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "org_id" Operational Clear NOBODY None;
+        "code_sha256" Operational Clear NOBODY None;
+        "attempts_left" Operational Clear NOBODY None;
+        "made_by" Operational Clear NOBODY None;
+        "made_at" Phi Clear NOBODY DATES;
+        "expires_at" Phi Clear STAFF DATES;
+    }
+    "portal_accounts" {
+        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "org_id" Operational Clear NOBODY None;
+        "id" Pseudonym Clear NOBODY OTHER_CODE;
+        "email_sealed" Phi Sealed NOBODY EMAIL;
+        "email_blind" Phi Blind NOBODY OTHER_CODE;
+        "password_memory_kib" Operational Clear NOBODY None;
+        "password_passes" Operational Clear NOBODY None;
+        "password_lanes" Operational Clear NOBODY None;
+        "password_salt" Operational Clear NOBODY None;
+        "password_hash" Operational Clear NOBODY None;
+        "failures" Operational Clear NOBODY None;
+        "not_before" Phi Clear NOBODY DATES;
+        "suspended_at" Phi Clear NOBODY DATES;
+        "made_at" Phi Clear NOBODY DATES;
+    }
+    "portal_sessions" {
+        "id" Pseudonym Clear NOBODY OTHER_CODE;
+        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "org_id" Operational Clear NOBODY None;
+        "secret_sha256" Operational Clear NOBODY None;
+        "begun_at" Phi Clear NOBODY DATES;
+        "seen_at" Phi Clear NOBODY DATES;
+        "ends_at" Phi Clear NOBODY DATES;
     }
     "idempotency_records" {
         "org_id" Operational Clear NOBODY None;

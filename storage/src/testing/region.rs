@@ -216,6 +216,7 @@ pub fn scope(org: OrgId) -> Scope {
         purpose: Purpose::Treat,
         key: KeyId::random(&entropy),
         user: Some(UserId::random(&entropy)),
+        own: None,
         request: RequestId::random(&entropy),
         accessor: None,
         via: None,

@@ -32,6 +32,8 @@ pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("break_glass", "break_glass", "create"),
     ("list_break_glass_reviews", "break_glass", "list"),
     ("review_break_glass", "break_glass", "update"),
+    ("invite_patient", "patient_login", "create"),
+    ("suspend_patient_login", "patient_login", "delete"),
     ("grant_consent", "consent", "create"),
     ("list_consents", "consent", "list"),
     ("read_consent", "consent", "read"),

@@ -40,6 +40,7 @@ impl Hand {
             purpose: Purpose::Operations,
             key: work.key,
             user: None,
+            own: None,
             request: RequestId::random(&*here.entropy),
             accessor: None,
             via: None,

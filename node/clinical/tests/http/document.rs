@@ -32,7 +32,10 @@ fn needs_key(operation: &Value) -> bool {
 /// Operations that are told who asks by what they are shown.
 fn is_at_the_door(path: &str) -> bool {
     let acts = ["/v1/auth/login", "/v1/auth/refresh", "/v1/auth/logout", "/v1/auth/invitations/accept"];
-    acts.contains(&path) || path.ends_with("/callback") || path.ends_with("/start")
+    acts.contains(&path)
+        || path.starts_with("/v1/portal/")
+        || path.ends_with("/callback")
+        || path.ends_with("/start")
 }
 
 /// The path with something in place of its parameters.
@@ -65,6 +68,8 @@ async fn every_documented_operation_is_mounted_and_a_stranger_gets_401_from_all_
             } else if is_at_the_door(&path) {
                 // Nothing is shown; a provider that nobody has is none, and a browser that was not sent away is nobody.
                 let status = match (method.as_str(), path.ends_with("/start")) {
+                    // No home is named.
+                    _ if path.starts_with("/v1/portal/") => 400,
                     ("GET", true) => 404,
                     ("GET", false) => 401,
                     _ => 415,
@@ -107,7 +112,11 @@ fn nothing_is_open_but_what_is_listed_here() {
             "/v1/auth/oidc/{provider}/callback",
             "/v1/auth/oidc/{provider}/start",
             "/v1/auth/oidc/{provider}/start",
-            "/v1/auth/refresh"
+            "/v1/auth/refresh",
+            "/v1/portal/accounts",
+            "/v1/portal/password",
+            "/v1/portal/sign-in",
+            "/v1/portal/sign-out"
         ]
     );
 }
@@ -157,7 +166,8 @@ fn every_operation_says_what_it_is_takes_and_answers() {
         assert_eq!(takes("Purpose-Of-Use", true), phi, "{at}");
         // A question to the policies or to a provider is answered anew each time; a repeated sign-in is another session, and a repeated
         // invitation another link.
-        let signs_in = path.starts_with("/v1/auth/") || path.ends_with("/invitations");
+        let at_home = path.starts_with("/v1/portal/");
+        let signs_in = path.starts_with("/v1/auth/") || at_home || path.ends_with("invitations");
         // What is shown once is kept for no repetition: a key of which nobody knows the secret is revoked.
         let secret = path.contains("/api-keys");
         let kept = !path.ends_with("/test") && !signs_in && !secret;
@@ -173,7 +183,8 @@ fn every_operation_says_what_it_is_takes_and_answers() {
         assert_eq!(takes("If-Match", true), versioned || path.ends_with("/sign"), "{at}");
         assert_eq!(
             takes("home", true),
-            ["/v1/patients", "/v1/patients/search", "/v1/break-glass/reviews"].contains(&path.as_str()),
+            at_home
+                || ["/v1/patients", "/v1/patients/search", "/v1/break-glass/reviews"].contains(&path.as_str()),
             "{at}"
         );
         let names: Vec<_> = operation["responses"].as_object().expect("responses").keys().collect();

@@ -24,6 +24,7 @@ mod passwords;
 mod patients;
 mod plans;
 mod policies;
+mod portal;
 mod refusals;
 mod removed;
 mod segregated;

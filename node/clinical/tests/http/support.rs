@@ -270,6 +270,7 @@ impl World {
             session: None,
             assurance: 1,
             user: None,
+            patient: None,
             clinician: self.clinician_of_visits(org, role),
             org,
             org_type: OrgType::Provider,

@@ -201,6 +201,7 @@ mod tests {
             session: None,
             assurance: 1,
             user: None,
+            patient: None,
             clinician: None,
             org: OrgId::from_bytes([org; 16]),
             org_type: OrgType::Provider,
