@@ -128,6 +128,17 @@ pub(crate) fn file_allows(file: &str, role: &str, (entity, action): (&str, &str)
     })
 }
 
+/// Whether the file allows it to somebody who is the patient it is about. What is no PHI has nothing to do with them.
+pub(crate) fn file_allows_own(file: &str, (entity, action): (&str, &str), purpose: &str) -> bool {
+    Line::all(file).any(|line| {
+        line.names(0, "patient")
+            && line.names(1, entity)
+            && line.names(2, action)
+            && line.names(4, "self")
+            && line.names(3, purpose)
+    })
+}
+
 /// What was compared, and where the live API does not do what the file says, as sentences.
 #[derive(Debug, Default)]
 pub(crate) struct Compared {

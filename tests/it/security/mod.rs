@@ -4,6 +4,7 @@ mod access_matrix;
 mod addresses;
 mod logs;
 mod malformed;
+mod patients_own;
 mod policy_versions;
 mod raw_http;
 mod recorded;

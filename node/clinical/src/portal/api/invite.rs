@@ -3,13 +3,14 @@
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
+use jiff::Timestamp;
 use node_access::body::Nothing;
 use node_access::doc::{PatientPath, PhiCreateProblems, PurposeHeader};
 use node_access::shown::{Full, Views};
 use node_access::{Act, Action, Entity, PatientCall, Refused};
 use node_signin::patient;
 use serde::Serialize;
-use storage::{Access, AccessAction};
+use storage::{Access, AccessAction, RegionTx};
 use utoipa::ToSchema;
 
 use super::ENTITY;
@@ -57,18 +58,18 @@ impl Views for PortalInvitationBody {
 pub async fn invite(call: PatientCall<Invite>, _: Nothing) -> Result<Response, Refused> {
     let _: Full<PortalInvitationBody> = call.call.full()?;
     let minted = patient::code(&*call.call.here.entropy);
-    let expires_at = call
-        .transact(|tx| async {
-            let patient = call.patient()?;
-            if patients::store::token_by_id(&tx, patient).await?.is_none() {
-                return Err(nothing_found(tx, AccessAction::Create, ENTITY, patient.uuid(), patient).await);
-            }
-            let until = store::invite(&tx, patient, &minted.sha256, call.call.caller.key).await?;
-            let access = Access::to(AccessAction::Create, ENTITY, patient.uuid(), patient);
-            tx.commit(&[access]).await?;
-            Ok(until)
-        })
-        .await?;
+    let expires_at = call.transact(|tx| apply(&call, tx, &minted.sha256)).await?;
     let body = PortalInvitationBody { code: minted.reveal().to_owned(), expires_at: expires_at.to_string() };
     Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+async fn apply(call: &PatientCall<Invite>, tx: RegionTx, code: &[u8; 32]) -> Result<Timestamp, Refused> {
+    let patient = call.patient()?;
+    if patients::store::token_by_id(&tx, patient).await?.is_none() {
+        return Err(nothing_found(tx, AccessAction::Create, ENTITY, patient.uuid(), patient).await);
+    }
+    let until = store::invite(&tx, patient, code, call.call.caller.key).await?;
+    let access = Access::to(AccessAction::Create, ENTITY, patient.uuid(), patient);
+    tx.commit(&[access]).await?;
+    Ok(until)
 }
