@@ -1,6 +1,7 @@
 //! The schema as data: its migrations, what each column is, and every statement that this crate sends.
 
 mod registry;
+mod shown_to;
 
 pub use registry::{Class, Field, Form, REGISTRY, TABLES, Table};
 

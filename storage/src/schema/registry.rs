@@ -3,6 +3,7 @@
 
 use residency_policy::Role;
 
+use super::shown_to::{CARE, CLINICIAN, DEMOGRAPHICS, GLASS, LEDGER, NOBODY, RECORD, STAFF, VISIT};
 use Class::{Operational, Phi, Pseudonym};
 use Form::{Blind, Clear, Sealed};
 
@@ -54,30 +55,6 @@ pub struct Field {
     pub hipaa: Option<u8>,
 }
 
-const NOBODY: &[Role] = &[];
-const CARE: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::Patient];
-/// Who books times, and sees who waits for one.
-const STAFF: &[Role] = &[Role::Provider, Role::ProviderStaff];
-/// What says that a visit was, and not what was said: an auditor checks by it.
-const VISIT: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::Patient, Role::Auditor];
-/// Who reads the ledger of consents.
-const LEDGER: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::Patient, Role::OrgAdmin, Role::Auditor];
-/// Who breaks the glass, and who reviews that.
-const GLASS: &[Role] = &[Role::Provider, Role::OrgAdmin, Role::Auditor];
-/// Who writes what was said, and of whom it is.
-const CLINICIAN: &[Role] = &[Role::Provider, Role::Patient];
-const DEMOGRAPHICS: &[Role] =
-    &[Role::Provider, Role::ProviderStaff, Role::Patient, Role::OrgAdmin, Role::Pharmacist, Role::LabTech];
-/// What says that a record is, and not whose: an auditor checks by it.
-const RECORD: &[Role] = &[
-    Role::Provider,
-    Role::ProviderStaff,
-    Role::Patient,
-    Role::OrgAdmin,
-    Role::Pharmacist,
-    Role::LabTech,
-    Role::Auditor,
-];
 const NAMES: Option<u8> = Some(1);
 const GEOGRAPHY: Option<u8> = Some(2);
 const DATES: Option<u8> = Some(3);
