@@ -34,6 +34,10 @@ const AT_THE_DOOR: &[&str] = &[
     "start_with_provider",
     "start_invited_with_provider",
     "finish_with_provider",
+    "accept_portal_invitation",
+    "sign_in_patient",
+    "sign_out_patient",
+    "change_patient_password",
 ];
 
 /// What is missing in a document, as sentences.
