@@ -153,7 +153,7 @@ BEGIN
 END
 $$;
 
--- Like enter_home, of somebody who is a patient, or has that role and is nobody.
+-- Like enter_home, of somebody who is a patient.
 CREATE FUNCTION enter_home_as_patient(org uuid, role text, purpose text, patient uuid, gate bigint, category text,
     asker uuid, at timestamptz, self uuid, OUT epoch bigint, OUT own boolean, OUT consent text, OUT glass uuid)
 LANGUAGE plpgsql AS $$

@@ -161,7 +161,7 @@ impl RegionPool {
             &scope.category.name(),
             &scope.key.uuid(),
             &now,
-            &scope.own.map(PatientId::uuid),
+            &scope.role.patient().map(PatientId::uuid),
         ];
         let (enter, taken) = enter(scope.role);
         let mut encoded = Vec::with_capacity(1 + asks.len());

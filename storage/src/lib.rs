@@ -54,7 +54,7 @@ pub use pool::{PoolConfig, PoolStatus, RegionPool, Timeouts};
 pub use provision::{APP, OWNER, Provision, ProvisionError, provision};
 pub use read::{Reading, RegionRead};
 pub use row::Row;
-pub use scope::{Consent, Judge, Judging, Known, Scope};
+pub use scope::{Acting, Consent, Judge, Judging, Known, Scope};
 pub use seal::{Cell, Sealed};
 pub use storage_keys::connect::{Secret, Server};
 pub use tokio_postgres::types::{FromSql, ToSql};

@@ -13,16 +13,14 @@ use residency_policy::{
 pub struct Scope {
     /// The organisation that acts. Its rows are the only ones visible.
     pub org: OrgId,
-    /// The caller's role.
-    pub role: Role,
+    /// As what the caller acts.
+    pub role: Acting,
     /// Why PHI is asked for.
     pub purpose: Purpose,
     /// The credential that was used.
     pub key: KeyId,
     /// Whose credential it is, if it is a person's.
     pub user: Option<UserId>,
-    /// Whom the caller is, if they are a patient: nothing of anybody else is visible to that role.
-    pub own: Option<PatientId>,
     /// The request.
     pub request: RequestId,
     /// Where the caller is, if they said so.
@@ -33,6 +31,39 @@ pub struct Scope {
     pub category: Category,
     /// Who decides when the home has said what it knows. `None` is the node's own work, which discloses to nobody.
     pub judge: Option<Judge>,
+}
+
+/// As what somebody acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acting {
+    /// A member of a workforce, or a program in its place.
+    Member(Role),
+    /// This patient, for themselves: nothing of anybody else is visible.
+    Patient(PatientId),
+}
+
+impl Acting {
+    /// The word for row-level security, the access log and policies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Member(role) => role.as_str(),
+            Self::Patient(_) => "patient",
+        }
+    }
+
+    /// Who they are, if they are a patient.
+    pub const fn patient(self) -> Option<PatientId> {
+        match self {
+            Self::Member(_) => None,
+            Self::Patient(patient) => Some(patient),
+        }
+    }
+}
+
+impl From<Role> for Acting {
+    fn from(role: Role) -> Self {
+        Self::Member(role)
+    }
 }
 
 /// The patient's last word on this purpose, this organisation and this category, from the least to the most.

@@ -139,7 +139,7 @@ impl RegionTx {
     async fn put_begin(&self) -> Result<(), Error> {
         let patient = self.home.map(|(patient, _)| patient.uuid());
         let gate = self.home.map(|(patient, _)| gate(patient));
-        let Scope { org, role, purpose, category, key, own, .. } = &self.scope;
+        let Scope { org, role, purpose, category, key, .. } = &self.scope;
         let settings: [&(dyn ToSql + Sync); 9] = [
             &org.uuid(),
             &role.as_str(),
@@ -149,7 +149,7 @@ impl RegionTx {
             &category.name(),
             &key.uuid(),
             &self.now,
-            &own.map(PatientId::uuid),
+            &role.patient().map(PatientId::uuid),
         ];
         let (enter, taken) = enter(*role);
         let mut line = self.line.lock().await;

@@ -29,11 +29,11 @@ pub(crate) async fn recognised<A: Act>(parts: &Parts, here: &Here) -> Result<Cre
         let _ = known.caller.set(caller);
     }
     // Of a patient no router knows the organisation.
-    if parts.extensions.get::<Via>().is_none() || caller.patient.is_some() {
+    if parts.extensions.get::<Via>().is_none() || caller.role.patient().is_some() {
         count(known, here, &caller)?;
     }
     // What an organisation asks of its people it does not ask of its patients.
-    if let Some(settings) = here.directory.settings(caller.org).filter(|_| caller.patient.is_none()) {
+    if let Some(settings) = here.directory.settings(caller.org).filter(|_| caller.role.patient().is_none()) {
         kept(&settings, &caller, CameFrom::of(&parts.extensions), A::ENTITY)?;
     }
     Ok(caller)

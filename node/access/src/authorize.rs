@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use node_policy::{
-    Action, ConsentState, Entity, Facts, Loaded, Obligation, RefusalReason, Relationship, Request, Shape,
-    Verdict, decide,
+    Action, ConsentState, Entity, Facts, Loaded, Obligation, Principal, RefusalReason, Relationship, Request,
+    Shape, Verdict, decide,
 };
-use residency_policy::{FieldError, KeyScopes, Problem, ProblemKind, Purpose, Role, wire};
-use storage::{Consent, Judging, Known};
+use residency_policy::{FieldError, KeyScopes, Problem, ProblemKind, Purpose, wire};
+use storage::{Acting, Consent, Judging, Known};
 
 use crate::policies::InForce;
 use crate::shown::{has_views, left_out};
@@ -36,7 +36,7 @@ pub(crate) const fn is_emergency(purpose: Purpose) -> bool {
 /// up, and took the best for granted; what is as it was taken for needs no second decision.
 pub(crate) struct SecondLook {
     pub(crate) policies: Arc<InForce>,
-    pub(crate) role: Role,
+    pub(crate) role: Principal,
     pub(crate) action: Action,
     pub(crate) entity: Entity,
     /// What the first question took for granted.
@@ -67,15 +67,14 @@ impl Judging for SecondLook {
         if facts == self.assumed {
             return Ok(());
         }
-        let reason =
-            match shown(&self.policies.loaded, &Request::of(self.role, self.action, self.entity, facts)) {
-                Ok(shape) if shape >= self.shape => return Ok(()),
-                Ok(_) => RefusalReason::ObligationUnmet,
-                Err(RefusalReason::NotPermitted) if facts.relationship != self.assumed.relationship => {
-                    RefusalReason::BreakGlassRequired
-                }
-                Err(reason) => reason,
-            };
+        let reason = match shown(&self.policies.loaded, &asked(self.role, self.action, self.entity, facts)) {
+            Ok(shape) if shape >= self.shape => return Ok(()),
+            Ok(_) => RefusalReason::ObligationUnmet,
+            Err(RefusalReason::NotPermitted) if facts.relationship != self.assumed.relationship => {
+                RefusalReason::BreakGlassRequired
+            }
+            Err(reason) => reason,
+        };
         Err(reason.as_str())
     }
 }
@@ -84,15 +83,27 @@ impl Judging for SecondLook {
 #[derive(Debug, Clone, Copy)]
 pub struct Asker {
     /// As what.
-    pub role: Role,
+    pub role: Principal,
     /// For what their key was issued. It takes away from what the role may do.
     pub scopes: KeyScopes,
 }
 
 impl From<&Credential> for Asker {
     fn from(caller: &Credential) -> Self {
-        Self { role: caller.role, scopes: caller.scopes }
+        Self { role: principal(caller.role), scopes: caller.scopes }
     }
+}
+
+/// Who that is to the policies.
+pub(crate) const fn principal(acting: Acting) -> Principal {
+    match acting {
+        Acting::Member(role) => Principal::Member(role),
+        Acting::Patient(_) => Principal::Patient,
+    }
+}
+
+const fn asked(principal: Principal, action: Action, entity: Entity, facts: Facts) -> Request {
+    Request { principal, action, entity, facts }
 }
 
 /// What to do where a second factor is asked for.
@@ -116,7 +127,7 @@ pub fn authorize(
             scope.as_str(),
         ));
     }
-    let reason = match shown(policies, &Request::of(role, action, entity, facts)) {
+    let reason = match shown(policies, &asked(role, action, entity, facts)) {
         Ok(shape) => return Ok(shape),
         Err(reason) => reason,
     };
@@ -149,7 +160,7 @@ pub(crate) fn purposes(
     }
     let allowed = |purpose: &&Purpose| {
         let facts = Facts { purpose: Some(**purpose), ..facts };
-        shown(policies, &Request::of(asker.role, action, entity, facts)).is_ok()
+        shown(policies, &asked(asker.role, action, entity, facts)).is_ok()
     };
     let code = |purpose: &Purpose| FieldError {
         pointer: wire::PURPOSE_OF_USE,
@@ -206,7 +217,7 @@ mod tests {
     use std::sync::OnceLock;
 
     use node_policy::{PolicyFile, Relationship, SCHEMA};
-    use residency_policy::{Jurisdiction, KeyScope};
+    use residency_policy::{Jurisdiction, KeyScope, Role};
 
     use super::*;
 
@@ -216,7 +227,7 @@ mod tests {
     }
 
     fn any(role: Role) -> Asker {
-        Asker { role, scopes: KeyScopes::ALL }
+        Asker { role: Principal::Member(role), scopes: KeyScopes::ALL }
     }
 
     fn asked(role: Role, entity: Entity, action: Action, purpose: Option<Purpose>) -> Result<Shape, Problem> {
@@ -353,7 +364,7 @@ mod tests {
     /// that it takes.
     fn only_takes_away(role: Role, asks: impl Fn(Asker, Action, Entity) -> bool) -> bool {
         KeyScope::ALL.iter().all(|scope| {
-            let asker = Asker { role, scopes: [*scope].into_iter().collect() };
+            let asker = Asker { role: Principal::Member(role), scopes: [*scope].into_iter().collect() };
             Entity::ALL.iter().all(|entity| {
                 Action::ALL.iter().all(|action| {
                     let covered = asker.scopes.covers(scope::of(*action, *entity));
@@ -374,9 +385,13 @@ mod tests {
             assert!(only_takes_away(role, asks), "{role}");
         }
         // The control: a decision point that does not look at scopes.
-        let blind = |asker: Asker, action, entity| asks(any(asker.role), action, entity);
+        let blind =
+            |asker: Asker, action, entity| asks(Asker { scopes: KeyScopes::ALL, ..asker }, action, entity);
         assert!(!only_takes_away(Role::Provider, blind));
-        let reads = Asker { role: Role::Provider, scopes: [KeyScope::SchedulingRead].into_iter().collect() };
+        let reads = Asker {
+            role: Principal::Member(Role::Provider),
+            scopes: [KeyScope::SchedulingRead].into_iter().collect(),
+        };
         let refused =
             authorize(&policies, reads, Action::Create, Entity::Appointment, facts(Some(Purpose::Treat)));
         let expected = Problem::new(ProblemKind::Forbidden).reason("scope-lacking");

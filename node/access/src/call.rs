@@ -20,7 +20,7 @@ use residency_policy::{
 use storage::{Access, Judge, RegionRead, RegionTx, Scope, Seen};
 
 use crate::arrive::{admitted, purpose, recognised};
-use crate::authorize::{SecondLook, authorize};
+use crate::authorize::{SecondLook, authorize, principal};
 use crate::facts::{assumed, facts, segregated, today};
 use crate::page::PageRequest;
 use crate::parameters::{Parameters, bad};
@@ -173,7 +173,6 @@ impl<A: Act> OpenCall<A> {
             purpose,
             key: self.caller.key,
             user: self.caller.user,
-            own: self.caller.patient,
             request: self.request,
             accessor: None,
             via: self.via,
@@ -185,7 +184,7 @@ impl<A: Act> OpenCall<A> {
     /// Decides for one patient, and says no more than this caller may know.
     fn permit(&self, patient: PatientId, act: DataAct) -> Result<Permit, Refused> {
         // Whoever is a patient learns of nobody else, not even whether the view is too old to say.
-        if self.caller.patient.is_some_and(|own| own != patient) {
+        if self.caller.role.patient().is_some_and(|own| own != patient) {
             return Err(not_found().into());
         }
         // On a stale view `decide` answers 503 for an id that it does not have, because nothing proves that it is not
@@ -251,7 +250,7 @@ impl<A: Act> PatientCall<A> {
     pub fn scope(&self) -> Scope {
         let second = SecondLook {
             policies: Arc::clone(&self.call.policies),
-            role: self.call.caller.role,
+            role: principal(self.call.caller.role),
             action: A::ACTION,
             entity: A::ENTITY,
             assumed: self.call.facts,

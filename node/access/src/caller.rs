@@ -5,11 +5,11 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 use residency_policy::{
-    Jurisdiction, KeyId, KeyScopes, OrgId, OrgType, PatientId, Problem, ProblemKind, ProviderId, Role,
-    SessionId, UserId,
+    Jurisdiction, KeyId, KeyScopes, OrgId, OrgType, Problem, ProblemKind, ProviderId, SessionId, UserId,
 };
 
 use residency_tokens::{cookie, patient};
+use storage::Acting;
 
 use crate::{Here, Refused, cookies, own};
 
@@ -27,16 +27,14 @@ pub struct Credential {
     pub assurance: u16,
     /// Whose key it is, if it is a person's; of a patient, what they signed in with.
     pub user: Option<UserId>,
-    /// Who they are, if they signed in as a patient: nothing of anybody else is there for them.
-    pub patient: Option<PatientId>,
     /// Which clinician of the tenant they are, if an administrator said so.
     pub clinician: Option<ProviderId>,
     /// The tenant.
     pub org: OrgId,
     /// What kind of organisation that is.
     pub org_type: OrgType,
-    /// The role.
-    pub role: Role,
+    /// As what they act. To a patient nothing of anybody else is there.
+    pub role: Acting,
     /// The homes that the key may ask for.
     pub jurisdictions: Jurisdictions,
     /// For what the key was issued; a session is for everything.

@@ -24,8 +24,8 @@ pub(crate) fn facts(via: Option<Ingress>, here: &Here, caller: &Credential) -> F
             .into_iter()
             .fold(0, |day, part| day * 100 + u32::from(part));
     Facts {
-        organisation: Some(caller.org_type).filter(|_| caller.patient.is_none()),
-        relationship: match caller.patient {
+        organisation: Some(caller.org_type).filter(|_| caller.role.patient().is_none()),
+        relationship: match caller.role.patient() {
             Some(_) => Relationship::Oneself,
             None => Relationship::Organisation,
         },

@@ -10,11 +10,11 @@ use node_policy::{Entity, RefusalReason};
 use residency_policy::decide::RegionDecision;
 use residency_policy::{
     Act as DataAct, Category, Decision, Ingress, KeyId, KeyScopes, OrgId, PatientId, Permit, Problem,
-    ProblemKind, Purpose, Reason, RequestId, Role, Standing, UserId, View, decide, decide_region,
+    ProblemKind, Purpose, Reason, RequestId, Standing, UserId, View, decide, decide_region,
 };
 use residency_tokens::patient;
-use storage::Scope;
 use storage::portal::SignedIn;
+use storage::{Acting, Scope};
 
 use crate::call::{home, via};
 use crate::facts::today;
@@ -40,11 +40,10 @@ fn credential(here: &Here, who: &SignedIn, org: &OrgView) -> Credential {
         session: None,
         assurance: 1,
         user: Some(who.login),
-        patient: Some(who.patient),
         clinician: None,
         org: who.org,
         org_type: org.org_type,
-        role: Role::Patient,
+        role: Acting::Patient(who.patient),
         jurisdictions: std::iter::once(here.region.0).collect(),
         scopes: KeyScopes::ALL,
     }
@@ -52,7 +51,7 @@ fn credential(here: &Here, who: &SignedIn, org: &OrgView) -> Credential {
 
 /// Whoever is a patient has to do with what is about patients, and with nothing else.
 pub(crate) fn within(caller: &Credential, entity: Entity) -> Result<(), Problem> {
-    if caller.patient.is_none() || entity.is_phi() {
+    if caller.role.patient().is_none() || entity.is_phi() {
         return Ok(());
     }
     Err(Problem::new(ProblemKind::Forbidden).reason(RefusalReason::NotPermitted.as_str()))
@@ -98,11 +97,10 @@ impl AtHome {
         };
         let scope = Scope {
             org,
-            role: Role::Patient,
+            role: Acting::Patient(patient),
             purpose: Purpose::PatientRequest,
             key,
             user: Some(login),
-            own: Some(patient),
             request: self.request,
             accessor: None,
             via: self.via,

@@ -46,11 +46,10 @@ impl ControlDirectory {
             session: None,
             assurance: 1,
             user,
-            patient: None,
             clinician: user.and_then(|user| self.reader.at(|state| state.clinician(user, verified.org)).1),
             org: verified.org,
             org_type: org.org_type,
-            role: verified.role,
+            role: verified.role.into(),
             jurisdictions: verified.jurisdictions.iter().collect(),
             scopes,
         })

@@ -3,7 +3,7 @@
 
 use residency_policy::Role;
 
-use super::shown_to::{CARE, CLINICIAN, DEMOGRAPHICS, GLASS, LEDGER, NOBODY, RECORD, STAFF, VISIT};
+use super::shown_to::{CARE, CLINICIAN, DEMOGRAPHICS, GLASS, LEDGER, NOBODY, RECORD, VISIT};
 use Class::{Operational, Phi, Pseudonym};
 use Form::{Blind, Clear, Sealed};
 
@@ -237,27 +237,27 @@ registry! {
         "due_at" Operational Clear NOBODY None;
     }
     "waitlist" {
-        "id" Pseudonym Clear STAFF OTHER_CODE;
-        "patient_id" Pseudonym Clear STAFF OTHER_CODE;
-        "org_id" Operational Clear STAFF None;
-        "status" Operational Clear STAFF None;
+        "id" Pseudonym Clear CARE OTHER_CODE;
+        "patient_id" Pseudonym Clear CARE OTHER_CODE;
+        "org_id" Operational Clear CARE None;
+        "status" Operational Clear CARE None;
         "handle" Pseudonym Clear NOBODY OTHER_CODE;
-        "provider_id" Operational Clear STAFF None;
-        "specialty" Operational Clear STAFF None;
-        "service_jurisdiction" Phi Clear STAFF None;
-        "wanted_from" Phi Clear STAFF DATES;
-        "wanted_to" Phi Clear STAFF DATES;
-        "offer_provider_id" Operational Clear STAFF None;
-        "offer_handle" Pseudonym Clear STAFF OTHER_CODE;
-        "offer_starts_at" Phi Clear STAFF DATES;
-        "offer_ends_at" Phi Clear STAFF DATES;
-        "offer_until" Operational Clear STAFF None;
-        "outcome" Operational Clear STAFF None;
+        "provider_id" Operational Clear CARE None;
+        "specialty" Operational Clear CARE None;
+        "service_jurisdiction" Phi Clear CARE None;
+        "wanted_from" Phi Clear CARE DATES;
+        "wanted_to" Phi Clear CARE DATES;
+        "offer_provider_id" Operational Clear CARE None;
+        "offer_handle" Pseudonym Clear CARE OTHER_CODE;
+        "offer_starts_at" Phi Clear CARE DATES;
+        "offer_ends_at" Phi Clear CARE DATES;
+        "offer_until" Operational Clear CARE None;
+        "outcome" Operational Clear CARE None;
         "request_mac" Pseudonym Clear NOBODY None;
         "made_by" Operational Clear NOBODY None;
-        "created_at" Phi Clear STAFF DATES;
-        "updated_at" Phi Clear STAFF DATES;
-        "version" Operational Clear STAFF None;
+        "created_at" Phi Clear CARE DATES;
+        "updated_at" Phi Clear CARE DATES;
+        "version" Operational Clear CARE None;
     }
     "access_log" {
         "xid" Operational Clear NOBODY None;
@@ -327,7 +327,7 @@ registry! {
         "attempts_left" Operational Clear NOBODY None;
         "made_by" Operational Clear NOBODY None;
         "made_at" Phi Clear NOBODY DATES;
-        "expires_at" Phi Clear STAFF DATES;
+        "expires_at" Phi Clear CARE DATES;
     }
     "portal_accounts" {
         "patient_id" Pseudonym Clear NOBODY OTHER_CODE;

@@ -212,11 +212,10 @@ pub fn scope(org: OrgId) -> Scope {
     let entropy = TestEntropy::default();
     Scope {
         org,
-        role: Role::Provider,
+        role: Role::Provider.into(),
         purpose: Purpose::Treat,
         key: KeyId::random(&entropy),
         user: Some(UserId::random(&entropy)),
-        own: None,
         request: RequestId::random(&entropy),
         accessor: None,
         via: None,

@@ -161,7 +161,7 @@ async fn a_role_sees_and_changes_only_what_its_work_needs() {
         assert_eq!(found, expected, "{role}");
         tx.rollback().await;
     }
-    let auditor = storage::Scope { role: Role::Auditor, ..scope(org) };
+    let auditor = storage::Scope { role: Role::Auditor.into(), ..scope(org) };
     let other = region.patient().await;
     let tx = RegionTx::begin(&region.pool, &region.permit(other, Act::Write), &auditor, "test.role").await;
     let refused =

@@ -10,22 +10,18 @@ use tests::postgres;
 
 /// Views of the API: schema, the table it shows, and who is shown it.
 const VIEWS: &[(&str, &str, &[Role])] = &[
-    ("Patient", "patients", &[Role::Provider, Role::ProviderStaff, Role::Patient]),
+    ("Patient", "patients", &[Role::Provider, Role::ProviderStaff]),
     ("PatientListItem", "patients", &[Role::OrgAdmin]),
     ("PatientToken", "patients", &[Role::Auditor]),
-    ("Encounter", "encounters", &[Role::Provider, Role::Patient]),
-    ("EncounterListItem", "encounters", &[Role::ProviderStaff, Role::Patient]),
+    ("Encounter", "encounters", &[Role::Provider]),
+    ("EncounterListItem", "encounters", &[Role::ProviderStaff]),
     ("EncounterToken", "encounters", &[Role::Auditor]),
-    ("Addendum", "encounter_addenda", &[Role::Provider, Role::Patient]),
-    ("Appointment", "appointments", &[Role::Provider, Role::ProviderStaff, Role::Patient]),
-    ("AppointmentListItem", "appointments", &[Role::Provider, Role::ProviderStaff, Role::Patient]),
+    ("Addendum", "encounter_addenda", &[Role::Provider]),
+    ("Appointment", "appointments", &[Role::Provider, Role::ProviderStaff]),
+    ("AppointmentListItem", "appointments", &[Role::Provider, Role::ProviderStaff]),
     ("AppointmentToken", "appointments", &[Role::Auditor]),
     ("BreakGlass", "break_glass_grants", &[Role::Provider, Role::OrgAdmin, Role::Auditor]),
-    (
-        "Consent",
-        "consents",
-        &[Role::Provider, Role::ProviderStaff, Role::Patient, Role::OrgAdmin, Role::Auditor],
-    ),
+    ("Consent", "consents", &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Auditor]),
     // Of pharmacies and laboratories, as soon as anything can be assigned to them; until then nobody is shown it.
     ("ConsentListItem", "consents", &[]),
     ("WaitlistEntry", "waitlist", &[Role::Provider, Role::ProviderStaff]),

@@ -36,11 +36,10 @@ impl Hand {
     pub(crate) fn of_work(here: &Here, work: &Taken, act: &'static str) -> Self {
         let scope = Scope {
             org: work.org,
-            role: work.role,
+            role: work.role.into(),
             purpose: Purpose::Operations,
             key: work.key,
             user: None,
-            own: None,
             request: RequestId::random(&*here.entropy),
             accessor: None,
             via: None,

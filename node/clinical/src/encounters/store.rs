@@ -222,7 +222,7 @@ pub async fn has_room(tx: &RegionTx, patient: PatientId, id: EncounterId) -> Res
 /// What finds one encounter: of the category that the transaction is about, and of no other.
 /// Whether it is asked for by whom it is about: what is not signed is not released to them.
 fn is_own(tx: &impl Reading) -> bool {
-    tx.scope().own.is_some()
+    tx.scope().role.patient().is_some()
 }
 
 struct One(Uuid, Uuid, Uuid, &'static str);

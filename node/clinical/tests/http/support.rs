@@ -270,11 +270,10 @@ impl World {
             session: None,
             assurance: 1,
             user: None,
-            patient: None,
             clinician: self.clinician_of_visits(org, role),
             org,
             org_type: OrgType::Provider,
-            role,
+            role: role.into(),
             jurisdictions: jurisdictions.iter().map(|code| jurisdiction(code)).collect::<Jurisdictions>(),
             scopes: KeyScopes::ALL,
         };

@@ -49,8 +49,7 @@ pub async fn change(
 ) -> Result<Response, Refused> {
     let here = &at.here;
     let caller = recognise(here, &method, &headers).await?;
-    let signed_in = caller.patient.zip(caller.user);
-    let (_, login) = signed_in.ok_or(NotSignedIn::Nobody)?;
+    let login = caller.user.filter(|_| caller.role.patient().is_some()).ok_or(NotSignedIn::Nobody)?;
     let wanted = model::read_change(&body)?;
     let login = here.pool.portal_login_of(login).await?;
     let login = is_theirs(here, &desk, wanted.current, login).await?.ok_or(NotSignedIn::Nobody)?;

@@ -5,7 +5,7 @@ use residency_control::{Command, Organisation};
 use residency_policy::{Act, OrgType, PatientId, Purpose, Role};
 use serde_json::json;
 use storage::testing::TestEntropy;
-use storage::{Reading as _, RegionRead, RegionTx, Scope};
+use storage::{Acting, Reading as _, RegionRead, RegionTx, Scope};
 
 use super::{ADDRESS, PASSWORD, shape, shown};
 use crate::consents::treatment;

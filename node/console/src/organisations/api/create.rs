@@ -201,11 +201,10 @@ mod tests {
             session: None,
             assurance: 1,
             user: None,
-            patient: None,
             clinician: None,
             org: OrgId::from_bytes([org; 16]),
             org_type: OrgType::Provider,
-            role: Role::OrgAdmin,
+            role: Role::OrgAdmin.into(),
             jurisdictions: Jurisdictions::default(),
             scopes: KeyScopes::ALL,
         };
