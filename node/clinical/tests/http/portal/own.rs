@@ -3,7 +3,7 @@
 use data_encoding::BASE64URL_NOPAD;
 use residency_control::{Command, Organisation};
 use residency_policy::{Act, OrgType, PatientId, Purpose, Role};
-use serde_json::json;
+use serde_json::{Value, json};
 use storage::testing::TestEntropy;
 use storage::{Acting, Reading as _, RegionRead, RegionTx, Scope};
 
@@ -172,12 +172,9 @@ async fn the_database_shows_a_patient_nothing_of_another() {
         }
     }
     let (ours, theirs): (PatientId, PatientId) = (ours.parse().expect("an id"), theirs.parse().expect("an id"));
-    let scope = |role: Role, own: Option<PatientId>| Scope {
-        role,
-        own,
-        purpose: Purpose::PatientRequest,
-        ..storage::testing::scope(world.org)
-    };
+    let scope =
+        |role: Acting| Scope { role, purpose: Purpose::PatientRequest, ..storage::testing::scope(world.org) };
+    let (patient, provider) = (scope(Acting::Patient(ours)), scope(Role::Provider.into()));
     let rows =
         "SELECT (SELECT count(*) FROM patients) AS patients, (SELECT count(*) FROM consents) AS consents,
         (SELECT count(DISTINCT patient_id) FROM patient_index) AS indexed,
@@ -199,16 +196,15 @@ async fn the_database_shows_a_patient_nothing_of_another() {
             .map(|column| row.get::<i64>(column).expect("a count"))
     };
     // Theirs alone, although the whole region is asked; no visit, for none is signed.
-    assert_eq!(seen(&scope(Role::Patient, Some(ours)), None).await, [1, 1, 1, 0, 1, 1]);
-    assert_eq!(seen(&scope(Role::Patient, Some(ours)), Some(ours)).await, [1, 1, 1, 0, 1, 1]);
-    assert_eq!(seen(&scope(Role::Patient, Some(ours)), Some(theirs)).await, [0; 6]);
-    assert_eq!(seen(&scope(Role::Patient, None), None).await, [0; 6], "the role alone is nobody");
-    assert_eq!(seen(&scope(Role::Provider, None), None).await, [2, 2, 2, 4, 2, 2], "the control");
+    assert_eq!(seen(&patient, None).await, [1, 1, 1, 0, 1, 1]);
+    assert_eq!(seen(&patient, Some(ours)).await, [1, 1, 1, 0, 1, 1]);
+    assert_eq!(seen(&patient, Some(theirs)).await, [0; 6]);
+    assert_eq!(seen(&provider, None).await, [2, 2, 2, 4, 2, 2], "the control");
 
     let change = "UPDATE patients SET version = version + 1, updated_at = updated_at";
     let changed = async |own: PatientId, of: PatientId| {
         let permit = world.region.permit(of, Act::Write);
-        let scope = scope(Role::Patient, Some(own));
+        let scope = scope(Acting::Patient(own));
         let tx = RegionTx::begin(&world.region.pool, &permit, &scope, "test.own").await.expect("begins");
         tx.execute(change, &[]).await.expect("a count")
     };
