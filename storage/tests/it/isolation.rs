@@ -148,7 +148,7 @@ async fn a_role_sees_and_changes_only_what_its_work_needs() {
         (Role::Pharmacist, [0; 4]),
         (Role::LabTech, [0; 4]),
     ] {
-        let scope = storage::Scope { role, ..scope(org) };
+        let scope = storage::Scope { role: role.into(), ..scope(org) };
         let permit = region.permit(patient, Act::Write);
         let tx = RegionTx::begin(&region.pool, &permit, &scope, "test.role").await.expect("a transaction");
         let seen = |rows: Result<Vec<storage::Row>, _>| rows.expect("a query").len() as u64;
