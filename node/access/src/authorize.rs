@@ -67,7 +67,8 @@ impl Judging for SecondLook {
         if facts == self.assumed {
             return Ok(());
         }
-        let reason = match shown(&self.policies.loaded, &asked(self.role, self.action, self.entity, facts)) {
+        let asked = Request { principal: self.role, action: self.action, entity: self.entity, facts };
+        let reason = match shown(&self.policies.loaded, &asked) {
             Ok(shape) if shape >= self.shape => return Ok(()),
             Ok(_) => RefusalReason::ObligationUnmet,
             Err(RefusalReason::NotPermitted) if facts.relationship != self.assumed.relationship => {
@@ -102,10 +103,6 @@ pub(crate) const fn principal(acting: Acting) -> Principal {
     }
 }
 
-const fn asked(principal: Principal, action: Action, entity: Entity, facts: Facts) -> Request {
-    Request { principal, action, entity, facts }
-}
-
 /// What to do where a second factor is asked for.
 const STEP_UP: &str = "sign in with a second factor: send a code of your authenticator to /v1/auth/login, or come in through an \
                        identity provider that asks for one; whoever has no authenticator enrols one at /v1/auth/totp";
@@ -127,7 +124,7 @@ pub fn authorize(
             scope.as_str(),
         ));
     }
-    let reason = match shown(policies, &asked(role, action, entity, facts)) {
+    let reason = match shown(policies, &Request { principal: role, action, entity, facts }) {
         Ok(shape) => return Ok(shape),
         Err(reason) => reason,
     };
@@ -160,7 +157,7 @@ pub(crate) fn purposes(
     }
     let allowed = |purpose: &&Purpose| {
         let facts = Facts { purpose: Some(**purpose), ..facts };
-        shown(policies, &asked(asker.role, action, entity, facts)).is_ok()
+        shown(policies, &Request { principal: asker.role, action, entity, facts }).is_ok()
     };
     let code = |purpose: &Purpose| FieldError {
         pointer: wire::PURPOSE_OF_USE,
