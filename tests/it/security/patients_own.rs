@@ -120,7 +120,7 @@ async fn a_patient_is_told_of_nobody_else_and_is_nobody_elsewhere() {
             found += usize::from(asked(&own.record.id).await.0.is_success());
         }
     }
-    assert!(compared > 60 && found >= 8, "{compared} compared; the control: {found} of their own");
+    assert!(compared > 60 && found >= 7, "{compared} compared; the control: {found} of their own");
     // At another region it is no session, whoever is named; and nor is one of that region here.
     for patient in [&own.record.id, &abroad.id] {
         let answer = of(&own.token, &ca).get(&format!("/v1/patients/{patient}")).await.expect("an answer");
