@@ -120,7 +120,7 @@ pub async fn invite(tx: &RegionTx, patient: PatientId, code: &[u8; 32], by: KeyI
 
 /// Whether a patient was born on a day.
 pub async fn born(tx: &RegionTx, patient: PatientId, day: &Phi<BirthDate>) -> Result<bool, Error> {
-    let Some(day) = tx.blind(IndexField::BirthDate, &day.as_ref().map(|day| day.normalised())) else {
+    let Some(day) = tx.blind(IndexField::BirthDate, &day.as_ref().map(BirthDate::normalised)) else {
         return Ok(false);
     };
     Ok(tx.query_opt(BORN, &[&tx.scope().org.uuid(), &patient.uuid(), &day]).await?.is_some())

@@ -47,7 +47,7 @@ async fn a_patient_is_invited_chooses_a_login_and_reaches_their_own_record_and_n
     // What is not signed is not released.
     let listed = own("GET", "/encounters", None).await.is(200).json();
     let listed: Vec<_> = listed["data"].as_array().expect("a list").iter().map(id).collect();
-    assert_eq!(listed, [signed.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&signed));
     assert_eq!(own("GET", &format!("/encounters/{signed}"), None).await.is(200).json()["reason"], "cough");
     own("GET", &format!("/encounters/{open}"), None).await.is(404).problem("not-found");
     world.ask("provider", "GET", &format!("{base}/encounters/{open}")).send().await.is(200);
@@ -182,14 +182,11 @@ async fn the_database_shows_a_patient_nothing_of_another() {
         (SELECT count(DISTINCT patient_id) FROM access_log) AS recorded";
     let seen = async |scope: &Scope, patient: Option<PatientId>| {
         let region = &world.region;
-        let read = match patient {
-            Some(patient) => {
-                RegionRead::begin(&region.pool, &region.permit(patient, Act::Read), scope, "test.own")
-            }
-            None => {
-                let permit = storage::testing::region_permit(region.region());
-                RegionRead::begin_region(&region.pool, &permit, scope, "test.own")
-            }
+        let read = if let Some(patient) = patient {
+            RegionRead::begin(&region.pool, &region.permit(patient, Act::Read), scope, "test.own")
+        } else {
+            let permit = storage::testing::region_permit(region.region());
+            RegionRead::begin_region(&region.pool, &permit, scope, "test.own")
         };
         let row = read.expect("a read").query_one(rows, &[]).await.expect("counts");
         ["patients", "consents", "indexed", "visits", "logins", "recorded"]

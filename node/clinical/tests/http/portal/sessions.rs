@@ -102,9 +102,9 @@ async fn a_browser_has_its_session_where_no_script_reads_it_and_changes_only_fro
     };
     let path = format!("/v1/patients/{patient}");
     ask("GET", &path, None).send().await.is(200);
-    let patch = json!({"given_name": "Eva"});
+    let renamed = json!({"given_name": "Eva"});
     for site in [None, Some("cross-site"), Some("same-site"), Some("none")] {
-        ask("PATCH", &path, site).json(&patch).send().await.is(403).problem("cross-site");
+        ask("PATCH", &path, site).json(&renamed).send().await.is(403).problem("cross-site");
         ask("POST", "/v1/portal/sign-out?home=US-TX", site).send().await.is(403).problem("cross-site");
         ask("POST", "/v1/portal/sign-in?home=US-TX", site)
             .json(&body)
@@ -113,7 +113,7 @@ async fn a_browser_has_its_session_where_no_script_reads_it_and_changes_only_fro
             .is(403)
             .problem("cross-site");
     }
-    ask("PATCH", &path, Some("same-origin")).json(&patch).send().await.is(200);
+    ask("PATCH", &path, Some("same-origin")).json(&renamed).send().await.is(200);
     // A browser has one session.
     ask("POST", "/v1/portal/sign-in?home=US-TX", Some("same-origin")).json(&body).send().await.is(200);
     ask("GET", &path, None).send().await.is(401);
