@@ -103,8 +103,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// Every route of a node.
 pub fn router(here: Here, desk: Arc<Desk>) -> axum::Router {
     let shown = Document::default();
-    let (routes, mut document) =
-        joined(&shown, at_the_door().layer(Extension(desk))).split_for_parts();
+    let (routes, mut document) = joined(&shown, at_the_door().layer(Extension(desk))).split_for_parts();
     marketers::mark(&mut document);
     // The document is made of strings and maps with string keys; nothing in it can fail to serialise.
     shown.is(serde_json::to_vec(&document).unwrap_or_default().into());
