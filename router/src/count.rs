@@ -23,7 +23,7 @@ pub(crate) fn address(rates: &Rates, head: &Parts) -> Result<(), Standing> {
 /// # Errors
 /// It is one too many.
 pub(crate) fn caller(rates: &Rates, caller: Option<Caller>) -> Result<Option<Standing>, Standing> {
-    caller.map_or(Ok(None), |caller| rates.caller(caller.counted))
+    caller.and_then(|caller| caller.counted).map_or(Ok(None), |counted| rates.caller(counted))
 }
 
 /// Forgets from time to time whoever has asked for nothing lately.

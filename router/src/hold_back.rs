@@ -33,8 +33,9 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn of(home: Home, caller: Caller, method: &Method) -> Self {
-        Self { home: home.0, caller: caller.counted, reads: method.is_safe() }
+    /// The lane of whoever is counted here; nobody else is held back.
+    pub(crate) fn of(home: Home, caller: Caller, method: &Method) -> Option<Self> {
+        Some(Self { home: home.0, caller: caller.counted?, reads: method.is_safe() })
     }
 }
 

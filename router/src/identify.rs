@@ -82,6 +82,16 @@ impl Identified {
     pub(crate) fn names_a_patient(&self) -> bool {
         matches!(self.target, Target::Patient(..) | Target::NoPatient(_))
     }
+
+    /// The same without the patient. For whoever shows what only a home can judge: where the patient lives is not looked at
+    /// for them, so that no answer of the router depends on it.
+    #[must_use]
+    pub fn of_whomever(self) -> Self {
+        match self.target {
+            Target::Patient(_, sensitivity) => Self { target: Target::NoPatient(sensitivity), ..self },
+            _ => self,
+        }
+    }
 }
 
 /// Identifies.
@@ -128,6 +138,13 @@ fn versioned(path: &str, query: &str) -> Identified {
                 Err(_) => is(route, Target::NoPatient(sensitivity)),
             }
         }
+        (Some("portal"), Some(act), None) => match act {
+            "accounts" => is("/v1/portal/accounts", region(query)),
+            "sign-in" => is("/v1/portal/sign-in", region(query)),
+            "sign-out" => is("/v1/portal/sign-out", region(query)),
+            "password" => is("/v1/portal/password", region(query)),
+            _ => is("-", Target::Nothing),
+        },
         (Some("break-glass"), Some("reviews"), None) => is("/v1/break-glass/reviews", region(query)),
         (Some("policies"), Some("test"), None) => is("/v1/policies/test", Target::Anywhere),
         (Some("auth"), Some(act), None) => match act {
@@ -256,6 +273,8 @@ fn beneath(below: &str) -> (&'static str, Sensitivity) {
         (Some("appointments"), Some(_), Some("cancel"), None) => {
             "/v1/patients/{patient}/appointments/{appointment}/cancel"
         }
+        (Some("portal-invitations"), None, ..) => "/v1/patients/{patient}/portal-invitations",
+        (Some("portal-account"), None, ..) => "/v1/patients/{patient}/portal-account",
         (Some("waitlist"), None, ..) => "/v1/patients/{patient}/waitlist",
         (Some("waitlist"), Some(_), None, _) => "/v1/patients/{patient}/waitlist/{wish}",
         _ => return ("/v1/patients/{patient}/...", Sensitivity::Any),

@@ -18,7 +18,7 @@ use residency_control::machine::State;
 use residency_control::rules::RulesInForce;
 use residency_control::{JurisdictionSet, Reader, RegionEntry, keys};
 use residency_policy::{Epoch, OrgId, PatientId, Placement, Region, Ruleset};
-use residency_tokens::{NotLiving, Verifier, cookie, living};
+use residency_tokens::{NotLiving, Verifier, cookie, living, patient};
 
 /// The view that the stages read.
 pub trait Known: Send + Sync + 'static {
@@ -48,14 +48,16 @@ pub trait Known: Send + Sync + 'static {
 pub struct Caller {
     /// The jurisdictions that the key or session may ask for.
     pub serves: JurisdictionSet,
-    /// Whose requests these are counted with.
-    pub counted: rates::Caller,
+    /// Whose requests these are counted with. Of a patient only the home knows that, and counts them itself; here their
+    /// address is counted, as everybody's is.
+    pub counted: Option<rates::Caller>,
 }
 
 /// What a caller shows: a key or a token, or a browser's cookie.
 pub(crate) fn shown(headers: &HeaderMap) -> Option<&str> {
     let Some(value) = headers.get(AUTHORIZATION) else {
-        return cookie::cookie(headers, cookie::ACCESS);
+        let one = |name| cookie::cookie(headers, name);
+        return one(cookie::ACCESS).or_else(|| one(cookie::PATIENT));
     };
     let (scheme, shown) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(shown.trim())
@@ -63,7 +65,15 @@ pub(crate) fn shown(headers: &HeaderMap) -> Option<&str> {
 
 /// Whether a caller comes from where their organisation lets its people and keys come from.
 pub(crate) fn admitted<K: Known>(known: &K, caller: Caller, head: &Parts) -> bool {
-    known.admits(caller.counted.org(), head.extensions.get::<ClientAddress>().map(|from| from.0))
+    let org = caller.counted.map(rates::Caller::org);
+    org.is_none_or(|org| known.admits(org, head.extensions.get::<ClientAddress>().map(|from| from.0)))
+}
+
+/// Who shows what a patient's home gave out. Nobody knows here whether it is good, but it is good at that home only: on a
+/// patient's path it is asked there and nowhere else, whoever is named ([`crate::identify::Identified::of_whomever`]).
+pub(crate) fn at_home(headers: &HeaderMap) -> Option<Caller> {
+    let home = patient::home(shown(headers)?)?;
+    Some(Caller { serves: std::iter::once(home.0).collect(), counted: None })
 }
 
 /// The replica of the control plane that this process holds.
@@ -91,7 +101,7 @@ impl Replica {
             let session = living(&claims, state, index, now)?;
             let serves =
                 state.organisations().get(&session.org).map(|org| org.serves).ok_or(NotLiving::Ended)?;
-            Ok(Caller { serves, counted: rates::Caller::Person(session.org) })
+            Ok(Caller { serves, counted: Some(rates::Caller::Person(session.org)) })
         };
         self.reader.at(serves).1
     }
@@ -124,10 +134,10 @@ impl Known for Replica {
         }
         keys::recognise(&self.reader, bearer, now).map(|Held { verifier: key, user, .. }| Caller {
             serves: key.jurisdictions,
-            counted: match user {
+            counted: Some(match user {
                 Some(_) => rates::Caller::Person(key.org),
                 None => rates::Caller::Service(key.org),
-            },
+            }),
         })
     }
 

@@ -32,7 +32,7 @@ use crate::forward::{self, Head, Homes, Outgoing, Slot, Unanswered, location, ov
 use crate::health::{self, Unready};
 use crate::hold_back::{HeldBack, Lane};
 use crate::identify::{Identified, Page, Target, identify};
-use crate::known::{Caller, Known, admitted, shown};
+use crate::known::{Caller, Known, admitted, at_home, shown};
 use crate::lent::Lent;
 use crate::limits::{Passage, close_after, over};
 use crate::metrics::{Metrics, Now, Outcome};
@@ -85,10 +85,16 @@ async fn stages<K: Known>(edge: &Edge<K>, request: Request<Incoming>) -> Respons
     let (route, mut ended) = match edge.limit(&head, &mut standing) {
         Err(problem) => ("-", say(Outcome::Limited, None, &problem, id)),
         Ok(at_work) => {
-            let about = identify(&head.method, &head.uri);
+            let mut about = identify(&head.method, &head.uri);
             let mut caller = edge.caller(&head);
             if caller.is_none() && about.names_a_patient() && edge.arrives(&head).await {
                 caller = edge.caller(&head);
+            }
+            if caller.is_none()
+                && names_a_patient(&about)
+                && let Some(own) = at_home(&head.headers)
+            {
+                (about, caller) = (about.of_whomever(), Some(own));
             }
             let counted = count::caller(&edge.rates, caller);
             standing = counted.unwrap_or_else(Some);
@@ -238,7 +244,7 @@ impl<K: Known> Edge<K> {
         at_work: AtWork,
     ) -> Ended {
         let method = head.method.clone();
-        let lane = caller.map(|caller| Lane::of(home, caller, &method));
+        let lane = caller.and_then(|caller| Lane::of(home, caller, &method));
         if lane.is_some_and(|lane| self.held_back.refuses(&lane, Instant::now())) {
             return say(Outcome::Limited, Some(home.0), &overloaded(), id);
         }

@@ -26,7 +26,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::ask::{Answered, Encoded, Question, Sent, send};
 use crate::error::Unavailable;
-use crate::fence::{ENTER, Entered};
+use crate::fence::{ENTER, Entered, enter};
 use crate::lend::{Connections, Lease};
 use crate::tx::{Ask, COMMIT};
 use crate::{Error, RegionPool, Row, Scope};
@@ -152,7 +152,7 @@ impl RegionPool {
         asks: &[Ask<'_>],
     ) -> Result<(Option<Entered>, Vec<Vec<Row>>), Error> {
         let patient = home.map(|(patient, _)| patient.uuid());
-        let settings: [&(dyn ToSql + Sync); 8] = [
+        let settings: [&(dyn ToSql + Sync); 9] = [
             &scope.org.uuid(),
             &scope.role.as_str(),
             &scope.purpose.as_str(),
@@ -161,9 +161,11 @@ impl RegionPool {
             &scope.category.name(),
             &scope.key.uuid(),
             &now,
+            &scope.role.patient().map(PatientId::uuid),
         ];
+        let (enter, taken) = enter(scope.role);
         let mut encoded = Vec::with_capacity(1 + asks.len());
-        for (sql, params) in [(SETTINGS, &settings[..])].iter().chain(asks) {
+        for (sql, params) in [(enter, &settings[..taken])].iter().chain(asks) {
             let types = self.types(act, sql).await?;
             encoded.push((*sql, Encoded::all(&types, params).ok_or(Error::misused(act))?));
         }

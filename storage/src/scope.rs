@@ -4,15 +4,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use residency_policy::{Accessor, Category, GrantId, Ingress, KeyId, OrgId, Purpose, RequestId, Role, UserId};
+use residency_policy::{
+    Accessor, Category, GrantId, Ingress, KeyId, OrgId, PatientId, Purpose, RequestId, Role, UserId,
+};
 
 /// The standing of one request. It is set for the transaction only, never for the connection.
 #[derive(Debug, Clone)]
 pub struct Scope {
     /// The organisation that acts. Its rows are the only ones visible.
     pub org: OrgId,
-    /// The caller's role.
-    pub role: Role,
+    /// As what the caller acts.
+    pub role: Acting,
     /// Why PHI is asked for.
     pub purpose: Purpose,
     /// The credential that was used.
@@ -29,6 +31,39 @@ pub struct Scope {
     pub category: Category,
     /// Who decides when the home has said what it knows. `None` is the node's own work, which discloses to nobody.
     pub judge: Option<Judge>,
+}
+
+/// As what somebody acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acting {
+    /// A member of a workforce, or a program in its place.
+    Member(Role),
+    /// This patient, for themselves: nothing of anybody else is visible.
+    Patient(PatientId),
+}
+
+impl Acting {
+    /// The word for row-level security, the access log and policies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Member(role) => role.as_str(),
+            Self::Patient(_) => "patient",
+        }
+    }
+
+    /// Who they are, if they are a patient.
+    pub const fn patient(self) -> Option<PatientId> {
+        match self {
+            Self::Member(_) => None,
+            Self::Patient(patient) => Some(patient),
+        }
+    }
+}
+
+impl From<Role> for Acting {
+    fn from(role: Role) -> Self {
+        Self::Member(role)
+    }
 }
 
 /// The patient's last word on this purpose, this organisation and this category, from the least to the most.

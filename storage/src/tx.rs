@@ -17,7 +17,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::ask::{Answered, Question};
 use crate::error::Unavailable;
-use crate::fence::{Asking, ENTER, Entered, gate};
+use crate::fence::{Asking, ENTER, Entered, enter, gate};
 use crate::idempotency::Answer;
 use crate::seal::LastKeys;
 use crate::{Error, Event, RegionPool, Row, Scope, row};
@@ -140,7 +140,7 @@ impl RegionTx {
         let patient = self.home.map(|(patient, _)| patient.uuid());
         let gate = self.home.map(|(patient, _)| gate(patient));
         let Scope { org, role, purpose, category, key, .. } = &self.scope;
-        let enter: [&(dyn ToSql + Sync); 8] = [
+        let settings: [&(dyn ToSql + Sync); 9] = [
             &org.uuid(),
             &role.as_str(),
             &purpose.as_str(),
@@ -149,10 +149,12 @@ impl RegionTx {
             &category.name(),
             &key.uuid(),
             &self.now,
+            &role.patient().map(PatientId::uuid),
         ];
+        let (enter, taken) = enter(*role);
         let mut line = self.line.lock().await;
         line.put(self.act, BEGIN, &[]).await?;
-        line.put(self.act, ENTER, &enter).await
+        line.put(self.act, enter, &settings[..taken]).await
     }
 
     async fn under_way(self) -> Result<Self, Error> {

@@ -19,7 +19,7 @@ use crate::settings::{CameFrom, kept};
 use crate::{Act, Credential, Entity, Here, Refused, Via};
 
 /// The caller; known to the log from here on. Two extractors of a request ask, and its headers are looked at once.
-pub(crate) async fn recognised<A: Act>(parts: &Parts, here: &Here) -> Result<Credential, Problem> {
+pub(crate) async fn recognised<A: Act>(parts: &Parts, here: &Here) -> Result<Credential, Refused> {
     // Whoever was looked at once and refused gets no second look: the first extractor has ended the request.
     let known = parts.extensions.get::<Known>();
     if let Some(caller) = known.and_then(|known| known.caller.get()) {
@@ -30,10 +30,12 @@ pub(crate) async fn recognised<A: Act>(parts: &Parts, here: &Here) -> Result<Cre
         // Nobody else sets it: the extractors of a request come one after another.
         let _ = known.caller.set(caller);
     }
-    if parts.extensions.get::<Via>().is_none() {
+    // Of a patient no router knows the organisation.
+    if parts.extensions.get::<Via>().is_none() || caller.role.patient().is_some() {
         count(known, here, &caller)?;
     }
-    if let Some(settings) = here.directory.settings(caller.org) {
+    // What an organisation asks of its people it does not ask of its patients.
+    if let Some(settings) = here.directory.settings(caller.org).filter(|_| caller.role.patient().is_none()) {
         kept(&settings, &caller, CameFrom::of(&parts.extensions), A::ENTITY)?;
     }
     Ok(caller)

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use node_policy::{
-    Action, ConsentState, Entity, Facts, Loaded, Obligation, RefusalReason, Relationship, Request, Shape,
-    Verdict, decide,
+    Action, ConsentState, Entity, Facts, Loaded, Obligation, Principal, RefusalReason, Relationship, Request,
+    Shape, Verdict, decide,
 };
-use residency_policy::{FieldError, KeyScopes, Problem, ProblemKind, Purpose, Role, wire};
-use storage::{Consent, Judging, Known};
+use residency_policy::{FieldError, KeyScopes, Problem, ProblemKind, Purpose, wire};
+use storage::{Acting, Consent, Judging, Known};
 
 use crate::policies::InForce;
 use crate::shown::{has_views, left_out};
@@ -36,7 +36,7 @@ pub(crate) const fn is_emergency(purpose: Purpose) -> bool {
 /// up, and took the best for granted; what is as it was taken for needs no second decision.
 pub(crate) struct SecondLook {
     pub(crate) policies: Arc<InForce>,
-    pub(crate) role: Role,
+    pub(crate) role: Principal,
     pub(crate) action: Action,
     pub(crate) entity: Entity,
     /// What the first question took for granted.
@@ -67,15 +67,15 @@ impl Judging for SecondLook {
         if facts == self.assumed {
             return Ok(());
         }
-        let reason =
-            match shown(&self.policies.loaded, &Request::of(self.role, self.action, self.entity, facts)) {
-                Ok(shape) if shape >= self.shape => return Ok(()),
-                Ok(_) => RefusalReason::ObligationUnmet,
-                Err(RefusalReason::NotPermitted) if facts.relationship != self.assumed.relationship => {
-                    RefusalReason::BreakGlassRequired
-                }
-                Err(reason) => reason,
-            };
+        let asked = Request { principal: self.role, action: self.action, entity: self.entity, facts };
+        let reason = match shown(&self.policies.loaded, &asked) {
+            Ok(shape) if shape >= self.shape => return Ok(()),
+            Ok(_) => RefusalReason::ObligationUnmet,
+            Err(RefusalReason::NotPermitted) if facts.relationship != self.assumed.relationship => {
+                RefusalReason::BreakGlassRequired
+            }
+            Err(reason) => reason,
+        };
         Err(reason.as_str())
     }
 }
@@ -84,14 +84,22 @@ impl Judging for SecondLook {
 #[derive(Debug, Clone, Copy)]
 pub struct Asker {
     /// As what.
-    pub role: Role,
+    pub role: Principal,
     /// For what their key was issued. It takes away from what the role may do.
     pub scopes: KeyScopes,
 }
 
 impl From<&Credential> for Asker {
     fn from(caller: &Credential) -> Self {
-        Self { role: caller.role, scopes: caller.scopes }
+        Self { role: principal(caller.role), scopes: caller.scopes }
+    }
+}
+
+/// Who that is to the policies.
+pub(crate) const fn principal(acting: Acting) -> Principal {
+    match acting {
+        Acting::Member(role) => Principal::Member(role),
+        Acting::Patient(_) => Principal::Patient,
     }
 }
 
@@ -117,7 +125,7 @@ pub fn authorize(
             scope.as_str(),
         ));
     }
-    let reason = match shown(policies, &Request::of(role, action, entity, facts)) {
+    let reason = match shown(policies, &Request { principal: role, action, entity, facts }) {
         Ok(shape) => return Ok(shape),
         Err(reason) => reason,
     };
@@ -151,7 +159,8 @@ pub(crate) fn purposes(
         return Vec::new();
     }
     let allowed = |purpose: &&Purpose| {
-        shown(policies, &Request::of(asker.role, action, entity, facts(**purpose))).is_ok()
+        let facts = facts(**purpose);
+        shown(policies, &Request { principal: asker.role, action, entity, facts }).is_ok()
     };
     let code = |purpose: &Purpose| FieldError {
         pointer: wire::PURPOSE_OF_USE,
@@ -183,6 +192,14 @@ fn unmet(obligation: &Obligation, entity: Entity, shape: Shape, facts: &Facts) -
     match obligation {
         // What is left out, the type of the answer leaves out.
         Obligation::LeaveOut(what) if left_out(entity, shape).contains(&what.as_str()) => None,
+        // To somebody who is the patient, the home shows what was signed and nothing else.
+        Obligation::LeaveOut(what)
+            if what == "unreleased"
+                && entity == Entity::Encounter
+                && facts.relationship == Relationship::Oneself =>
+        {
+            None
+        }
         Obligation::StepUp(level) if facts.assurance >= u16::from(*level) => None,
         // Breaking the glass put it in the privacy officer's queue, and what is done under the grant is recorded with it.
         Obligation::Notify(whom)
@@ -200,7 +217,7 @@ mod tests {
     use std::sync::OnceLock;
 
     use node_policy::{PolicyFile, Relationship, SCHEMA};
-    use residency_policy::{Jurisdiction, KeyScope, OrgType};
+    use residency_policy::{Jurisdiction, KeyScope, OrgType, Role};
 
     use super::*;
 
@@ -215,7 +232,7 @@ mod tests {
     }
 
     fn any(role: Role) -> Asker {
-        Asker { role, scopes: KeyScopes::ALL }
+        Asker { role: Principal::Member(role), scopes: KeyScopes::ALL }
     }
 
     fn asked(role: Role, entity: Entity, action: Action, purpose: Option<Purpose>) -> Result<Shape, Problem> {
@@ -362,7 +379,7 @@ mod tests {
     /// that it takes.
     fn only_takes_away(role: Role, asks: impl Fn(Asker, Action, Entity) -> bool) -> bool {
         KeyScope::ALL.iter().all(|scope| {
-            let asker = Asker { role, scopes: [*scope].into_iter().collect() };
+            let asker = Asker { role: Principal::Member(role), scopes: [*scope].into_iter().collect() };
             Entity::ALL.iter().all(|entity| {
                 Action::ALL.iter().all(|action| {
                     let covered = asker.scopes.covers(scope::of(*action, *entity));
@@ -383,9 +400,13 @@ mod tests {
             assert!(only_takes_away(role, asks), "{role}");
         }
         // The control: a decision point that does not look at scopes.
-        let blind = |asker: Asker, action, entity| asks(any(asker.role), action, entity);
+        let blind =
+            |asker: Asker, action, entity| asks(Asker { scopes: KeyScopes::ALL, ..asker }, action, entity);
         assert!(!only_takes_away(Role::Provider, blind));
-        let reads = Asker { role: Role::Provider, scopes: [KeyScope::SchedulingRead].into_iter().collect() };
+        let reads = Asker {
+            role: Principal::Member(Role::Provider),
+            scopes: [KeyScope::SchedulingRead].into_iter().collect(),
+        };
         let treating = of(Role::Provider, Some(Purpose::Treat));
         let refused = authorize(&policies, reads, Action::Create, Entity::Appointment, treating);
         let expected = Problem::new(ProblemKind::Forbidden).reason("scope-lacking");

@@ -20,13 +20,13 @@ use residency_policy::{
 use storage::{Access, Judge, RegionRead, RegionTx, Scope, Seen};
 
 use crate::arrive::{admitted, purpose, recognised};
-use crate::authorize::{SecondLook, authorize};
+use crate::authorize::{SecondLook, authorize, principal};
 use crate::facts::{assumed, facts, segregated, today};
 use crate::page::PageRequest;
 use crate::parameters::{Parameters, bad};
 use crate::policies::{InForce, taken};
 use crate::problem::not_found;
-use crate::{Act, Credential, Here, Refused, Shape};
+use crate::{Act, Credential, Here, Refused, Shape, own};
 
 /// Where the bytes entered the cluster. The node's peer listener sets it as a request extension, from the
 /// verified certificate of the router; it is never read from a header.
@@ -64,6 +64,7 @@ impl<A: Act> OpenCall<A> {
         asked_again: bool,
     ) -> Result<Self, Refused> {
         let caller = recognised::<A>(parts, here).await?;
+        own::within(&caller, A::ENTITY)?;
         admitted::<A>(parts, here, &caller)?;
         let path = RawPathParams::from_request_parts(parts, here).await;
         let category = match &path {
@@ -182,6 +183,10 @@ impl<A: Act> OpenCall<A> {
 
     /// Decides for one patient, and says no more than this caller may know.
     fn permit(&self, patient: PatientId, act: DataAct) -> Result<Permit, Refused> {
+        // Whoever is a patient learns of nobody else, not even whether the view is too old to say.
+        if self.caller.role.patient().is_some_and(|own| own != patient) {
+            return Err(not_found().into());
+        }
         // On a stale view `decide` answers 503 for an id that it does not have, because nothing proves that it is not
         // there. A read of another organisation's patient goes on to the database, which says 404. That difference is
         // accepted: to close it, reads at home would have to end whenever the control plane is out of reach.
@@ -245,7 +250,7 @@ impl<A: Act> PatientCall<A> {
     pub fn scope(&self) -> Scope {
         let second = SecondLook {
             policies: Arc::clone(&self.call.policies),
-            role: self.call.caller.role,
+            role: principal(self.call.caller.role),
             action: A::ACTION,
             entity: A::ENTITY,
             assumed: self.call.facts,
@@ -360,12 +365,17 @@ impl<A: Act> FromRequestParts<Here> for RegionCall<A> {
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
         let purpose = purpose::<A>(parts, here, false).await?;
         let call: OpenCall<A> = OpenCall::read(parts, here, Some(purpose), false).await?;
-        let named = call.parameters.required(wire::HOME_PARAMETER)?;
-        let home = named.parse().map(|jurisdiction| Home(Region(jurisdiction)));
-        let home =
-            home.map_err(|_| bad(wire::HOME_PARAMETER, "format", "is an ISO 3166-2 code such as US-TX"))?;
+        let home = home(&call.parameters)?;
         Ok(Self { call, purpose, home })
     }
+}
+
+/// The home that the query names.
+pub(crate) fn home(parameters: &Parameters) -> Result<Home, Problem> {
+    let named = parameters.required(wire::HOME_PARAMETER)?.parse();
+    named
+        .map(|jurisdiction| Home(Region(jurisdiction)))
+        .map_err(|_| bad(wire::HOME_PARAMETER, "format", "is an ISO 3166-2 code such as US-TX"))
 }
 
 /// The pool holds ids that the directory gave to this region. If directory or fence do not say so now, the view here is

@@ -5,12 +5,13 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 use residency_policy::{
-    Jurisdiction, KeyId, KeyScopes, OrgId, OrgType, Problem, ProblemKind, ProviderId, Role, SessionId, UserId,
+    Jurisdiction, KeyId, KeyScopes, OrgId, OrgType, Problem, ProblemKind, ProviderId, SessionId, UserId,
 };
 
-use residency_tokens::cookie;
+use residency_tokens::{cookie, patient};
+use storage::Acting;
 
-use crate::{Here, cookies};
+use crate::{Here, Refused, cookies, own};
 
 /// How long a request waits for its session to be known here. It was begun a moment ago at another node.
 const KNOWN_WITHIN: Duration = Duration::from_secs(1);
@@ -26,7 +27,7 @@ pub struct Credential {
     pub assurance: u16,
     /// Whether a second factor was ever shown in the session.
     pub second_factor: bool,
-    /// Whose key it is, if it is a person's.
+    /// Whose key it is, if it is a person's; of a patient, what they signed in with.
     pub user: Option<UserId>,
     /// Which clinician of the tenant they are, if an administrator said so.
     pub clinician: Option<ProviderId>,
@@ -34,8 +35,8 @@ pub struct Credential {
     pub org: OrgId,
     /// What kind of organisation that is.
     pub org_type: OrgType,
-    /// The role.
-    pub role: Role,
+    /// As what they act. To a patient nothing of anybody else is there.
+    pub role: Acting,
     /// The homes that the key may ask for.
     pub jurisdictions: Jurisdictions,
     /// For what the key was issued; a session is for everything.
@@ -76,14 +77,17 @@ pub enum NotRecognised {
 
 /// Recognises the caller (RFC 6750 section 2.1). What is missing, malformed, unknown, revoked and expired
 /// all get the same answer. Who says `Authorization` means that, whatever cookies come with it.
-pub async fn recognise(here: &Here, method: &Method, headers: &HeaderMap) -> Result<Credential, Problem> {
+pub async fn recognise(here: &Here, method: &Method, headers: &HeaderMap) -> Result<Credential, Refused> {
     let nobody = || Problem::new(ProblemKind::Unauthenticated);
-    let (token, by_cookie) = if headers.contains_key(AUTHORIZATION) {
-        (bearer(headers), false)
-    } else {
-        (cookie::cookie(headers, cookie::ACCESS), true)
-    };
+    let (token, by_cookie) = shown(headers);
     let token = token.ok_or_else(nobody)?;
+    if token.starts_with(patient::PREFIX) {
+        let caller = own::recognise(here, token).await?.ok_or_else(nobody)?;
+        if by_cookie {
+            cookies::from_our_own_page(method, headers)?;
+        }
+        return Ok(caller);
+    }
     let authenticate = || here.directory.authenticate(token, here.clock.now());
     let caller = match authenticate() {
         Err(NotRecognised::NotYet(index)) => {
@@ -98,6 +102,15 @@ pub async fn recognise(here: &Here, method: &Method, headers: &HeaderMap) -> Res
         cookies::from_our_own_page(method, headers)?;
     }
     Ok(caller)
+}
+
+/// What is shown, and whether a browser's cookie shows it. A browser that is somebody of the workforce is that and no patient.
+pub fn shown(headers: &HeaderMap) -> (Option<&str>, bool) {
+    if headers.contains_key(AUTHORIZATION) {
+        return (bearer(headers), false);
+    }
+    let one = |name| cookie::cookie(headers, name);
+    (one(cookie::ACCESS).or_else(|| one(cookie::PATIENT)), true)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

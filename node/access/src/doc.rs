@@ -108,6 +108,8 @@ pub struct PublicProblems;
 pub struct ReportProblems;
 /// The problems of signing in and out, where what proves the caller is in the body or a cookie.
 pub struct SignInProblems;
+/// The problems of signing in as a patient, at one home.
+pub struct PatientDoorProblems;
 /// The problems of the way to an identity provider and back, where what proves the caller is another server's word.
 pub struct FederationProblems;
 /// The problems of signing in with a passkey.
@@ -148,6 +150,7 @@ problems! {
     PublicProblems: EVERYWHERE, &[404];
     ReportProblems: EVERYWHERE, &[413, 415];
     SignInProblems: EVERYWHERE, KNOWN_CALLERS, &[413, 415, 422];
+    PatientDoorProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 413, 415, 421, 422];
     FederationProblems: EVERYWHERE, KNOWN_CALLERS, &[404, 409, 413, 415, 422];
     PasskeyProblems: EVERYWHERE, KNOWN_CALLERS, &[409, 413, 415, 422];
     OpenProblems: EVERYWHERE, KNOWN_CALLERS, &[404];

@@ -25,10 +25,13 @@ pub(crate) fn facts(via: Option<Ingress>, here: &Here, caller: &Credential) -> F
             .fold(0, |day, part| day * 100 + u32::from(part));
     let vouched_for = || here.directory.legal_basis(caller.org).is_some_and(|basis| basis.holds_on(day));
     Facts {
-        organisation: Some(caller.org_type),
+        organisation: Some(caller.org_type).filter(|_| caller.role.patient().is_none()),
         // Asked of nobody else: whoever is no marketing organisation has none.
         basis: caller.org_type == OrgType::Marketing && vouched_for(),
-        relationship: Relationship::Organisation,
+        relationship: match caller.role.patient() {
+            Some(_) => Relationship::Oneself,
+            None => Relationship::Organisation,
+        },
         ingress: via.map_or(home, |ingress| ingress.0),
         assurance: caller.assurance,
         ..Facts::least(home, day)

@@ -29,6 +29,7 @@ pub mod here;
 pub mod idempotency;
 mod log_token;
 pub mod metrics;
+pub mod own;
 pub mod page;
 pub mod parameters;
 pub mod policies;

@@ -7,7 +7,7 @@ use residency_policy::KeyScope;
 pub(crate) const fn of(action: Action, entity: Entity) -> KeyScope {
     use KeyScope as S;
     let (looks, changes) = match entity {
-        Entity::Patient | Entity::Intake | Entity::Consent | Entity::BreakGlass => {
+        Entity::Patient | Entity::Intake | Entity::Consent | Entity::BreakGlass | Entity::PatientLogin => {
             (S::PatientsRead, S::PatientsWrite)
         }
         Entity::Consult | Entity::Encounter | Entity::Message => (S::CareRead, S::CareWrite),

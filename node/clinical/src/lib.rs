@@ -8,6 +8,7 @@ pub mod encounters;
 mod marketers;
 mod merge_patch;
 pub mod patients;
+pub mod portal;
 pub mod purposes;
 pub mod values;
 
@@ -43,6 +44,7 @@ pub fn features() -> Vec<Feature> {
         break_glass::feature(),
         purposes::feature(),
         appointments::feature(),
+        portal::feature(),
     ]
 }
 
@@ -64,6 +66,7 @@ pub fn features() -> Vec<Feature> {
         (name = "break-glass", description = "Access in an emergency, and its review"),
         (name = "appointments", description = "Who comes when, and why: at the patient's home"),
         (name = "calendars", description = "When providers can be seen, what is free, and what is held"),
+        (name = "patients' logins", description = "How patients sign in, at their home"),
         (name = "signing in", description = "Who signs in, and their sessions"),
         (name = "organisations", description = "The tenants"),
         (name = "regions", description = "The homes that there are"),
@@ -87,9 +90,14 @@ fn joined(shown: &Document, signing_in: OpenApiRouter<Here>) -> OpenApiRouter<He
     features().into_iter().fold(base, |all, feature| all.merge(feature.routes))
 }
 
+/// The routes at which somebody signs in. They need the desk.
+fn at_the_door() -> OpenApiRouter<Here> {
+    node_signin::api::routes().merge(portal::at_the_door())
+}
+
 /// The whole OpenAPI document, made from the handlers.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let mut document = joined(&Document::default(), node_signin::api::routes()).split_for_parts().1;
+    let mut document = joined(&Document::default(), at_the_door()).split_for_parts().1;
     marketers::mark(&mut document);
     document
 }
@@ -97,8 +105,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// Every route of a node.
 pub fn router(here: Here, desk: Arc<Desk>) -> axum::Router {
     let shown = Document::default();
-    let (routes, mut document) =
-        joined(&shown, node_signin::api::routes().layer(Extension(desk))).split_for_parts();
+    let (routes, mut document) = joined(&shown, at_the_door().layer(Extension(desk))).split_for_parts();
     marketers::mark(&mut document);
     // The document is made of strings and maps with string keys; nothing in it can fail to serialise.
     shown.is(serde_json::to_vec(&document).unwrap_or_default().into());

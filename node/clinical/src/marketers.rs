@@ -25,6 +25,7 @@ const SAFE: &[&str] = &[
     "PasskeyChallenge",
     "PasskeyEnrolment",
     "PasskeyList",
+    "PatientSignedIn",
     "Problem",
     "ProblemField",
     "ProblemLicence",

@@ -43,6 +43,8 @@ words! {
         Consent = "consent",
         /// A grant to see a record in an emergency, and what was found of it afterwards.
         BreakGlass = "break_glass",
+        /// What a patient signs in with, and their invitation to choose it.
+        PatientLogin = "patient_login",
         /// A record of the access log.
         AuditEvent = "audit_event",
         /// A copy of many records that leaves.

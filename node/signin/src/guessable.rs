@@ -39,6 +39,11 @@ pub(crate) async fn refuse(
     if soon { Err(NotSignedIn::Guessable(pointer)) } else { Ok(()) }
 }
 
+/// Whether a new password of somebody with these names is guessed soon. It takes its time: see [`crate::Hashing::aside`].
+pub fn soon(password: &Password, names: &[&str]) -> bool {
+    is_guessed_soon(password, &words(names.iter().copied()))
+}
+
 /// The words of the context, in lower case, the longest first.
 fn words<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
     let mut words = vec!["domicile".to_owned()];

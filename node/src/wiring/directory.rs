@@ -51,7 +51,7 @@ impl ControlDirectory {
             clinician: user.and_then(|user| self.clinician(user, verified.org)),
             org: verified.org,
             org_type: org.org_type,
-            role: verified.role,
+            role: verified.role.into(),
             jurisdictions: verified.jurisdictions.iter().collect(),
             scopes,
         })

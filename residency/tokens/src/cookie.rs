@@ -7,6 +7,9 @@ pub const ACCESS: &str = "__Host-domicile-access";
 /// The refresh token.
 pub const REFRESH: &str = "__Host-domicile-refresh";
 
+/// What a patient shows who signed in ([`crate::patient`]).
+pub const PATIENT: &str = "__Host-domicile-patient";
+
 /// The value of a cookie. One that comes twice is none: nobody can say who set which.
 pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());

@@ -5,6 +5,7 @@
 
 pub mod cookie;
 mod living;
+pub mod patient;
 pub mod ring_provider;
 mod verify;
 

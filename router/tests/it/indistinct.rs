@@ -164,3 +164,58 @@ async fn many_short_headers_are_a_request_and_too_many_bytes_are_ours_to_refuse(
         assert_eq!(status == "431", answer.contains("/problems/headers-too-large"), "{answer}");
     }
 }
+
+/// What a patient shows who signed in at this home; whether it is good, only the home can say.
+fn session_of(home: &str) -> String {
+    format!("dom_p_{home}_{}", "a".repeat(43))
+}
+
+#[tokio::test]
+async fn what_a_patients_session_asks_goes_to_its_home_whoever_is_named() {
+    let rig = Rig::start().await;
+    rig.texas.recorded.strict.store(true, Ordering::SeqCst);
+    // Their own home, one that the rules redirect to, one that they deny, one that is down, and a place without a region.
+    for (home, expected) in [("US-TX", 404), ("US-NY", 307), ("US-IL", 451), ("US-NV", 503), ("US-WY", 404)] {
+        let token = session_of(home);
+        let before = rig.texas.arrived();
+        let mut answers = Vec::new();
+        // Of that home or of another one, or nobody.
+        for n in [1, 2, 3, 4, 9] {
+            let asking = asking("GET", patient(n), "/encounters", Some(&token), Defect::None);
+            answers.push(said(&mut rig.h1().await, asking).await);
+        }
+        assert!(answers.windows(2).all(|two| two[0] == two[1]), "{home}: {answers:?}");
+        assert_eq!(answers[0].0, expected, "{home}");
+        assert_eq!(rig.texas.arrived() - before, if home == "US-TX" { 5 } else { 0 }, "{home}");
+    }
+    // In a browser's cookie it is the same; and a view that is too old says nothing of who there is.
+    *rig.view.age.lock().unwrap() = std::time::Duration::from_secs(11);
+    let mut answers = Vec::new();
+    for n in [1, 9] {
+        let mut asking = asking("GET", patient(n), "", None, Defect::None);
+        let cookie = format!("__Host-domicile-patient={}", session_of("US-TX"));
+        asking.headers_mut().insert("cookie", cookie.parse().unwrap());
+        answers.push(said(&mut rig.h1().await, asking).await);
+    }
+    assert_eq!(answers[0], answers[1]);
+    // What is none is nobody's, as it was.
+    let arrived = rig.texas.arrived();
+    for wrong in ["dom_p_", "dom_p_US-TX_short", "dom_p_us-tx_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
+        let asking = asking("GET", patient(1), "", Some(wrong), Defect::None);
+        assert_eq!(said(&mut rig.h1().await, asking).await.0, 401, "{wrong}");
+    }
+    assert_eq!(rig.texas.arrived(), arrived);
+}
+
+#[tokio::test]
+async fn at_the_door_of_a_home_the_query_says_which_whatever_session_is_shown() {
+    let rig = Rig::start().await;
+    for (shown, home, status) in
+        [("US-TX", "US-TX", 200), ("US-NV", "US-TX", 200), ("US-TX", "US-NY", 307), ("US-TX", "US-NV", 503)]
+    {
+        let mut asking = request("POST", &format!("/v1/portal/sign-out?home={home}"), full("{}"));
+        asking.headers_mut().insert("authorization", format!("Bearer {}", session_of(shown)).parse().unwrap());
+        assert_eq!(rig.h1().await.send(asking).await.status.as_u16(), status, "{shown} at {home}");
+    }
+    assert_eq!(rig.texas.arrived(), 2);
+}

@@ -274,7 +274,7 @@ async fn who_comes_from_where_their_organisation_lets_nobody_come_from_learns_no
     let rig = Rig::start().await;
     let path = format!("/v1/patients/{}", patient(1));
     assert_eq!(rig.h1().await.send(get(&path)).await.status, StatusCode::OK, "the control");
-    let org = rig.view.keys.lock().unwrap()[KEY].counted.org();
+    let org = rig.view.keys.lock().unwrap()[KEY].counted.map(rates::Caller::org).unwrap();
     rig.view.shut_out.lock().unwrap().push(org);
     for path in [path, format!("/v1/patients/{}", patient(9)), "/v1/patients/nobody".into()] {
         is(&rig.h1().await.send(get(&path)).await, 403, "address-not-allowed");

@@ -1,6 +1,7 @@
 //! The schema as data: its migrations, what each column is, and every statement that this crate sends.
 
 mod registry;
+mod shown_to;
 
 pub use registry::{Class, Field, Form, REGISTRY, TABLES, Table};
 
@@ -50,6 +51,7 @@ migrations! {
     2026112322 "enter_home",
     2026112330 "purposes",
     2026112335 "booked_for",
+    2026112340 "portal",
 }
 
 /// Every statement that this crate sends, by name, so that a test can prepare each against the migrated schema.
@@ -61,6 +63,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         crate::idempotency::STATEMENTS,
         crate::ids::STATEMENTS,
         crate::lanes::STATEMENTS,
+        crate::portal::STATEMENTS,
         crate::stamp::STATEMENTS,
         crate::tx::STATEMENTS,
     ]

@@ -3,6 +3,7 @@
 
 use residency_policy::Role;
 
+use super::shown_to::{CARE, CLINICIAN, DEMOGRAPHICS, GLASS, LEDGER, NOBODY, RECORD, REVIEW, VISIT};
 use Class::{Operational, Phi, Pseudonym};
 use Form::{Blind, Clear, Sealed};
 
@@ -54,22 +55,6 @@ pub struct Field {
     pub hipaa: Option<u8>,
 }
 
-const NOBODY: &[Role] = &[];
-const CARE: &[Role] = &[Role::Provider, Role::ProviderStaff];
-/// What says that a visit was, and not what was said: an auditor checks by it.
-const VISIT: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::Auditor];
-/// Who reads the ledger of consents.
-const LEDGER: &[Role] = &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Auditor];
-/// Who breaks the glass, and who reviews that.
-const GLASS: &[Role] = &[Role::Provider, Role::OrgAdmin, Role::Auditor];
-/// Who reviews what was done.
-const REVIEW: &[Role] = &[Role::OrgAdmin, Role::Auditor];
-const CLINICIAN: &[Role] = &[Role::Provider];
-const DEMOGRAPHICS: &[Role] =
-    &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Pharmacist, Role::LabTech];
-/// What says that a record is, and not whose: an auditor checks by it.
-const RECORD: &[Role] =
-    &[Role::Provider, Role::ProviderStaff, Role::OrgAdmin, Role::Pharmacist, Role::LabTech, Role::Auditor];
 const NAMES: Option<u8> = Some(1);
 const GEOGRAPHY: Option<u8> = Some(2);
 const DATES: Option<u8> = Some(3);
@@ -95,6 +80,9 @@ pub const TABLES: &[Table] = &[
     Table { name: "patient_index", tenant: true },
     Table { name: "patients", tenant: true },
     Table { name: "patients_history", tenant: true },
+    Table { name: "portal_accounts", tenant: true },
+    Table { name: "portal_invitations", tenant: true },
+    Table { name: "portal_sessions", tenant: true },
     Table { name: "region_keyring", tenant: false },
     Table { name: "region_stamp", tenant: false },
     Table { name: "waitlist", tenant: true },
@@ -333,6 +321,40 @@ registry! {
         "reviewed_by" Operational Clear GLASS None;
         "verdict" Operational Clear GLASS None;
         "review_sealed" Phi Sealed GLASS None;
+    }
+    "portal_invitations" {
+        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "org_id" Operational Clear NOBODY None;
+        "code_sha256" Operational Clear NOBODY None;
+        "attempts_left" Operational Clear NOBODY None;
+        "made_by" Operational Clear NOBODY None;
+        "made_at" Phi Clear NOBODY DATES;
+        "expires_at" Phi Clear CARE DATES;
+    }
+    "portal_accounts" {
+        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "org_id" Operational Clear NOBODY None;
+        "id" Pseudonym Clear NOBODY OTHER_CODE;
+        "email_sealed" Phi Sealed NOBODY EMAIL;
+        "email_blind" Phi Blind NOBODY OTHER_CODE;
+        "password_memory_kib" Operational Clear NOBODY None;
+        "password_passes" Operational Clear NOBODY None;
+        "password_lanes" Operational Clear NOBODY None;
+        "password_salt" Operational Clear NOBODY None;
+        "password_hash" Operational Clear NOBODY None;
+        "failures" Operational Clear NOBODY None;
+        "not_before" Phi Clear NOBODY DATES;
+        "suspended_at" Phi Clear NOBODY DATES;
+        "made_at" Phi Clear NOBODY DATES;
+    }
+    "portal_sessions" {
+        "id" Pseudonym Clear NOBODY OTHER_CODE;
+        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "org_id" Operational Clear NOBODY None;
+        "secret_sha256" Operational Clear NOBODY None;
+        "begun_at" Phi Clear NOBODY DATES;
+        "seen_at" Phi Clear NOBODY DATES;
+        "ends_at" Phi Clear NOBODY DATES;
     }
     "idempotency_records" {
         "org_id" Operational Clear NOBODY None;

@@ -212,7 +212,7 @@ pub fn scope(org: OrgId) -> Scope {
     let entropy = TestEntropy::default();
     Scope {
         org,
-        role: Role::Provider,
+        role: Role::Provider.into(),
         purpose: Purpose::Treat,
         key: KeyId::random(&entropy),
         user: Some(UserId::random(&entropy)),

@@ -169,7 +169,7 @@ async fn a_role_sees_and_changes_only_what_its_work_needs() {
         (Role::Pharmacist, [0; 4]),
         (Role::LabTech, [0; 4]),
     ] {
-        let scope = storage::Scope { role, ..scope(org) };
+        let scope = storage::Scope { role: role.into(), ..scope(org) };
         let permit = region.permit(patient, Act::Write);
         let tx = RegionTx::begin(&region.pool, &permit, &scope, "test.role").await.expect("a transaction");
         let seen = |rows: Result<Vec<storage::Row>, _>| rows.expect("a query").len() as u64;
@@ -182,7 +182,7 @@ async fn a_role_sees_and_changes_only_what_its_work_needs() {
         assert_eq!(found, expected, "{role}");
         tx.rollback().await;
     }
-    let auditor = storage::Scope { role: Role::Auditor, ..scope(org) };
+    let auditor = storage::Scope { role: Role::Auditor.into(), ..scope(org) };
     let other = region.patient().await;
     let tx = RegionTx::begin(&region.pool, &region.permit(other, Act::Write), &auditor, "test.role").await;
     let refused =

@@ -85,7 +85,7 @@ async fn reads_that_travel_together_see_their_own_and_fail_alone() {
                 let permit = region.permit(patient, Act::Read);
                 let of_region = region_permit(region.region());
                 let scope = match n % 6 {
-                    4 => storage::Scope { role: Role::Marketer, ..scope(org) },
+                    4 => storage::Scope { role: Role::Marketer.into(), ..scope(org) },
                     _ => scope(org),
                 };
                 let tx = if n % 6 == 5 {

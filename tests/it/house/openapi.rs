@@ -36,6 +36,10 @@ const AT_THE_DOOR: &[&str] = &[
     "finish_with_provider",
     "begin_with_passkey",
     "sign_in_with_passkey",
+    "accept_portal_invitation",
+    "sign_in_patient",
+    "sign_out_patient",
+    "change_patient_password",
 ];
 
 /// What is missing in a document, as sentences.

@@ -32,6 +32,8 @@ pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("break_glass", "break_glass", "create"),
     ("list_break_glass_reviews", "break_glass", "list"),
     ("review_break_glass", "break_glass", "update"),
+    ("invite_patient", "patient_login", "create"),
+    ("suspend_patient_login", "patient_login", "delete"),
     ("grant_consent", "consent", "create"),
     ("list_consents", "consent", "list"),
     ("read_consent", "consent", "read"),
@@ -132,6 +134,17 @@ pub(crate) fn file_allows(file: &str, role: &str, (entity, action): (&str, &str)
             && (line.names(4, "any") || line.names(4, "organisation"))
             && !line.names(7, "assurance")
             && (line.names(3, purpose) || (line.names(3, "-") && purpose.is_empty()))
+    })
+}
+
+/// Whether the file allows it to somebody who is the patient it is about. What is no PHI has nothing to do with them.
+pub(crate) fn file_allows_own(file: &str, (entity, action): (&str, &str), purpose: &str) -> bool {
+    Line::all(file).any(|line| {
+        line.names(0, "patient")
+            && line.names(1, entity)
+            && line.names(2, action)
+            && line.names(4, "self")
+            && line.names(3, purpose)
     })
 }
 

@@ -5,6 +5,7 @@ mod addresses;
 mod answers;
 mod logs;
 mod malformed;
+mod patients_own;
 mod policy_versions;
 mod raw_http;
 mod recorded;

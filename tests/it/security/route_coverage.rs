@@ -37,6 +37,10 @@ pub(crate) const AT_THE_DOOR: &[&str] = &[
     "start_invited_with_provider",
     "finish_with_provider",
     "sign_in_with_passkey",
+    "accept_portal_invitation",
+    "sign_in_patient",
+    "sign_out_patient",
+    "change_patient_password",
 ];
 
 /// One operation of the document.

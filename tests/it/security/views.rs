@@ -27,6 +27,7 @@ const ANYONE: &[(&str, &str)] = &[
     ("start_invited_with_provider", "sign_in"),
     ("begin_with_passkey", "sign_in"),
     ("sign_in_with_passkey", "sign_in"),
+    ("sign_in_patient", "sign_in"),
 ];
 
 pub(crate) type Fields = BTreeMap<(String, String), BTreeSet<String>>;
@@ -60,7 +61,8 @@ fn shape(matrix: &str, role: &str, entity: &str, action: &str) -> Option<usize> 
     let cells = lines.map(|line| line.split('\t').collect::<Vec<_>>());
     cells
         .filter(|c| c[0] == role && c[1] == entity && c[2].split(',').any(|a| a == action))
-        .filter(|c| matches!(c[4], "any" | "organisation"))
+        // Somebody who is a patient is shown what is their own.
+        .filter(|c| matches!(c[4], "any" | "organisation") || (role == "patient" && c[4] == "self"))
         .filter_map(|c| SHAPES.iter().position(|shape| *shape == c[5]))
         .max()
 }

@@ -36,7 +36,7 @@ impl Hand {
     pub(crate) fn of_work(here: &Here, work: &Taken, act: &'static str) -> Self {
         let scope = Scope {
             org: work.org,
-            role: work.role,
+            role: work.role.into(),
             purpose: Purpose::Operations,
             key: work.key,
             user: None,

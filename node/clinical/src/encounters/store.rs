@@ -46,7 +46,7 @@ SELECT e.id, e.patient_id, e.status, e.service_jurisdiction, e.reason_sealed, e.
     e.provider_npi, e.opened_at, e.signed_at, e.signed_by, e.content_sha256, e.version
 FROM encounters e
 JOIN patients p ON p.id = e.patient_id AND p.org_id = $1 AND p.deleted_at IS NULL
-WHERE e.org_id = $1 AND e.patient_id = $2 AND e.category = $4 AND e.id = $3";
+WHERE e.org_id = $1 AND e.patient_id = $2 AND e.category = $4 AND e.id = $3 AND (e.status = 'signed' OR NOT $5)";
 
 /// One encounter, whole, and nobody else changes it until the transaction ends.
 pub const LOCK: &str = "\
@@ -69,6 +69,7 @@ pub const LIST: &str = "\
 SELECT e.id, e.patient_id, e.status, e.service_jurisdiction, e.provider_npi, e.opened_at, e.signed_at, e.version
 FROM encounters e
 WHERE e.org_id = $1 AND e.patient_id = $2 AND e.category = $6 AND (e.opened_at, e.id) < ($3, $4)
+    AND (e.status = 'signed' OR NOT $7)
 ORDER BY e.opened_at DESC, e.id DESC
 LIMIT $5";
 
@@ -153,7 +154,9 @@ pub async fn update(tx: &RegionTx, encounter: &Encounter) -> Result<(), Error> {
 
 /// One encounter.
 pub async fn by_id(tx: &impl Reading, patient: PatientId, id: EncounterId) -> Result<Option<Encounter>, Error> {
-    match tx.query_opt(BY_ID, &one(tx, patient, id).params()).await? {
+    let one = one(tx, patient, id);
+    let [org, patient, id, category] = one.params();
+    match tx.query_opt(BY_ID, &[org, patient, id, category, &is_own(tx)]).await? {
         Some(row) => encounter(tx, &row).await.map(Some),
         None => Ok(None),
     }
@@ -176,10 +179,10 @@ pub async fn heading(tx: &impl Reading, patient: PatientId, id: EncounterId) -> 
 /// A page of encounters without what is clinical. Ask first whether there is such a patient.
 pub async fn list(tx: &impl Reading, patient: PatientId, page: &PageRequest) -> Result<Vec<Heading>, Error> {
     let (at, id) = page.after.map_or((Timestamp::MAX, Uuid::max()), |Position { at, id }| (at, id));
-    let scope = tx.scope();
-    let rows = tx
-        .query(LIST, &[&scope.org.uuid(), &patient.uuid(), &at, &id, &page.fetch(), &scope.category.name()])
-        .await?;
+    let (org, category) = (tx.scope().org.uuid(), tx.scope().category.name());
+    let asked: [&(dyn ToSql + Sync); 7] =
+        [&org, &patient.uuid(), &at, &id, &page.fetch(), &category, &is_own(tx)];
+    let rows = tx.query(LIST, &asked).await?;
     rows.iter().map(read_heading).collect()
 }
 
@@ -217,6 +220,11 @@ pub async fn has_room(tx: &RegionTx, patient: PatientId, id: EncounterId) -> Res
 }
 
 /// What finds one encounter: of the category that the transaction is about, and of no other.
+/// Whether it is asked for by whom it is about: what is not signed is not released to them.
+fn is_own(tx: &impl Reading) -> bool {
+    tx.scope().role.patient().is_some()
+}
+
 struct One(Uuid, Uuid, Uuid, &'static str);
 
 fn one(tx: &impl Reading, patient: PatientId, id: EncounterId) -> One {

@@ -333,7 +333,7 @@ async fn without_the_decision_after_the_home_spoke_a_revoked_consent_would_stop_
     let patient: PatientId = patient.parse().expect("an id");
     let region = &world.region;
     let scope = |judge: Option<Judge>| storage::Scope {
-        role: Role::Provider,
+        role: Role::Provider.into(),
         judge,
         ..storage::testing::scope(world.org)
     };

@@ -30,6 +30,7 @@ mod passwords;
 mod patients;
 mod plans;
 mod policies;
+mod portal;
 mod purposes;
 mod refusals;
 mod removed;

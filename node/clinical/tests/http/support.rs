@@ -275,7 +275,7 @@ impl World {
             clinician: self.clinician_of_visits(org, role),
             org,
             org_type: role.usual_kind(),
-            role,
+            role: role.into(),
             jurisdictions: jurisdictions.iter().map(|code| jurisdiction(code)).collect::<Jurisdictions>(),
             scopes: KeyScopes::ALL,
         };

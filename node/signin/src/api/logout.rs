@@ -38,8 +38,8 @@ pub async fn logout(
     let by_access = match recognise(&here, &method, &headers).await {
         Ok(caller) => caller.session,
         // Access tokens end before their sessions do.
-        Err(problem) if problem.kind() == ProblemKind::Unauthenticated => None,
-        Err(problem) => return Err(problem.into()),
+        Err(refused) if refused.problem().kind() == ProblemKind::Unauthenticated => None,
+        Err(refused) => return Err(refused),
     };
     let session = by_access.or_else(|| refresh.and_then(|text| logout::session_of(&desk, &text)));
     let response = without_cookies(StatusCode::NO_CONTENT.into_response())?;

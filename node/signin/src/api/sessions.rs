@@ -143,5 +143,5 @@ pub async fn end(Extension(desk): AtDesk, call: OpenCall<End>, _: Nothing) -> Re
 }
 
 fn administers(caller: &Credential) -> bool {
-    caller.role == Role::OrgAdmin
+    caller.role == Role::OrgAdmin.into()
 }

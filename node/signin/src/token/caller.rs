@@ -21,7 +21,7 @@ pub fn caller_of(claims: &Claims, state: &State, index: u64, now: i64) -> Result
         clinician: state.clinician(session.user, session.org),
         org: session.org,
         org_type: org.org_type,
-        role: session.role,
+        role: session.role.into(),
         jurisdictions: org.serves.iter().collect(),
         scopes: KeyScopes::ALL,
     })

@@ -51,7 +51,7 @@ pub(crate) fn at(code: &str) -> Jurisdiction {
 
 /// A program of an organisation.
 pub(crate) fn program_of(org: u8, serves: JurisdictionSet) -> Caller {
-    Caller { serves, counted: rates::Caller::Service(OrgId::from_bytes([org; 16])) }
+    Caller { serves, counted: Some(rates::Caller::Service(OrgId::from_bytes([org; 16]))) }
 }
 
 pub(crate) fn patient(n: u8) -> PatientId {

@@ -230,7 +230,7 @@ mod tests {
             clinician: None,
             org: OrgId::from_bytes([org; 16]),
             org_type: OrgType::Provider,
-            role: Role::OrgAdmin,
+            role: Role::OrgAdmin.into(),
             jurisdictions: Jurisdictions::default(),
             scopes: KeyScopes::ALL,
         };
