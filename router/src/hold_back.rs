@@ -18,7 +18,7 @@ use crate::known::Caller;
 /// After so long, what was asked and taken counts half.
 const HALF: Duration = Duration::from_secs(1);
 /// Whoever was not shed for so long is not held back.
-const CALM: Duration = Duration::from_secs(5);
+const CALM: Duration = Duration::from_secs(2);
 /// How many requests are sent for each that is taken. More than one, so that it is seen when the home takes more again.
 const SENT_FOR_EACH_TAKEN: f64 = 2.0;
 /// How many are held back at once, at most: one more is not.

@@ -32,6 +32,7 @@ pub mod listen;
 pub mod metrics;
 pub mod panics;
 pub mod passing;
+mod recognise;
 pub mod reload;
 pub mod respond;
 mod room;

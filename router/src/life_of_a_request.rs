@@ -32,7 +32,7 @@ use crate::forward::{self, Head, Homes, Outgoing, Slot, Unanswered, location, ov
 use crate::health::{self, Unready};
 use crate::hold_back::{HeldBack, Lane};
 use crate::identify::{Identified, Page, Target, identify};
-use crate::known::{Caller, Known, admitted, at_home, shown};
+use crate::known::{Caller, Known, admitted};
 use crate::lent::Lent;
 use crate::limits::{Passage, close_after, over};
 use crate::metrics::{Metrics, Now, Outcome};
@@ -42,7 +42,7 @@ use crate::room::room;
 use crate::traces::{self, Went};
 
 /// How long a 421 or a new session waits for the view to learn what a node knows already.
-const CATCH_UP: std::time::Duration = std::time::Duration::from_millis(500);
+pub(crate) const CATCH_UP: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Everything the stages need.
 pub struct Edge<K> {
@@ -85,17 +85,7 @@ async fn stages<K: Known>(edge: &Edge<K>, request: Request<Incoming>) -> Respons
     let (route, mut ended) = match edge.limit(&head, &mut standing) {
         Err(problem) => ("-", say(Outcome::Limited, None, &problem, id)),
         Ok(at_work) => {
-            let mut about = identify(&head.method, &head.uri);
-            let mut caller = edge.caller(&head);
-            if caller.is_none() && about.names_a_patient() && edge.arrives(&head).await {
-                caller = edge.caller(&head);
-            }
-            if caller.is_none()
-                && names_a_patient(&about)
-                && let Some(own) = at_home(&head.headers)
-            {
-                (about, caller) = (about.of_whomever(), Some(own));
-            }
+            let (about, caller) = edge.recognise(identify(&head.method, &head.uri), &head).await;
             let counted = count::caller(&edge.rates, caller);
             standing = counted.unwrap_or_else(Some);
             let ended = match counted {
@@ -213,19 +203,6 @@ impl<K: Known> Edge<K> {
             }
             Step::Redirect(home) => self.redirect(home, &head, id),
             Step::Refuse(problem) => refuse(about, &problem, id),
-        }
-    }
-
-    /// Whose key or session is shown, if it is a valid one.
-    fn caller(&self, head: &Parts) -> Option<Caller> {
-        self.known.authenticate(shown(&head.headers)?, self.clock.now())
-    }
-
-    /// Waits for a session that began a moment ago, of which this view has not heard. Says whether it came.
-    async fn arrives(&self, head: &Parts) -> bool {
-        match shown(&head.headers) {
-            Some(token) => self.known.arrives(token, self.clock.now(), CATCH_UP).await,
-            None => false,
         }
     }
 

@@ -39,6 +39,7 @@ fn credential(here: &Here, who: &SignedIn, org: &OrgView) -> Credential {
         // It is none of the workforce's.
         session: None,
         assurance: 1,
+        second_factor: false,
         user: Some(who.login),
         clinician: None,
         org: who.org,

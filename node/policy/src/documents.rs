@@ -76,8 +76,13 @@ fn row(policies: &Loaded, line: &Line) -> String {
 
 /// What the rules cite that permit what a line says.
 fn citations(policies: &Loaded, line: &Line) -> BTreeSet<String> {
+    let organisation = match line.principal {
+        Principal::Member(role) => Some(role.usual_kind()),
+        Principal::Patient | Principal::Support => None,
+    };
     // One place and one day are as good as another: the shipped policies ask for neither.
     let able = Jurisdiction::all().take(1).map(|home| Facts {
+        organisation,
         consent: ConsentState::General,
         licence: LicenceState::Held,
         basis: true,

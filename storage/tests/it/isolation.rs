@@ -58,7 +58,7 @@ async fn the_access_log_is_seen_by_who_reviews_it_and_of_the_patient_of_the_tran
     register(&region, org).await;
     let count = "SELECT count(*) AS n FROM access_log";
     for role in Role::ALL.iter().copied() {
-        let scope = storage::Scope { role, ..scope(org) };
+        let scope = storage::Scope { role: role.into(), ..scope(org) };
         let seen = async |tx: RegionTx| tx.query_one(count, &[]).await.and_then(|row| row.get::<i64>("n"));
         let tx = RegionTx::begin(&region.pool, &region.permit(ana, Act::Read), &scope, "test.log").await;
         let one = seen(tx.expect("a transaction")).await.expect("a count");

@@ -36,7 +36,7 @@ impl World {
         ] {
             let like = *keys.get(like).expect("a key");
             let key = KeyId::random(&TestEntropy::default());
-            keys.insert(text, Credential { key, org, org_type, role, ..like });
+            keys.insert(text, Credential { key, org, org_type, role: role.into(), ..like });
         }
         org
     }

@@ -55,7 +55,7 @@ pub(super) fn step_up(state: &mut State, again: &Again, session: SessionId) -> R
         return Err(Refusal::UnknownSession);
     }
     // Nothing shown is no second factor, although an account without one asks for none; neither is what was shown before.
-    if matches!(again.second, SecondFactor::None | SecondFactor::Held) {
+    if matches!(again.second, SecondFactor::None | SecondFactor::Held(_)) {
         return Err(Refusal::CodeUsed);
     }
     let known = confirmed(state, account(state, again.org, again.user)?, again)?;
