@@ -61,7 +61,6 @@ async fn whoever_a_home_sheds_is_refused_here_and_others_go_on() {
     for _ in 0..200 {
         let answer = client.send(get(&path)).await;
         assert_eq!((answer.status.as_u16(), answer.slug().as_str()), (503, "overloaded"));
-        assert_eq!(answer.headers["retry-after"], "1");
         assert!(!answer.headers.contains_key("domicile-shed"), "who refused is nobody's business");
     }
     let asked = rig.texas.arrived() - 50;
