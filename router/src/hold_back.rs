@@ -133,7 +133,7 @@ mod tests {
     }
 
     /// Asks so often in a second, evenly, of a home that takes at most so many; how many were sent, and how many taken.
-    fn second(held: &HeldBack, lane: &Lane, from: Instant, asked: u32, takes: u32) -> (u32, u32) {
+    fn second(held: &HeldBack, lane: &Lane, from: Instant, asked: u32, most: u32) -> (u32, u32) {
         let (mut sent, mut taken) = (0, 0);
         for number in 0..asked {
             let now = from + Duration::from_secs(1) * number / asked;
@@ -141,7 +141,7 @@ mod tests {
                 continue;
             }
             sent += 1;
-            let shed = taken >= takes * (number + 1) / asked;
+            let shed = taken >= most * (number + 1) / asked;
             taken += u32::from(!shed);
             held.heard(lane, shed, now);
         }

@@ -122,6 +122,39 @@ pub fn identify(method: &Method, uri: &Uri) -> Identified {
     }
 }
 
+fn signing_in(act: &str, below: Option<&str>) -> Identified {
+    let is = |route, target| Identified { route, target };
+    match (act, below) {
+        ("login", None) => is("/v1/auth/login", Target::Anywhere),
+        ("refresh", None) => is("/v1/auth/refresh", Target::Anywhere),
+        ("logout", None) => is("/v1/auth/logout", Target::Anywhere),
+        ("sessions", None) => is("/v1/auth/sessions", Target::Anywhere),
+        ("totp", None) => is("/v1/auth/totp", Target::Anywhere),
+        ("password", None) => is("/v1/auth/password", Target::Anywhere),
+        ("step-up", None) => is("/v1/auth/step-up", Target::Anywhere),
+        ("passkeys", None) => is("/v1/auth/passkeys", Target::Anywhere),
+        ("totp", Some("confirm")) => is("/v1/auth/totp/confirm", Target::Anywhere),
+        ("passkeys", Some("options")) => is("/v1/auth/passkeys/options", Target::Anywhere),
+        ("authenticators", Some("passkeys")) => is("/v1/auth/authenticators/passkeys", Target::Anywhere),
+        ("authenticators", Some(below)) => match below.strip_prefix("passkeys/") {
+            Some("options") => is("/v1/auth/authenticators/passkeys/options", Target::Anywhere),
+            Some(one) if !one.contains('/') => {
+                is("/v1/auth/authenticators/passkeys/{passkey}", Target::Anywhere)
+            }
+            _ => is("-", Target::Nothing),
+        },
+        ("invitations", Some("accept")) => is("/v1/auth/invitations/accept", Target::Anywhere),
+        ("oidc", Some(below)) => match below.split_once('/') {
+            Some((_, "start")) => is("/v1/auth/oidc/{provider}/start", Target::Anywhere),
+            Some((_, "callback")) => is("/v1/auth/oidc/{provider}/callback", Target::Anywhere),
+            Some((_, "link")) => is("/v1/auth/oidc/{provider}/link", Target::Anywhere),
+            _ => is("-", Target::Nothing),
+        },
+        ("sessions", Some(id)) if !id.contains('/') => is("/v1/auth/sessions/{session}", Target::Anywhere),
+        _ => is("-", Target::Nothing),
+    }
+}
+
 fn versioned(path: &str, query: &str) -> Identified {
     let is = |route, target| Identified { route, target };
     let mut parts = path.splitn(3, '/');
@@ -147,41 +180,7 @@ fn versioned(path: &str, query: &str) -> Identified {
         },
         (Some("break-glass"), Some("reviews"), None) => is("/v1/break-glass/reviews", region(query)),
         (Some("policies"), Some("test"), None) => is("/v1/policies/test", Target::Anywhere),
-        (Some("auth"), Some(act), None) => match act {
-            "login" => is("/v1/auth/login", Target::Anywhere),
-            "refresh" => is("/v1/auth/refresh", Target::Anywhere),
-            "logout" => is("/v1/auth/logout", Target::Anywhere),
-            "sessions" => is("/v1/auth/sessions", Target::Anywhere),
-            "totp" => is("/v1/auth/totp", Target::Anywhere),
-            "password" => is("/v1/auth/password", Target::Anywhere),
-            "step-up" => is("/v1/auth/step-up", Target::Anywhere),
-            "passkeys" => is("/v1/auth/passkeys", Target::Anywhere),
-            _ => is("-", Target::Nothing),
-        },
-        (Some("auth"), Some("totp"), Some("confirm")) => is("/v1/auth/totp/confirm", Target::Anywhere),
-        (Some("auth"), Some("passkeys"), Some("options")) => is("/v1/auth/passkeys/options", Target::Anywhere),
-        (Some("auth"), Some("authenticators"), Some("passkeys")) => {
-            is("/v1/auth/authenticators/passkeys", Target::Anywhere)
-        }
-        (Some("auth"), Some("authenticators"), Some(below)) => match below.strip_prefix("passkeys/") {
-            Some("options") => is("/v1/auth/authenticators/passkeys/options", Target::Anywhere),
-            Some(one) if !one.contains('/') => {
-                is("/v1/auth/authenticators/passkeys/{passkey}", Target::Anywhere)
-            }
-            _ => is("-", Target::Nothing),
-        },
-        (Some("auth"), Some("invitations"), Some("accept")) => {
-            is("/v1/auth/invitations/accept", Target::Anywhere)
-        }
-        (Some("auth"), Some("oidc"), Some(below)) => match below.split_once('/') {
-            Some((_, "start")) => is("/v1/auth/oidc/{provider}/start", Target::Anywhere),
-            Some((_, "callback")) => is("/v1/auth/oidc/{provider}/callback", Target::Anywhere),
-            Some((_, "link")) => is("/v1/auth/oidc/{provider}/link", Target::Anywhere),
-            _ => is("-", Target::Nothing),
-        },
-        (Some("auth"), Some("sessions"), Some(id)) if !id.contains('/') => {
-            is("/v1/auth/sessions/{session}", Target::Anywhere)
-        }
+        (Some("auth"), Some(act), below) => signing_in(act, below),
         (Some("regions"), None, None) => is("/v1/regions", Target::Anywhere),
         (Some("csp-reports"), None, None) => is("/v1/csp-reports", Target::Anywhere),
         (Some("orgs"), None, None) => is("/v1/orgs", Target::Anywhere),

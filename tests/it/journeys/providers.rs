@@ -249,10 +249,12 @@ async fn a_change_names_the_version_that_was_read() {
         let mut body = told(&first.json());
         body["languages"] = json!(["en"]);
         // What a clinician's every act rests on takes a second factor.
-        let one_factor = put(&own.admin(), &first, &body).await;
+        let mut licensed = body.clone();
+        licensed["licences"] = json!([licence("US-TX", "T-2")]);
+        let one_factor = put(&own.admin(), &first, &licensed).await;
         assert_eq!(one_factor.problem(403).expect("a problem"), "forbidden");
         assert_eq!(one_factor.json()["reason"], "step-up-required");
-        let second = put(&admin, &first, &body).await.expect(200).expect(admin.url());
+        let second = put(&admin, &first, &body).await.expect(200).expect("it is changed");
         assert_eq!((second.header("etag"), &second.json()["languages"]), ("\"2\"", &json!(["en"])));
         let stale = put(&admin, &first, &body).await;
         assert_eq!(stale.problem(412).expect("a problem"), "precondition-failed");

@@ -15,7 +15,9 @@ fn new(kind: &str) -> Value {
 
 fn with(kind: &str, numbers: &[(&str, &str)]) -> Value {
     let mut body = new(kind);
-    numbers.iter().for_each(|(name, number)| body[*name] = json!(number));
+    for (name, number) in numbers {
+        body[*name] = json!(number);
+    }
     body
 }
 

@@ -14,6 +14,7 @@ use super::{handle, kept, what_is_wrong};
 use crate::{Desk, NotSignedIn};
 
 /// Why no passkey was added.
+#[derive(Clone, Copy)]
 pub(crate) enum NotAdded {
     /// The ceremony is somebody else's, over, used, or none.
     Lapsed,

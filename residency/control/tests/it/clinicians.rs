@@ -54,11 +54,11 @@ fn clinic() -> State {
 fn of_two_changes_that_rest_on_one_version_one_is_made() {
     let mut state = clinic();
     let version = |state: &State| state.user(UserId::from_bytes([1; 16])).map(|user| user.version);
-    let stale = Outcome::Refused(Refusal::StaleVersion);
+    let late = Outcome::Refused(Refusal::StaleVersion);
     for (command, outcome, after) in [
-        (change(1, 1, Some(1), 2), stale, 1),
+        (change(1, 1, Some(1), 2), late, 1),
         (change(1, 1, Some(1), 1), Outcome::Done, 2),
-        (change(1, 1, None, 1), stale, 2),
+        (change(1, 1, None, 1), late, 2),
         (change(1, 1, Some(1), 2), Outcome::Done, 2),
         (change(9, 1, None, 1), Outcome::Refused(Refusal::UnknownUser), 2),
         (change(1, 1, None, 2), Outcome::Done, 3),

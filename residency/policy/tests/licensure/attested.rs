@@ -1,5 +1,6 @@
 //! Whose word counts: another organisation's neither gives authority nor takes any away, and where the operator looked the
 //! same number up, the word of both is needed.
+#![expect(clippy::result_large_err, reason = "what a failure shows is worth its size")]
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -88,7 +88,7 @@ impl Authenticator {
         object.extend(b"fmt\x64none\x67attStmt\xa0\x68authData\x59");
         object.extend(u16::try_from(data.len()).expect("is short").to_be_bytes());
         object.extend(data);
-        self.credential(json!({
+        self.credential(&json!({
             "clientDataJSON": BASE64URL_NOPAD.encode(client.as_bytes()),
             "attestationObject": BASE64URL_NOPAD.encode(&object),
             "transports": ["internal"],
@@ -101,7 +101,7 @@ impl Authenticator {
         let data = authenticator_data(says, 0);
         let signed = [&data[..], digest(&SHA256, client.as_bytes()).as_ref()].concat();
         let signature = self.pair.sign(&SystemRandom::new(), &signed).expect("signs");
-        self.credential(json!({
+        self.credential(&json!({
             "clientDataJSON": BASE64URL_NOPAD.encode(client.as_bytes()),
             "authenticatorData": BASE64URL_NOPAD.encode(&data),
             "signature": BASE64URL_NOPAD.encode(signature.as_ref()),
@@ -109,7 +109,7 @@ impl Authenticator {
         }))
     }
 
-    fn credential(&self, response: Value) -> Value {
+    fn credential(&self, response: &Value) -> Value {
         let id = BASE64URL_NOPAD.encode(&self.id);
         json!({
             "id": id, "rawId": id, "type": "public-key", "response": response,

@@ -170,8 +170,8 @@ async fn there_are_eight_at_most_and_whoever_has_an_authenticator_shows_a_code()
     };
     ask(None).await.is(401).problem("second-factor-required");
     ask(Some("000000000")).await.is(401).problem("unauthenticated");
-    for n in 0..SignIns::PASSKEYS_EACH_MAX {
-        let challenge = ask(Some(&codes[n])).await.is(200).json();
+    for (n, code) in codes.iter().enumerate().take(SignIns::PASSKEYS_EACH_MAX) {
+        let challenge = ask(Some(code)).await.is(200).json();
         let mut passkey = Authenticator::new(&[u8::try_from(n).expect("is small"); 16]);
         let made = passkey.makes(&challenge["options"], &Says::so(0));
         world.adds(&token, &challenge, &made).await.is(201);

@@ -196,7 +196,8 @@ async fn the_database_shows_a_patient_nothing_of_another() {
     assert_eq!(seen(&patient, None).await, [1, 1, 1, 0, 1, 1]);
     assert_eq!(seen(&patient, Some(ours)).await, [1, 1, 1, 0, 1, 1]);
     assert_eq!(seen(&patient, Some(theirs)).await, [0; 6]);
-    assert_eq!(seen(&provider, None).await, [2, 2, 2, 4, 2, 2], "the control");
+    assert_eq!(seen(&provider, None).await, [2, 2, 2, 4, 2, 0], "the control");
+    assert_eq!(seen(&scope(Role::Auditor.into()), None).await[5], 2, "the control");
 
     let change = "UPDATE patients SET version = version + 1, updated_at = updated_at";
     let changed = async |own: PatientId, of: PatientId| {
