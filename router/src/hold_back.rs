@@ -11,9 +11,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::Method;
-use residency_policy::{Home, Region};
+use residency_policy::Region;
 
-use crate::known::Caller;
+use crate::identify::Identified;
+use crate::known::{Caller, Known};
+use crate::life_of_a_request::Edge;
 
 /// After so long, what was asked and taken counts half.
 const HALF: Duration = Duration::from_secs(1);
@@ -24,18 +26,19 @@ const SENT_FOR_EACH_TAKEN: f64 = 2.0;
 /// How many are held back at once, at most: one more is not.
 const HELD_MAX: usize = 4_096;
 
-/// Whose requests are held back, and from where. Reads apart from all else, because a home sheds them last.
+/// Whose requests are held back, from where, and what for: a home sheds searches before changes, and those before reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Lane {
     pub(crate) home: Region,
     pub(crate) caller: rates::Caller,
     pub(crate) reads: bool,
+    pub(crate) route: &'static str,
 }
 
 impl Lane {
     /// The lane of whoever is counted here; nobody else is held back.
-    pub(crate) fn of(home: Home, caller: Caller, method: &Method) -> Option<Self> {
-        Some(Self { home: home.0, caller: caller.counted?, reads: method.is_safe() })
+    pub(crate) fn of(home: Region, caller: Caller, method: &Method, route: &'static str) -> Option<Self> {
+        Some(Self { home, caller: caller.counted?, reads: method.is_safe(), route })
     }
 }
 
@@ -94,6 +97,13 @@ impl HeldBack {
         refused
     }
 
+    /// Lets go of whoever was not shed for a while, and may not come back.
+    pub(crate) fn forget(&self, now: Instant) {
+        let mut lanes = self.lanes();
+        lanes.retain(|_, lately| !lately.is_calm(now));
+        self.how_many.store(lanes.len(), Ordering::Relaxed);
+    }
+
     /// The home shed a request of this lane, or took it.
     pub(crate) fn heard(&self, lane: &Lane, shed: bool, now: Instant) {
         if !shed && self.how_many.load(Ordering::Relaxed) == 0 {
@@ -116,8 +126,31 @@ impl HeldBack {
         }
     }
 
+    /// Lets go of those who are calm, from time to time.
+    pub(crate) async fn forget_from_time_to_time(&self) {
+        let mut tick = tokio::time::interval(CALM);
+        loop {
+            tick.tick().await;
+            self.forget(Instant::now());
+        }
+    }
+
     fn lanes(&self) -> MutexGuard<'_, HashMap<Lane, Lately>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Known> Edge<K> {
+    /// Whether a request is one of those that are not sent to this home.
+    pub(crate) fn holds_back(
+        &self,
+        about: &Identified,
+        caller: Option<Caller>,
+        home: Region,
+        method: &Method,
+    ) -> bool {
+        let lane = caller.and_then(|caller| Lane::of(home, caller, method, about.route));
+        lane.is_some_and(|lane| self.held_back.refuses(&lane, Instant::now()))
     }
 }
 
@@ -129,7 +162,7 @@ mod tests {
 
     fn lane(org: u8, reads: bool) -> Lane {
         let home = Region(Jurisdiction::all().next().expect("a jurisdiction"));
-        Lane { home, caller: rates::Caller::Person(OrgId::from_bytes([org; 16])), reads }
+        Lane { home, caller: rates::Caller::Person(OrgId::from_bytes([org; 16])), reads, route: "/v1/patients" }
     }
 
     /// Asks so often in a second, evenly, of a home that takes at most so many; how many were sent, and how many taken.
@@ -200,5 +233,7 @@ mod tests {
         assert_eq!(held.lanes().len(), HELD_MAX);
         held.heard(&lane(255, true), true, start + CALM + HALF);
         assert_eq!(held.lanes().len(), 1, "those who have been calm make room");
+        held.forget(start + CALM + HALF + CALM + HALF);
+        assert_eq!((held.lanes().len(), held.how_many.load(Ordering::Relaxed)), (0, 0));
     }
 }

@@ -58,7 +58,7 @@ pub struct Edge<K> {
     pub(crate) drain: Drain,
     certificates: Option<Arc<Certificates>>,
     at_work: Arc<AtomicUsize>,
-    held_back: HeldBack,
+    pub(crate) held_back: HeldBack,
 }
 
 /// How a request ended.
@@ -197,6 +197,12 @@ impl<K: Known> Edge<K> {
                 let otherwise = ProblemKind::ControlUnavailable;
                 Box::pin(self.ask_around(self.known.regions(), otherwise, head, body, id, at_work)).await
             }
+            // An id that nobody has is held back as one is that lives where too much is asked: neither may be told by that.
+            Step::ForwardUnknown(regions)
+                if regions.iter().any(|entry| self.holds_back(about, caller, entry.region, &head.method)) =>
+            {
+                say(Outcome::Limited, None, &overloaded(), id)
+            }
             Step::ForwardUnknown(regions) => {
                 let otherwise = ProblemKind::HomeUnavailable;
                 Box::pin(self.ask_around(regions, otherwise, head, body, id, at_work)).await
@@ -221,13 +227,13 @@ impl<K: Known> Edge<K> {
         at_work: AtWork,
     ) -> Ended {
         let method = head.method.clone();
-        let lane = caller.and_then(|caller| Lane::of(home, caller, &method));
-        if lane.is_some_and(|lane| self.held_back.refuses(&lane, Instant::now())) {
+        if self.holds_back(about, caller, home.0, &method) {
             return say(Outcome::Limited, Some(home.0), &overloaded(), id);
         }
         let head = self.homes.prepare(head, id, epoch);
         let body = (!body.is_end_stream()).then(|| Lent::new(body, self.bounds.limits.body_bytes));
         let first = self.carry(home, &head, body.as_ref()).await;
+        let lane = caller.and_then(|caller| Lane::of(home.0, caller, &method, about.route));
         if let (Some(lane), Ok((response, _))) = (lane, &first) {
             self.held_back.heard(&lane, forward::was_shed(response), Instant::now());
         }

@@ -192,11 +192,12 @@ pub async fn start(
     if let Some(scraped) = scraped {
         tokio::spawn(serve_metrics(scraped, Arc::clone(&edge), entropy, drain.clone()));
     }
-    let begun = drain.clone();
+    let (begun, forgets) = (drain.clone(), Arc::clone(&edge));
     tokio::spawn(async move {
         tokio::select! {
             () = begun.begun() => {}
             () = count::forget(rates) => {}
+            () = forgets.held_back.forget_from_time_to_time() => {}
         }
     });
     tokio::spawn(read_rules_again(config.rules.file, rules, drain.clone()));

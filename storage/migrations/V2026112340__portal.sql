@@ -41,7 +41,7 @@ COMMENT ON COLUMN portal_accounts.patient_id          IS 'Whose login.';
 COMMENT ON COLUMN portal_accounts.org_id              IS 'The organisation that the record belongs to.';
 COMMENT ON COLUMN portal_accounts.id                  IS 'Random id: access records of what the patient does name it as the user.';
 COMMENT ON COLUMN portal_accounts.email_sealed        IS 'The e-mail address that they sign in with.';
-COMMENT ON COLUMN portal_accounts.email_blind         IS 'HMAC-SHA-256 of the normalised address under a key of the region, cut to 16 bytes. The region has no second.';
+COMMENT ON COLUMN portal_accounts.email_blind         IS 'HMAC-SHA-256 of the normalised address under a key of the region, cut to 16 bytes. The organisation is part of it, and has no second.';
 COMMENT ON COLUMN portal_accounts.password_memory_kib IS 'Argon2id (RFC 9106): memory in KiB.';
 COMMENT ON COLUMN portal_accounts.password_passes     IS 'Argon2id: passes.';
 COMMENT ON COLUMN portal_accounts.password_lanes      IS 'Argon2id: lanes.';
@@ -51,7 +51,7 @@ COMMENT ON COLUMN portal_accounts.failures            IS 'Failures in a row.';
 COMMENT ON COLUMN portal_accounts.not_before          IS 'Until then nothing that is shown is looked at.';
 COMMENT ON COLUMN portal_accounts.suspended_at        IS 'When staff ended it. A new invitation that is taken up begins it anew.';
 COMMENT ON COLUMN portal_accounts.made_at             IS 'When the invitation was taken up.';
-CREATE UNIQUE INDEX portal_accounts_one_email ON portal_accounts (email_blind);
+CREATE UNIQUE INDEX portal_accounts_one_email ON portal_accounts (org_id, email_blind);
 CREATE INDEX portal_accounts_by_org ON portal_accounts (org_id, patient_id);
 
 CREATE TABLE portal_sessions (
@@ -124,8 +124,8 @@ BEGIN
             ('patients_history', 'id', 'INSERT', ''),
             ('patient_index', 'patient_id', 'SELECT', ''), ('patient_index', 'patient_id', 'INSERT', ''),
             ('patient_index', 'patient_id', 'DELETE', ''),
-            ('encounters', 'patient_id', 'SELECT', 'AND status = ''signed'''),
-            ('encounter_addenda', 'patient_id', 'SELECT', ''),
+            ('encounters', 'patient_id', 'SELECT', 'AND status = ''signed'' AND category <> ''psychotherapy-notes'''),
+            ('encounter_addenda', 'patient_id', 'SELECT', 'AND EXISTS (SELECT FROM encounters e WHERE e.id = encounter_id)'),
             ('appointments', 'patient_id', 'SELECT', ''),
             ('consents', 'patient_id', 'SELECT', ''), ('consents', 'patient_id', 'INSERT', ''),
             ('consents', 'patient_id', 'UPDATE', ''),
@@ -185,9 +185,10 @@ END
 $$;
 COMMENT ON FUNCTION portal_session IS 'Who shows a session that goes on.';
 
--- What signs somebody in who gives an address, or whose login it is.
-CREATE FUNCTION portal_login(address bytea, known uuid, OUT login uuid, OUT patient uuid, OUT org uuid, OUT memory_kib integer,
-    OUT passes integer, OUT lanes integer, OUT salt bytea, OUT hash bytea, OUT not_before timestamptz)
+-- What signs somebody in who names an organisation and gives an address, or whose login it is.
+CREATE FUNCTION portal_login(tenant uuid, address bytea, known uuid, OUT login uuid, OUT patient uuid, OUT org uuid,
+    OUT memory_kib integer, OUT passes integer, OUT lanes integer, OUT salt bytea, OUT hash bytea,
+    OUT not_before timestamptz)
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('app.org_id', '', true), set_config('app.worker', 'portal', true);
@@ -196,11 +197,11 @@ BEGIN
     INTO login, patient, org, memory_kib, passes, lanes, salt, hash, not_before
     FROM public.portal_accounts a
     JOIN public.patient_home h ON h.patient_id = a.patient_id AND h.state = 'active'
-    WHERE (a.email_blind = address OR a.id = known) AND a.suspended_at IS NULL;
+    WHERE ((a.org_id = tenant AND a.email_blind = address) OR a.id = known) AND a.suspended_at IS NULL;
     PERFORM set_config('app.worker', '', true);
 END
 $$;
-COMMENT ON FUNCTION portal_login IS 'What signs in whoever gives this address, or has this login.';
+COMMENT ON FUNCTION portal_login IS 'What signs in whoever gives this address at this organisation, or has this login.';
 
 -- Counts a failure. From the fifth in a row on, the next attempt waits for 30 seconds, doubling to a quarter of an hour; a
 -- failure during that makes it no longer.

@@ -1,7 +1,7 @@
 //! Patients who sign in: what is asked before anybody knows who they are.
 //!
 //! Each of these is one statement of no organisation, through a function of `V2026112340__portal.sql`: what somebody shows is
-//! looked for in the whole region, and what is found is ids, times and what a password is compared with. The records
+//! looked for whoever they are, and what is found is ids, times and what a password is compared with. The records
 //! themselves are opened afterwards, in a transaction of the patient. Instants are the caller's clock.
 
 use jiff::Timestamp;
@@ -11,8 +11,9 @@ use uuid::Uuid;
 use crate::{BlindIndex, Error, IndexField, Phi, RegionPool, Row};
 
 const SESSION: &str = "SELECT session, login, patient, org FROM portal_session($1, $2)";
-const LOGIN: &str =
-    "SELECT login, patient, org, memory_kib, passes, lanes, salt, hash, not_before FROM portal_login($1, $2)";
+const LOGIN: &str = "\
+SELECT login, patient, org, memory_kib, passes, lanes, salt, hash, not_before
+FROM portal_login($1, $2, $3)";
 const FAILED: &str = "SELECT portal_failed($1, $2)";
 const INVITED: &str = "SELECT patient, org FROM portal_invited($1, $2)";
 const SIGNED_OUT: &str = "SELECT portal_signed_out($1)";
@@ -73,28 +74,33 @@ impl RegionPool {
         Ok(Some(SignedIn { session: SessionId::from(session), login, patient, org }))
     }
 
-    /// The index of an address that patients of this region sign in with; `None` when nothing is left of it after
-    /// normalisation. Not that of any organisation: the region has no second login with it.
-    pub fn portal_address(&self, address: &Phi<String>) -> Option<BlindIndex> {
+    /// The index of an address that patients of an organisation sign in with; `None` when nothing is left of it after
+    /// normalisation. The organisation has no second login with it, and one of another is not seen as equal.
+    pub fn portal_address(&self, org: OrgId, address: &Phi<String>) -> Option<BlindIndex> {
         let normalised = IndexField::Email.normalise(address.inside());
-        let mac = self.mac("portal-address", &[normalised.as_bytes()]);
+        let mac = self.mac("portal-address", &[&org.to_bytes(), normalised.as_bytes()]);
         let mut index = [0; 16];
         index.copy_from_slice(&mac[..16]);
         (!normalised.is_empty()).then_some(BlindIndex(index))
     }
 
-    /// What signs in whoever gives an address.
-    pub async fn portal_login(&self, address: &BlindIndex) -> Result<Option<Login>, Error> {
-        self.login(Some(address), None).await
+    /// What signs in whoever gives an address at an organisation.
+    pub async fn portal_login(&self, org: OrgId, address: &BlindIndex) -> Result<Option<Login>, Error> {
+        self.login(Some(org.uuid()), Some(address), None).await
     }
 
     /// The same of whoever signed in with it before.
     pub async fn portal_login_of(&self, login: UserId) -> Result<Option<Login>, Error> {
-        self.login(None, Some(login.uuid())).await
+        self.login(None, None, Some(login.uuid())).await
     }
 
-    async fn login(&self, address: Option<&BlindIndex>, known: Option<Uuid>) -> Result<Option<Login>, Error> {
-        let asked = self.ask("portal.login", LOGIN, &[&address, &known]).await?;
+    async fn login(
+        &self,
+        org: Option<Uuid>,
+        address: Option<&BlindIndex>,
+        known: Option<Uuid>,
+    ) -> Result<Option<Login>, Error> {
+        let asked = self.ask("portal.login", LOGIN, &[&org, &address, &known]).await?;
         let row = asked.rows.first().ok_or(Error::NotOneRow)?;
         let Some(login) = row.get::<Option<Uuid>>("login")? else { return Ok(None) };
         let (patient, org) = whose(row)?;

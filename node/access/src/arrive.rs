@@ -44,6 +44,7 @@ pub(crate) async fn recognised<A: Act>(parts: &Parts, here: &Here) -> Result<Cre
 /// Counts a request that came here directly. A router has counted those that it forwards.
 fn count(known: Option<&Known>, here: &Here, caller: &Credential) -> Result<(), Problem> {
     let counted = match caller.user {
+        Some(login) if caller.role.patient().is_some() => rates::Caller::Patient(caller.org, login),
         Some(_) => rates::Caller::Person(caller.org),
         None => rates::Caller::Service(caller.org),
     };
@@ -58,7 +59,9 @@ fn count(known: Option<&Known>, here: &Here, caller: &Credential) -> Result<(), 
 pub(crate) fn admitted<A: Act>(parts: &Parts, here: &Here, caller: &Credential) -> Result<(), Problem> {
     let Some(known) = parts.extensions.get::<Known>() else { return Ok(()) };
     if known.admitted.get().is_none() {
-        let admitted = here.admission.enter(Class::of(A::ACTION), caller.org)?;
+        // Patients give way first: they are many, and who treats them is to go on.
+        let class = if caller.role.patient().is_some() { Class::Bulk } else { Class::of(A::ACTION) };
+        let admitted = here.admission.enter(class, caller.org)?;
         let _ = known.admitted.set(if asks_others::<A>() { admitted.untimed() } else { admitted });
     }
     Ok(())

@@ -6,12 +6,14 @@ use node_policy::{
     Action, ConsentState, Entity, Facts, Loaded, Obligation, Principal, RefusalReason, Relationship, Request,
     Shape, Verdict, decide,
 };
-use residency_policy::{FieldError, KeyScopes, Problem, ProblemKind, Purpose, wire};
-use storage::{Acting, Consent, Judging, Known};
+use residency_policy::{FieldError, Problem, ProblemKind, Purpose, wire};
+use storage::{Consent, Judging, Known};
 
+pub use crate::asker::Asker;
+pub(crate) use crate::asker::principal;
 use crate::policies::InForce;
+use crate::scope;
 use crate::shown::{has_views, left_out};
-use crate::{Credential, scope};
 
 /// An act that a route performs: its name in the log, and its place in the policies.
 pub trait Act: Send + Sync + 'static {
@@ -77,29 +79,6 @@ impl Judging for SecondLook {
             Err(reason) => reason,
         };
         Err(reason.as_str())
-    }
-}
-
-/// Who asks, as far as it matters for what they may do.
-#[derive(Debug, Clone, Copy)]
-pub struct Asker {
-    /// As what.
-    pub role: Principal,
-    /// For what their key was issued. It takes away from what the role may do.
-    pub scopes: KeyScopes,
-}
-
-impl From<&Credential> for Asker {
-    fn from(caller: &Credential) -> Self {
-        Self { role: principal(caller.role), scopes: caller.scopes }
-    }
-}
-
-/// Who that is to the policies.
-pub(crate) const fn principal(acting: Acting) -> Principal {
-    match acting {
-        Acting::Member(role) => Principal::Member(role),
-        Acting::Patient(_) => Principal::Patient,
     }
 }
 
@@ -217,7 +196,7 @@ mod tests {
     use std::sync::OnceLock;
 
     use node_policy::{PolicyFile, Relationship, SCHEMA};
-    use residency_policy::{Jurisdiction, KeyScope, OrgType, Role};
+    use residency_policy::{Jurisdiction, KeyScope, KeyScopes, OrgType, Role};
 
     use super::*;
 

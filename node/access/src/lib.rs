@@ -14,6 +14,7 @@
 
 pub mod admit;
 mod arrive;
+mod asker;
 pub mod authorize;
 pub mod body;
 pub mod call;

@@ -101,9 +101,9 @@ impl Metrics {
         self.obligations_unmet.inc();
     }
 
-    /// Counts that a browser reported a violation of a content security policy.
-    pub(crate) fn policy_violated(&self, directive: &'static str) {
-        self.violations.get_or_create(&Violated { directive }).inc();
+    /// Counts that a browser reported a violation of a content security policy, and says the how manieth it was.
+    pub(crate) fn policy_violated(&self, directive: &'static str) -> u64 {
+        self.violations.get_or_create(&Violated { directive }).inc() + 1
     }
 
     pub(crate) fn answered(&self, method: &http::Method, route: &str, status: u16, seconds: f64) {

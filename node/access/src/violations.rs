@@ -68,11 +68,12 @@ impl FromRequest<Here> for Violations {
 }
 
 impl Violations {
-    /// Counts and logs them.
+    /// Counts them, and logs fewer the more there are: anybody may send them.
     pub fn note(&self, here: &Here) {
         for &Violation { directive, page } in &self.0 {
-            here.metrics.policy_violated(directive);
-            tracing::warn!(directive, page, "a browser kept to a content security policy of ours");
+            if here.metrics.policy_violated(directive).is_power_of_two() {
+                tracing::warn!(directive, page, "a browser kept to a content security policy of ours");
+            }
         }
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn held(desk: &Desk, token: &RefreshToken) -> Option<Session> {
 }
 
 async fn reused(desk: &Desk, token: &RefreshToken) -> Result<Opened, NotSignedIn> {
-    tracing::warn!(session.id = %token.session, "a refresh token came a second time; its session was ended");
+    tracing::warn!("a refresh token came a second time; its session was ended");
     // Ending one that has ended is no refusal.
     let _ended = desk.propose(SignInChange::EndSession(token.session)).await?;
     Err(NotSignedIn::Nobody)

@@ -80,9 +80,10 @@ pub fn commands(credentials: &[Credential], entropy: &dyn Entropy) -> Result<Vec
             // What was changed since then stays so.
             let (id, name, serves) = (credential.org, credential.org_name.parse()?, jurisdictions);
             let org_type = credential.org_type;
+            let organisation = Organisation { id, name, org_type, serves, active: true };
             commands.push(match synthetic(org_type)? {
-                Some(facility) => Command::AddFacility { id, name, serves, facility },
-                None => Command::AddOrganisation(Organisation { id, name, org_type, serves, active: true }),
+                Some(facility) => Command::AddFacility { organisation, facility },
+                None => Command::AddOrganisation(organisation),
             });
         }
         let (key, secret_sha256) = recognise(&credential.api_key)?;

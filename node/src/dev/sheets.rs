@@ -147,6 +147,7 @@ fn router_toml(home: &Home, plan: &Plan, rules: &Rulebook, reach: Reach) -> Resu
 const RATES: &str = "[rates]\n\
      organisation = { per_minute = 60000000, burst = 1000000 }\n\
      service = { per_minute = 60000000, burst = 1000000 }\n\
+     patient = { per_minute = 60000000, burst = 1000000 }\n\
      address = { per_minute = 60000000, burst = 1000000 }\n\
      sign_in = { per_minute = 60000000, burst = 1000000 }\n";
 

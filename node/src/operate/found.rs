@@ -108,11 +108,10 @@ fn commands(
     let works = Membership { org, roles: Role::OrgAdmin.into(), active: true };
     let (id, name) = (org, wanted.organisation.clone());
     let serves = wanted.serves.iter().copied().collect();
+    let organisation = Organisation { id, name, org_type: wanted.kind, serves, active: true };
     let add = match facility {
-        Some(facility) => Command::AddFacility { id, name, serves, facility },
-        None => {
-            Command::AddOrganisation(Organisation { id, name, org_type: wanted.kind, serves, active: true })
-        }
+        Some(facility) => Command::AddFacility { organisation, facility },
+        None => Command::AddOrganisation(organisation),
     };
     Some(vec![
         add,

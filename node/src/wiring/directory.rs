@@ -201,9 +201,8 @@ impl ControlChanges {
             None if !is_room(known) => return Err(ChangeRefused::Full),
             None => {}
         }
-        let Organisation { id, name, serves, .. } = wanted.clone();
         let command = match new.facility {
-            Some(facility) => Command::AddFacility { id, name, serves, facility },
+            Some(facility) => Command::AddFacility { organisation: wanted, facility },
             None => Command::AddOrganisation(wanted),
         };
         // Whether it ran out of time, or there was no quorum to begin with, the caller does the same: try again.

@@ -344,12 +344,8 @@ commands! {
         /// Adds a laboratory or a pharmacy, whose kind its numbers say. One with the same id that is different stays as it
         /// is, and the command is refused.
         AddFacility {
-            /// The id that row-level security isolates.
-            id: OrgId,
-            /// The name on the door.
-            name: PublicName,
-            /// Where it is licensed and works.
-            serves: JurisdictionSet,
+            /// It, where it is licensed being where it works.
+            organisation: Organisation,
             /// What public registers call it.
             facility: Facility,
         },

@@ -139,8 +139,8 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         }
         Command::PutLegalBasis { org, basis, expected } => legal_basis::put(state, org, basis, expected),
         Command::RemoveLegalBasis { org, expected } => legal_basis::remove(state, org, expected),
-        Command::AddFacility { id, name, serves, facility } => {
-            let organisation = Organisation { id, name, org_type: facility.kind(), serves, active: true };
+        Command::AddFacility { organisation, facility } => {
+            let organisation = Organisation { org_type: facility.kind(), active: true, ..organisation };
             facilities::add(state, organisation, facility)
         }
         Command::AddUser(user) => users::add(state, user),

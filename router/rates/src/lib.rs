@@ -17,7 +17,7 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock, Reference as _};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
-use residency_policy::{OrgId, Problem, ProblemKind};
+use residency_policy::{OrgId, Problem, ProblemKind, UserId};
 
 use at_once::AtOnce;
 use minute::Minutes;
@@ -35,6 +35,7 @@ type Counts<K, C> = governor::RateLimiter<K, DashMapStateStore<K>, C, StateInfor
 pub struct Rates<C: Clock + Clone = DefaultClock> {
     organisations: Option<Counted<OrgId, C>>,
     services: Option<Counted<OrgId, C>>,
+    patients: Option<Counted<UserId, C>>,
     addresses: Option<Counted<IpAddr, C>>,
     sign_ins: Option<(Counted<IpAddr, C>, AtOnce)>,
 }
@@ -61,13 +62,15 @@ pub enum Caller {
     Person(OrgId),
     /// A program of an organisation: an API key that is no person's.
     Service(OrgId),
+    /// A patient of an organisation, by what they sign in with: each for themselves.
+    Patient(OrgId, UserId),
 }
 
 impl Caller {
     /// Whose organisation's.
     pub fn org(self) -> OrgId {
         match self {
-            Self::Person(org) | Self::Service(org) => org,
+            Self::Person(org) | Self::Service(org) | Self::Patient(org, _) => org,
         }
     }
 }
@@ -84,6 +87,7 @@ impl<C: Clock + Clone> Rates<C> {
         Self {
             organisations: Counted::new("organisation", quotas.organisation, clock),
             services: Counted::new("service", quotas.service, clock),
+            patients: Counted::new("patient", quotas.patient, clock),
             addresses: Counted::new("address", quotas.address, clock),
             sign_ins: Counted::new("sign-in", quotas.sign_in, clock)
                 .map(|counted| (counted, AtOnce::default())),
@@ -127,6 +131,9 @@ impl<C: Clock + Clone> Rates<C> {
         let (counted, org) = match caller {
             Caller::Person(org) => (&self.organisations, org),
             Caller::Service(org) => (&self.services, org),
+            Caller::Patient(_, login) => {
+                return self.patients.as_ref().map(|counted| counted.one(&login)).transpose();
+            }
         };
         counted.as_ref().map(|counted| counted.one(&org)).transpose()
     }
@@ -135,6 +142,9 @@ impl<C: Clock + Clone> Rates<C> {
     pub fn forget(&self) {
         for counted in [&self.organisations, &self.services].into_iter().flatten() {
             counted.forget();
+        }
+        if let Some(patients) = &self.patients {
+            patients.forget();
         }
         let sign_ins = self.sign_ins.as_ref().map(|(counted, _)| counted);
         for counted in [self.addresses.as_ref(), sign_ins].into_iter().flatten() {

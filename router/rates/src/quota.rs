@@ -13,6 +13,8 @@ pub struct Quotas {
     pub organisation: Quota,
     /// The quota of each organisation's programs together: of its API keys that are no person's.
     pub service: Quota,
+    /// The quota of one patient who signed in.
+    pub patient: Quota,
     /// The quota of one client address, whoever asks there: an IPv4 address, or an IPv6 network of 64 bits.
     pub address: Quota,
     /// The quota of one client address at what lets people in: `/v1/auth/` and `/v1/portal/` but what goes on with a session,
@@ -25,6 +27,7 @@ impl Default for Quotas {
         Self {
             organisation: Quota { per_minute: 6_000, burst: 600 },
             service: Quota { per_minute: 60_000, burst: 6_000 },
+            patient: Quota { per_minute: 300, burst: 60 },
             address: Quota { per_minute: 60_000, burst: 6_000 },
             sign_in: Quota { per_minute: 60, burst: 30 },
         }
@@ -33,8 +36,13 @@ impl Default for Quotas {
 
 impl Quotas {
     /// Nobody is counted.
-    pub const NONE: Self =
-        Self { organisation: Quota::NONE, service: Quota::NONE, address: Quota::NONE, sign_in: Quota::NONE };
+    pub const NONE: Self = Self {
+        organisation: Quota::NONE,
+        service: Quota::NONE,
+        patient: Quota::NONE,
+        address: Quota::NONE,
+        sign_in: Quota::NONE,
+    };
 
     /// Which key of the configuration says nothing that works, and what would.
     ///
@@ -48,6 +56,7 @@ impl Quotas {
         [
             ("rates.organisation", self.organisation),
             ("rates.service", self.service),
+            ("rates.patient", self.patient),
             ("rates.address", self.address),
             ("rates.sign_in", self.sign_in),
         ]

@@ -24,7 +24,7 @@ fn one_a_second() -> (Rates<FakeRelativeClock>, FakeRelativeClock) {
     let clock = FakeRelativeClock::default();
     let quota = Quota { per_minute: 60, burst: 3 };
     let service = Quota { per_minute: 600, burst: 30 };
-    let quotas = Quotas { organisation: quota, service, address: quota, sign_in: Quota::NONE };
+    let quotas = Quotas { organisation: quota, service, address: quota, ..Quotas::NONE };
     (Rates::by(&quotas, &clock), clock)
 }
 

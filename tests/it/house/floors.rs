@@ -84,7 +84,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("deadpool-postgres", &["storage", "storage-keys"]),
     ("refinery", &["storage"]),
     ("hyper-rustls", &["residency-control", "router", "node", "node-signin"]),
-    ("argon2", &["node-signin"]),
+    ("argon2", &["node-signin", "loadtest"]),
     ("governor", &["rates"]),
     ("jsonwebtoken", &["residency-tokens", "node-signin"]),
     ("totp-rs", &["node-signin"]),

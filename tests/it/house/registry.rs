@@ -27,6 +27,10 @@ const VIEWS: &[(&str, &str, &[Role])] = &[
     ("PurposeEvent", "access_log", &[Role::OrgAdmin, Role::Auditor]),
     ("PurposeAccess", "access_log", &[Role::OrgAdmin, Role::Auditor]),
     ("PurposeConsent", "consents", &[Role::OrgAdmin, Role::Auditor]),
+    // Of the patient, and of nobody who works with the record.
+    ("PurposeEventListItem", "access_log", &[]),
+    ("PurposeAccessListItem", "access_log", &[]),
+    ("PurposeConsentListItem", "consents", &[]),
     ("WaitlistEntry", "waitlist", &[Role::Provider, Role::ProviderStaff]),
 ];
 

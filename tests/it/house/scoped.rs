@@ -19,6 +19,7 @@ const OF_NO_ORGANISATION: &[(&str, &str)] = &[
     ("to_regclass", "whether there is such a table"),
     ("current_setting", "how the server is set"),
     ("enter_home", "is given the organisation as a parameter and sets it for the rows' own security"),
+    ("enter_home_as_patient", "is given the organisation and the patient as parameters and sets both"),
     ("consent_withheld", "is given the organisation as a parameter"),
     ("find_attempt", "finds by a keyed digest over the credential"),
     ("record_accesses_under", "each record is given with its organisation"),
@@ -29,7 +30,10 @@ const OF_NO_ORGANISATION: &[(&str, &str)] = &[
 
 /// Where statements about an organisation's rows stand.
 fn is_judged(path: &str) -> bool {
-    path.starts_with("storage/src/") || (path.starts_with("node/clinical/") && path.ends_with("/store.rs"))
+    // A way back counts, as the owner, what it would lose: of tables that it names at run time.
+    let counts_all = path == "storage/src/migrate_back.rs";
+    (path.starts_with("storage/src/") && !counts_all)
+        || (path.starts_with("node/clinical/") && path.ends_with("/store.rs"))
 }
 
 /// Its words, without the breaks of a continued literal.

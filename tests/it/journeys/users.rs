@@ -182,7 +182,7 @@ async fn a_users_keys_end_with_their_work_everywhere() {
     change(&admin, &user, json!({ "active": true })).await;
     settles(&key, 200).await;
     let closing = format!("{}?reason=ceased", own.path);
-    own.admin().delete(&closing, "\"1\"").await.expect("an answer").expect(204).expect("it is closed");
+    admin.delete(&closing, "\"1\"").await.expect("an answer").expect(204).expect("it is closed");
     settles(&key, 401).await;
 }
 

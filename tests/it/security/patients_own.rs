@@ -36,7 +36,9 @@ async fn signed_in(seed: u64) -> Own {
     let nobody = shared().nobody();
     let accepted = nobody.post(&format!("/v1/portal/accounts?home={HOME}"), &acceptance).await;
     accepted.expect("an answer").expect(204).expect("they have a login");
-    let shown = json!({ "email": address, "password": PASSWORD, "tokens": "body" });
+    let organisation = &shared().credential("provider_staff", HOME).org;
+    let shown =
+        json!({ "organisation": organisation, "email": address, "password": PASSWORD, "tokens": "body" });
     let answer = nobody.post(&format!("/v1/portal/sign-in?home={HOME}"), &shown).await;
     let answer = answer.expect("an answer").expect(200).expect("they are signed in").json();
     Own { record, token: text(&answer, "session_token") }

@@ -75,7 +75,8 @@ async fn every_read_that_was_answered_is_recorded_whatever_is_killed() {
     let org: String = row.query_one(sql, &[&gone]).await.expect("its record").get(0);
     let take = format!(
         "BEGIN; ALTER TABLE access_log DISABLE TRIGGER access_log_append_only;
-        SELECT set_config('app.org_id', '{org}', true), set_config('app.purpose', 'TREAT', true);
+        SELECT set_config('app.org_id', '{org}', true), set_config('app.purpose', 'TREAT', true),
+            set_config('app.role', 'auditor', true), set_config('app.patient_id', 'any', true);
         DELETE FROM access_log WHERE request_id = '{gone}';
         ALTER TABLE access_log ENABLE ALWAYS TRIGGER access_log_append_only; COMMIT"
     );

@@ -219,12 +219,12 @@ pub async fn has_room(tx: &RegionTx, patient: PatientId, id: EncounterId) -> Res
     Ok(usize::try_from(row.get::<i64>("many")?).is_ok_and(|many| many < ADDENDA_MAX))
 }
 
-/// What finds one encounter: of the category that the transaction is about, and of no other.
 /// Whether it is asked for by whom it is about: what is not signed is not released to them.
 fn is_own(tx: &impl Reading) -> bool {
     tx.scope().role.patient().is_some()
 }
 
+/// What finds one encounter: of the category that the transaction is about, and of no other.
 struct One(Uuid, Uuid, Uuid, &'static str);
 
 fn one(tx: &impl Reading, patient: PatientId, id: EncounterId) -> One {

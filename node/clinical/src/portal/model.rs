@@ -6,7 +6,7 @@ use node_signin::NotSignedIn;
 use node_signin::guessable;
 use node_signin::hashing::{Hashing, PASSWORD_LEN_MIN, Password};
 use node_signin::patient::read_code;
-use residency_policy::{Problem, ProblemKind};
+use residency_policy::{OrgId, Problem, ProblemKind};
 use storage::Phi;
 
 use crate::values::{BirthDate, Email, Fields, Wrong};
@@ -30,6 +30,8 @@ pub enum Handed {
 
 /// What somebody shows to sign in. What cannot be anybody's is `None`, and nobody's.
 pub struct Shown {
+    /// The organisation.
+    pub org: Option<OrgId>,
     /// The address.
     pub address: Option<Phi<String>>,
     /// The password.
@@ -57,13 +59,14 @@ pub struct Changed {
 }
 
 /// The members of a sign-in that are no PHI.
-pub const SIGN_IN: &[&str] = &["password", "tokens"];
+pub const SIGN_IN: &[&str] = &["organisation", "password", "tokens"];
 /// The members of an acceptance that are no PHI.
 pub const ACCEPTANCE: &[&str] = &["code", "password"];
 
 /// Reads the body of a sign-in in its two parts.
 pub fn read_sign_in(open: &Object, guarded: Phi<Object>) -> Result<Shown, Problem> {
     let mut fields = Fields::default();
+    let org = fields.take("/organisation", open.get("organisation"), |text| Ok(text.parse::<OrgId>().ok()));
     let password = fields.take("/password", open.get("password"), |text| Ok(Password::new(text)));
     let handed = fields.take_if_given("/tokens", open.get("tokens"), |text| match text {
         "cookies" => Ok(Handed::Cookie),
@@ -76,6 +79,7 @@ pub fn read_sign_in(open: &Object, guarded: Phi<Object>) -> Result<Shown, Proble
         fields.finish().map(|()| address.flatten().map(|address| address.normalised()))
     })?;
     Ok(Shown {
+        org: org.flatten(),
         address: address.transpose(),
         password: password.flatten(),
         handed: handed.unwrap_or(Handed::Cookie),

@@ -30,7 +30,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
 /// The most sessions of one patient: the oldest ends where there would be one more.
 pub const SESSIONS_MAX: usize = 20;
 
-/// The constraint by which two patients of a region cannot sign in with one address.
+/// The constraint by which two patients of an organisation cannot sign in with one address.
 pub const ONE_ADDRESS: &str = "portal_accounts_one_email";
 
 /// Invites. An earlier invitation ends.
@@ -132,7 +132,8 @@ pub async fn take_up(tx: &RegionTx, patient: PatientId, code: &[u8; 32]) -> Resu
     Ok(tx.execute(TAKE_UP, &[&org, &patient.uuid(), &code, &tx.now()]).await? == 1)
 }
 
-/// Sets what a patient signs in with; their sessions end. Fails with [`ONE_ADDRESS`] where somebody else has the address.
+/// Sets what a patient signs in with; their sessions end. Fails with [`ONE_ADDRESS`] where somebody else of the
+/// organisation has the address.
 pub async fn put_account(
     tx: &RegionTx,
     patient: PatientId,
@@ -210,8 +211,9 @@ pub async fn change_password(
 /// Ends a patient's login: every session, and what invites them.
 pub async fn suspend(tx: &RegionTx, patient: PatientId) -> Result<(), Error> {
     let org = tx.scope().org.uuid();
-    tx.put(SUSPEND, &[&org, &patient.uuid(), &tx.now()]).await?;
+    // The invitation first, as whoever takes it up does: a first acceptance has made the login by then, or makes none.
     tx.put(UNINVITE, &[&org, &patient.uuid()]).await?;
+    tx.put(SUSPEND, &[&org, &patient.uuid(), &tx.now()]).await?;
     end_sessions(tx, patient, None).await
 }
 

@@ -164,9 +164,10 @@ impl Changes for Book {
             let NewOrganisation { id, name, org_type, serves, facility } = new;
             let name = name.parse().map_err(|_| ChangeRefused::BadName)?;
             let serves = serves.iter().collect();
+            let organisation = Organisation { id, name, org_type, serves, active: true };
             let command = match facility {
-                Some(facility) => Command::AddFacility { id, name, serves, facility },
-                None => Command::AddOrganisation(Organisation { id, name, org_type, serves, active: true }),
+                Some(facility) => Command::AddFacility { organisation, facility },
+                None => Command::AddOrganisation(organisation),
             };
             let proposed = self.propose(command).await;
             match proposed.map_err(|_| ChangeRefused::NoQuorum)? {

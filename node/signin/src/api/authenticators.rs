@@ -87,8 +87,12 @@ pub async fn enrol(
 ) -> Result<Response, Refused> {
     let password = text(&body, "password", "/password")?;
     call.catch_up().await?;
-    let (account, _) = own_account(&call)?;
+    let (account, session) = own_account(&call)?;
     password_again(&desk, &account, password).await?;
+    if !account.has_authenticator() {
+        // Whoever has passkeys shows that they have one; of whoever has nothing, nothing is asked.
+        code_again(&desk, &account, session, None).await?;
+    }
     let (org, user) = (account.org, account.user);
     let enrolled = desk.keys.enrol(org, user, &*desk.entropy).ok_or_else(|| {
         Problem::new(ProblemKind::IllegalTransition)

@@ -90,7 +90,7 @@ pub async fn change(
         ),
         refusal => NotSignedIn::from(refusal).into(),
     })?;
-    tracing::info!(session.id = %session, "a password was changed");
+    tracing::info!("a password was changed");
     Ok(at(StatusCode::NO_CONTENT.into_response(), index))
 }
 

@@ -66,6 +66,6 @@ pub async fn step_up(
         ),
         refusal => NotSignedIn::from(refusal).into(),
     })?;
-    tracing::info!(session.id = %session, "a second factor was shown again");
+    tracing::info!("a second factor was shown again");
     Ok(at(StatusCode::NO_CONTENT.into_response(), index))
 }

@@ -65,7 +65,7 @@ pub(crate) async fn finish(
     // A link makes no session longer.
     let ends = held.map_or(i64::MAX, |held| held.ends);
     let opened = open(desk, &account, (role, ends), &provider, &flow, (&shown, joining, second)).await?;
-    tracing::info!(provider.id = %provider.id, session.id = %opened.session.id, "somebody came in through an identity provider");
+    tracing::info!(provider.id = %provider.id, "somebody came in through an identity provider");
     Ok(Finished { opened, return_to: flow.return_to })
 }
 

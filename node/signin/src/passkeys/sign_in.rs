@@ -54,7 +54,7 @@ pub(crate) async fn finish(
     let verified = core.authenticate_single_credential(credential, state, &kept::credential(&passkey));
     let verified = verified.map_err(|error| {
         let what = what_is_wrong(&error);
-        tracing::info!(passkey.id = %passkey.id, what, "a passkey was not verified");
+        tracing::info!(what, "a passkey was not verified");
         NotSignedIn::Nobody
     })?;
     if !verified.user_verified() || in_a_frame(credential) {

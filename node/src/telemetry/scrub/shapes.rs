@@ -104,8 +104,8 @@ fn compact_date(bytes: &[u8]) -> Option<usize> {
     fit.then_some(length)
 }
 
-/// What begins a refresh token, an invitation, and the secret of a device.
-const TOKENS: [&[u8]; 3] = [b"dr_", b"di_", b"dd_"];
+/// What begins a refresh token, an invitation, the secret of a device, and a patient's session.
+const TOKENS: [&[u8]; 4] = [b"dr_", b"di_", b"dd_", b"dom_p_"];
 
 /// What begins so and goes on with a secret goes whole, however it ends.
 fn credential(bytes: &[u8], begin: &[u8]) -> Option<usize> {

@@ -185,7 +185,7 @@ fn open(state: &mut State, session: Session, expected: u64, second: SecondFactor
     if matches!(second, SecondFactor::Held(_)) {
         return Err(Refusal::CodeUsed);
     }
-    let known = shown(state, known, second)?;
+    let known = shown(state, known, second, session.created)?;
     make_room(state, &session)?;
     forget_keys::long_over(state, session.created);
     state.signin.put_account(Account { failures: 0, not_before: 0, ..known });
@@ -214,14 +214,20 @@ pub(super) fn make_room(state: &mut State, session: &Session) -> Result<(), Refu
 }
 
 /// The account after its second factor was shown. Each code is good once, whichever nodes it is shown to.
-pub(super) fn shown(state: &State, mut account: Account, second: SecondFactor) -> Result<Account, Refusal> {
+pub(super) fn shown(
+    state: &State,
+    mut account: Account,
+    second: SecondFactor,
+    at: i64,
+) -> Result<Account, Refusal> {
     match second {
         SecondFactor::None if state.signin.asks_for_more(&account) => Err(Refusal::StaleVersion),
         SecondFactor::None => Ok(account),
         SecondFactor::Held(id) => {
             let held = state.signin.session(id);
             let own = held.is_some_and(|held| (held.org, held.user) == (account.org, account.user));
-            let sure = own && held.is_some_and(|held| held.assurance >= 2);
+            // What was shown long ago proves nobody who sits there now.
+            let sure = own && held.is_some_and(|held| state.signin.is_sure(held, at));
             if sure && !account.has_authenticator() { Ok(account) } else { Err(Refusal::UnknownSession) }
         }
         SecondFactor::Totp(step) => {
@@ -298,13 +304,17 @@ fn confirm(
         Some(_) if version != expected => return Err(Refusal::StaleVersion),
         Some(totp) => (totp.confirmed, totp.last_step) = (true, step),
     }
+    let shown_at = i64::try_from(step).unwrap_or(0).saturating_mul(STEP_SECONDS);
+    // Whoever has passkeys shows that they have one before another factor counts.
+    if state.signin.passkeys_of(org, user).next().is_some() {
+        shown(state, Account { totp: None, ..known.clone() }, SecondFactor::Held(session), shown_at)?;
+    }
     let known = changed(known)?;
     state.signin.put_account(known);
     end_all_of(state, org, user, |one| one.id != session);
     let own = state.signin.session(session).filter(|one| (one.org, one.user) == (org, user));
     if let Some(own) = own.map(|own| Session { assurance: 2, ..Session::clone(own) }) {
         state.signin.put_session(own);
-        let shown_at = i64::try_from(step).unwrap_or(0).saturating_mul(STEP_SECONDS);
         state.signin.note_assured(session, shown_at);
     }
     Ok(())

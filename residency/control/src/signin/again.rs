@@ -73,5 +73,5 @@ fn confirmed(state: &State, known: Account, again: &Again) -> Result<Account, Re
     if again.at < known.not_before {
         return Err(Refusal::TooSoon);
     }
-    shown(state, known, again.second)
+    shown(state, known, again.second, again.at)
 }

@@ -89,7 +89,7 @@ impl SignIns {
     }
 
     /// When a second factor was shown last in a session that is as sure as one.
-    pub(super) fn assured_at(&self, session: &Session) -> i64 {
+    pub fn assured_at(&self, session: &Session) -> i64 {
         self.assured.get(&session.id).copied().unwrap_or(session.created)
     }
 

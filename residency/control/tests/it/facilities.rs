@@ -21,8 +21,7 @@ fn pharmacy(number: u32) -> Facility {
 }
 
 fn add(n: u8, facility: Facility) -> Command {
-    let Organisation { id, name, serves, .. } = organisation(n);
-    Command::AddFacility { id, name, serves, facility }
+    Command::AddFacility { organisation: organisation(n), facility }
 }
 
 /// Additions that often collide.

@@ -201,6 +201,7 @@ fn a_session_stands_in_for_a_code_only_where_there_is_none_and_it_is_sure() {
     refused(&mut state, open(session(3, 1, 1), 2, held(1)), Refusal::CodeUsed);
     refused(&mut state, use_code(held(2), 2, NOW), Refusal::UnknownSession);
     refused(&mut state, use_code(SecondFactor::None, 2, NOW), Refusal::StaleVersion);
+    refused(&mut state, use_code(held(1), 2, NOW + 7_200), Refusal::UnknownSession);
     done(&mut state, use_code(held(1), 2, NOW));
     done(&mut state, Command::SignIn(SignInChange::AddAccount(account(2, 1))));
     done(&mut state, open(session(3, 2, 1), 1, SecondFactor::None));

@@ -29,7 +29,7 @@ pub struct AcceptBody {
     /// When the patient was born, as it is recorded.
     #[schema(format = Date, example = "1980-02-29")]
     pub birth_date: String,
-    /// The address to sign in with. The region has no second login with it.
+    /// The address to sign in with. The organisation has no second login with it.
     #[schema(max_length = 254, example = "ana@example.com")]
     pub email: String,
     /// The password that they choose: any characters, as long as others do not guess it soon (NIST SP 800-63B-4, section
@@ -56,7 +56,7 @@ pub async fn accept(Extension(desk): AtDesk, at: AtHome, body: Json) -> Result<R
     let code = shown.code.ok_or(NotSignedIn::Nobody)?;
     let whose = here.pool.portal_invited(&code, here.clock.now()).await?.ok_or(NotSignedIn::Nobody)?;
     let address = person.as_ref().map(|(_, address)| address.normalised());
-    let index = here.pool.portal_address(&address).ok_or(NotSignedIn::Nobody)?;
+    let index = here.pool.portal_address(whose.1, &address).ok_or(NotSignedIn::Nobody)?;
     let login = UserId::random(&*here.entropy);
     let (permit, scope) = at.enter(whose, login, KeyId::from_bytes(login.to_bytes()))?;
     let new = New { patient: whose.0, login, code, person, index, password };
@@ -106,7 +106,7 @@ async fn refused(tx: RegionTx, new: &New, why: Refused) -> Refused {
 fn address_taken(error: Error) -> Refused {
     match error {
         Error::Exists { constraint } if constraint == store::ONE_ADDRESS => {
-            let why = "another login of this region has this address";
+            let why = "another login of this organisation has this address";
             Problem::new(ProblemKind::AlreadyExists).field("/email", "taken", why).into()
         }
         other => other.into(),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use node_access::body::Json;
 use node_access::doc::{HomeParameter, PatientDoorProblems};
 use node_access::own::AtHome;
-use node_access::{Refused, caller, cookies};
+use node_access::{Refused, cookies};
 use node_signin::{NotSignedIn, patient};
 use residency_policy::{KeyId, SessionId};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use storage::portal::Login;
 use storage::{Access, AccessAction, AccessOutcome, RegionTx};
 use utoipa::ToSchema;
 
-use super::{AtDesk, ENTITY, is_theirs};
+use super::{AtDesk, ENTITY, is_theirs, session_shown};
 use crate::portal::model::{self, Handed};
 use crate::portal::store;
 
@@ -24,6 +24,9 @@ use crate::portal::store;
 #[schema(as = PatientSignIn)]
 #[serde(deny_unknown_fields)]
 pub struct SignInBody {
+    /// The organisation that the record belongs to.
+    #[schema(format = Uuid)]
+    pub organisation: String,
     /// The address that they chose.
     #[schema(max_length = 254, example = "ana@example.com")]
     pub email: String,
@@ -58,9 +61,9 @@ pub struct SignedInBody {
     pub session_token: Option<String>,
 }
 
-/// Signs a patient in at the home that the query names. A session is over after half an hour without a request, and after
-/// twelve hours. Whatever is wrong, the answer is the same; after five failures in a row it is so for a while whatever is
-/// shown. With it they ask for their own record, for the purpose PATRQT.
+/// Signs a patient of an organisation in at the home that the query names. A session is over after half an hour without a
+/// request, and after twelve hours. Whatever is wrong, the answer is the same; after five failures in a row it is so for a
+/// while whatever is shown. With it they ask for their own record, for the purpose PATRQT.
 #[utoipa::path(
     post, path = "/v1/portal/sign-in", operation_id = "sign_in_patient", tag = "patients' logins",
     params(HomeParameter),
@@ -82,16 +85,17 @@ pub async fn sign_in(
     let (open, guarded) = body.split(model::SIGN_IN);
     let shown = model::read_sign_in(&open, guarded)?;
     // A browser has one session: its cookie is replaced, and nobody could end the one before.
-    let before = match caller::shown(&headers) {
+    let before = match session_shown(&headers) {
         (Some(held), true) if shown.handed == Handed::Cookie => {
             cookies::from_our_own_page(&method, &headers)?;
             patient::digest(held)
         }
         _ => None,
     };
-    let index = shown.address.as_ref().and_then(|address| here.pool.portal_address(address));
+    let named = shown.org.zip(shown.address.as_ref());
+    let index = named.and_then(|(org, address)| Some((org, here.pool.portal_address(org, address)?)));
     let login = match &index {
-        Some(index) => here.pool.portal_login(index).await?,
+        Some((org, index)) => here.pool.portal_login(*org, index).await?,
         None => None,
     };
     let login = is_theirs(here, &desk, shown.password, login).await?.ok_or(NotSignedIn::Nobody)?;

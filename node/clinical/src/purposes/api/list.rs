@@ -5,12 +5,13 @@ use jiff::Timestamp;
 use node_access::doc::{PageParameters, PatientPath, PhiProblems, PurposeHeader};
 use node_access::page::{self, Position};
 use node_access::parameters::{Parameters, bad};
+use node_access::shown::{Shown, too_little};
 use node_access::{Act, Action, Entity, PatientCall, Refused, idempotency};
 use residency_policy::{PatientId, Problem, Purpose};
 use storage::{Access, AccessAction, Phi};
 
 use super::ENTITY;
-use super::view::{PurposeEventView, PurposePage};
+use super::view::{AnyPurposeEvent, PurposePage};
 use crate::purposes::model::{Entry, Filter, Kind};
 use crate::purposes::store;
 use crate::{nothing_found, patients};
@@ -26,7 +27,8 @@ impl Act for List {
 }
 
 /// Lists who of the caller's own organisation asked for what of a patient and for which purpose, done or refused, and
-/// what the patient allowed and took back; the last first. To look at it is itself recorded.
+/// what the patient allowed and took back; the last first. The patient is told the organisation and the role of who asked,
+/// without anybody's id or credential. To look at it is itself recorded.
 #[utoipa::path(
     get, path = "/v1/patients/{id}/purposes", operation_id = "list_purposes", tag = "consents",
     security(("bearer" = [])),
@@ -47,7 +49,11 @@ impl Act for List {
     )
 )]
 pub async fn list(call: PatientCall<List>) -> Result<Response, Refused> {
-    let full = call.call.full::<PurposeEventView>()?;
+    let shown = call.call.shown::<AnyPurposeEvent>();
+    // Before anything happens: there is no view that shows so little.
+    if matches!(shown, Shown::Token(_)) {
+        return Err(too_little().into());
+    }
     let filter = read(&call.call.parameters)?;
     // The patient is part of what a cursor is bound to; a path that names nobody is refused below all the same.
     let named = call.patient().map_or([0; 16], PatientId::to_bytes);
@@ -66,7 +72,8 @@ pub async fn list(call: PatientCall<List>) -> Result<Response, Refused> {
     let mut rows = store::timeline(&tx, patient, filter, &request, tx.now()).await?;
     let page =
         request.cut(&mut rows, &*call.call.here.entropy, |row: &Entry| Position { at: row.at, id: row.id })?;
-    let data = rows.into_iter().map(|row| PurposeEventView::of(row, full)).collect();
+    let data: Result<Vec<_>, _> = rows.into_iter().map(|row| AnyPurposeEvent::of(row, &shown)).collect();
+    let data = data?;
     let access = Access { patient: Some(patient), ..Access::of(AccessAction::List, ENTITY) };
     let seen = tx.disclose(&[access]).await?;
     let headers = page::link(&call.call.uri, &page);

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use node_access::Entity;
 use node_access::page::PageInfo;
-use node_access::shown::{Full, Views};
-use residency_policy::{ConsentId, KeyId, OrgId, RecordId, RequestId, UserId};
+use node_access::shown::{self, Shown, Views, too_little};
+use residency_policy::{ConsentId, KeyId, OrgId, Problem, RecordId, RequestId, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -92,24 +92,109 @@ pub struct PurposeConsent {
     recorded_by: Option<KeyId>,
 }
 
+/// One thing that happened to a patient's records, as the patient is told it: by which organisation and in which role, and
+/// without anybody's id or credential.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PurposeEventListItem {
+    /// The id of the access record, or one of its own.
+    #[schema(value_type = String, format = Uuid)]
+    id: Uuid,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// The organisation that acted, or that was allowed it.
+    #[schema(value_type = String, format = Uuid)]
+    organisation_id: OrgId,
+    /// For what, as a code of HL7 v3-ActReason.
+    #[schema(pattern = "^[A-Z]{3,10}$", example = "TREAT")]
+    purpose: String,
+    /// What was done or refused; null of a consent.
+    #[schema(required)]
+    access: Option<PurposeAccessListItem>,
+    /// What became of a consent; null of an access.
+    #[schema(required)]
+    consent: Option<PurposeConsentListItem>,
+}
+
+/// What was done or refused, without who did it, in which request and to which record.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PurposeAccessListItem {
+    /// In which role.
+    #[schema(pattern = "^[a-z_]{1,40}$", example = "provider")]
+    role: String,
+    /// What was done.
+    #[schema(pattern = "^(create|read|update|delete|search|list)$", example = "read")]
+    action: String,
+    /// To what kind of record.
+    #[schema(pattern = "^[a-z_-]{1,40}$", example = "encounter")]
+    entity: String,
+    /// How it ended.
+    #[schema(pattern = "^(done|not-found|refused)$", example = "done")]
+    outcome: String,
+    /// Whether the caller had broken the glass for it.
+    break_glass: bool,
+}
+
+/// What became of a consent, without who entered it.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PurposeConsentListItem {
+    /// Which.
+    #[schema(value_type = String, format = Uuid)]
+    id: ConsentId,
+    /// What became of it.
+    #[schema(pattern = "^(granted|revoked|expired)$", example = "granted")]
+    event: &'static str,
+    /// The legal category of the PHI that it is about.
+    #[schema(
+        pattern = "^(general|psychotherapy-notes|substance-use|reproductive|minor-sensitive)$",
+        example = "general"
+    )]
+    category: String,
+    /// Which version of the text was agreed to.
+    #[schema(pattern = "^[a-z0-9-]{1,63}$", example = "part2-2026-02")]
+    text_version: String,
+}
+
+/// One thing that happened, as the caller's role is shown it.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AnyPurposeEvent {
+    /// For those who review.
+    Full(Box<PurposeEventView>),
+    /// For the patient.
+    Listed(Box<PurposeEventListItem>),
+}
+
 /// A page of the ledger, the last first.
 #[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PurposePage {
     /// What happened.
-    pub data: Vec<PurposeEventView>,
+    pub data: Vec<AnyPurposeEvent>,
     /// How the list goes on.
     pub page: PageInfo,
 }
 
-/// There is one view of it, which shows everything that the ledger has.
-impl Views for PurposeEventView {
+impl Views for AnyPurposeEvent {
     const ENTITY: Entity = Entity::AuditEvent;
 }
 
-impl PurposeEventView {
+impl AnyPurposeEvent {
     /// Shows one thing that happened.
-    pub fn of(entry: Entry, _: Full<Self>) -> Self {
+    pub(super) fn of(entry: Entry, shown: &Shown<Self>) -> Result<Self, Problem> {
+        match shown {
+            Shown::Full(full) => Ok(Self::Full(Box::new(PurposeEventView::of(entry, *full)))),
+            Shown::Listed(listed) => Ok(Self::Listed(Box::new(PurposeEventListItem::of(entry, *listed)))),
+            Shown::Token(_) => Err(too_little()),
+        }
+    }
+}
+
+impl PurposeEventView {
+    fn of(entry: Entry, _: shown::Full<AnyPurposeEvent>) -> Self {
         let (access, consent) = match entry.what {
             What::Access(done) => (Some(PurposeAccess::of(done)), None),
             What::Consent(said) => (None, Some(PurposeConsent::of(said))),
@@ -121,6 +206,46 @@ impl PurposeEventView {
             purpose: entry.purpose,
             access,
             consent,
+        }
+    }
+}
+
+impl PurposeEventListItem {
+    fn of(entry: Entry, _: shown::Listed<AnyPurposeEvent>) -> Self {
+        let (access, consent) = match entry.what {
+            What::Access(done) => (Some(PurposeAccessListItem::of(done)), None),
+            What::Consent(said) => (None, Some(PurposeConsentListItem::of(said))),
+        };
+        Self {
+            id: entry.id,
+            at: entry.at,
+            organisation_id: entry.organisation,
+            purpose: entry.purpose,
+            access,
+            consent,
+        }
+    }
+}
+
+impl PurposeAccessListItem {
+    fn of(done: Done) -> Self {
+        Self {
+            role: done.role,
+            action: done.action,
+            entity: done.entity,
+            outcome: done.outcome,
+            break_glass: done.under_grant,
+        }
+    }
+}
+
+impl PurposeConsentListItem {
+    fn of(said: Said) -> Self {
+        Self {
+            id: said.consent,
+            event: said.event.as_str(),
+            category: said.category,
+            text_version: said.text_version,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Patients who sign in at their home: who is invited, who gets in, and who does not.
 
+mod organisations;
 mod own;
 mod sessions;
 
-use residency_policy::Role;
+use residency_policy::{OrgId, Role};
 use serde_json::{Value, json};
+use storage::testing::TestEntropy;
 
 use crate::signin::text;
 use crate::support::{Answer, World, ana, id};
@@ -24,10 +26,6 @@ fn with(mut body: Value, name: &str, value: &str) -> Value {
     body
 }
 
-fn shown(address: &str, password: &str) -> Value {
-    json!({ "email": address, "password": password, "tokens": "body" })
-}
-
 /// Everything of an answer but its id.
 fn shape(answer: &Answer) -> (u16, String, String) {
     let id = answer.header("x-request-id").to_owned();
@@ -41,6 +39,11 @@ fn shape(answer: &Answer) -> (u16, String, String) {
 }
 
 impl World {
+    /// What a patient of the clinic shows.
+    pub(super) fn portal_shown(&self, address: &str, password: &str) -> Value {
+        json!({ "organisation": self.org, "email": address, "password": password, "tokens": "body" })
+    }
+
     pub(super) async fn at_the_portal(&self, act: &str, body: &Value) -> Answer {
         let path = format!("/v1/portal/{act}?home=US-TX");
         self.ask("", "POST", &path).without("authorization").without("purpose-of-use").json(body).send().await
@@ -62,7 +65,10 @@ impl World {
     }
 
     pub(super) async fn portal_token(&self, address: &str, password: &str) -> String {
-        text(&self.at_the_portal("sign-in", &shown(address, password)).await.is(200), "session_token")
+        text(
+            &self.at_the_portal("sign-in", &self.portal_shown(address, password)).await.is(200),
+            "session_token",
+        )
     }
 
     /// A request of somebody who is a patient, for themselves.
@@ -154,7 +160,7 @@ async fn what_is_wrong_with_a_login_is_named_and_nothing_is_repeated() {
         assert!(!answer.text().contains("zzportal4k"), "{}", answer.text());
         assert_eq!(answer.problem("invalid")["errors"][0]["code"], said, "{name} {value}");
     }
-    // Another login has the address: it is said to whoever holds the code and knows the birth date.
+    // Another login of the organisation has the address: it is said to whoever holds the code and knows the birth date.
     let taken = world.at_the_portal("accounts", &acceptance(&code)).await.is(409);
     assert_eq!(taken.problem("already-exists")["errors"][0]["pointer"], "/email");
     let capitals = with(acceptance(&code), "email", &ADDRESS.to_uppercase());
@@ -167,7 +173,8 @@ async fn what_is_wrong_with_a_login_is_named_and_nothing_is_repeated() {
     // Without a home, at another one, and at one that nobody serves.
     for (home, status) in [("", 400), ("?home=TX", 400), ("?home=US-CA", 421), ("?home=US-NV", 404)] {
         let path = format!("/v1/portal/sign-in{home}");
-        let asking = world.ask("", "POST", &path).without("authorization").json(&shown(ADDRESS, PASSWORD));
+        let asking =
+            world.ask("", "POST", &path).without("authorization").json(&world.portal_shown(ADDRESS, PASSWORD));
         asking.send().await.is(status);
     }
 }
@@ -177,6 +184,7 @@ async fn whatever_is_wrong_with_a_sign_in_gets_the_same_bytes_and_costs_as_much(
     let world = World::new().await;
     let patient = world.portal_patient(ADDRESS).await;
     let mut first = None;
+    let nobodys = OrgId::random(&TestEntropy::default()).to_string();
     let check = async |what: &str, body: Value| {
         let before = world.desk.hashing.hashed();
         let answer = world.at_the_portal("sign-in", &body).await.is(401);
@@ -184,11 +192,13 @@ async fn whatever_is_wrong_with_a_sign_in_gets_the_same_bytes_and_costs_as_much(
         shape(&answer)
     };
     for (what, body) in [
-        ("a wrong password", shown(ADDRESS, "wrong")),
-        ("an unknown address", shown("nobody@example.com", PASSWORD)),
-        ("no address", shown("nobody", PASSWORD)),
-        ("no password", shown(ADDRESS, "")),
-        ("too much of one", shown(ADDRESS, &"a".repeat(300))),
+        ("a wrong password", world.portal_shown(ADDRESS, "wrong")),
+        ("an unknown address", world.portal_shown("nobody@example.com", PASSWORD)),
+        ("no address", world.portal_shown("nobody", PASSWORD)),
+        ("an unknown organisation", with(world.portal_shown(ADDRESS, PASSWORD), "organisation", &nobodys)),
+        ("no organisation", with(world.portal_shown(ADDRESS, PASSWORD), "organisation", "elm")),
+        ("no password", world.portal_shown(ADDRESS, "")),
+        ("too much of one", world.portal_shown(ADDRESS, &"a".repeat(300))),
     ] {
         let said = check(what, body).await;
         assert_eq!(first.get_or_insert_with(|| said.clone()), &said, "{what}");
@@ -199,9 +209,9 @@ async fn whatever_is_wrong_with_a_sign_in_gets_the_same_bytes_and_costs_as_much(
     assert_eq!(world.portal_failures().await, 0);
     let path = format!("/v1/patients/{patient}/portal-account");
     world.ask("provider", "DELETE", &path).send().await.is(204);
-    assert_eq!(Some(check("a login that was ended", shown(ADDRESS, PASSWORD)).await), first);
-    for missing in ["email", "password"] {
-        let mut body = shown(ADDRESS, PASSWORD);
+    assert_eq!(Some(check("a login that was ended", world.portal_shown(ADDRESS, PASSWORD)).await), first);
+    for missing in ["organisation", "email", "password"] {
+        let mut body = world.portal_shown(ADDRESS, PASSWORD);
         body.as_object_mut().expect("an object").remove(missing);
         world.at_the_portal("sign-in", &body).await.is(422).problem("invalid");
     }
@@ -212,17 +222,18 @@ async fn from_the_fifth_failure_on_nothing_is_looked_at_for_a_while_that_doubles
     let world = World::new().await;
     world.portal_patient(ADDRESS).await;
     let fail = async |failures: i64| {
-        world.at_the_portal("sign-in", &shown(ADDRESS, "wrong")).await.is(401);
+        world.at_the_portal("sign-in", &world.portal_shown(ADDRESS, "wrong")).await.is(401);
         world.portal_counted(failures).await;
     };
-    let right = async || world.at_the_portal("sign-in", &shown(ADDRESS, PASSWORD)).await.status.as_u16();
+    let right =
+        async || world.at_the_portal("sign-in", &world.portal_shown(ADDRESS, PASSWORD)).await.status.as_u16();
     for failures in 1..=5 {
         fail(failures).await;
     }
     for (failures, seconds) in [(6, 30), (7, 60), (8, 120), (9, 240), (10, 480), (11, 900), (12, 900)] {
         assert_eq!(right().await, 401, "locked out after {failures}");
         // A failure meanwhile neither counts nor makes it longer.
-        world.at_the_portal("sign-in", &shown(ADDRESS, "wrong")).await.is(401);
+        world.at_the_portal("sign-in", &world.portal_shown(ADDRESS, "wrong")).await.is(401);
         world.later(seconds - 1);
         assert_eq!(right().await, 401, "{seconds} seconds are not over");
         world.later(1);

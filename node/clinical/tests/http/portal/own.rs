@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use storage::testing::TestEntropy;
 use storage::{Acting, Reading as _, RegionRead, RegionTx, Scope};
 
-use super::{ADDRESS, PASSWORD, shape, shown};
+use super::{ADDRESS, PASSWORD, shape};
 use crate::consents::treatment;
 use crate::signin::text;
 use crate::support::{World, id, jurisdiction, visit};
@@ -32,7 +32,7 @@ async fn a_patient_is_invited_chooses_a_login_and_reaches_their_own_record_and_n
     let sign = format!("/v1/patients/{patient}/encounters/{signed}/sign");
     world.ask("provider", "POST", &sign).header("if-match", "\"1\"").send().await.is(200);
 
-    let answer = world.at_the_portal("sign-in", &shown(ADDRESS, PASSWORD)).await.is(200);
+    let answer = world.at_the_portal("sign-in", &world.portal_shown(ADDRESS, PASSWORD)).await.is(200);
     let (body, token) = (answer.json(), text(&answer, "session_token"));
     assert!(token.starts_with("dom_p_US-TX_") && token.len() == 55, "{token}");
     assert_eq!((body["patient"].as_str(), body["idle_seconds"].as_i64()), (Some(&*patient), Some(1_800)));
@@ -155,7 +155,7 @@ async fn what_is_no_session_of_this_home_is_nobody() {
     });
     world.done(org);
     assert_eq!(world.status_of_patient(&token, &patient).await, 401);
-    world.at_the_portal("sign-in", &shown(ADDRESS, PASSWORD)).await.is(401);
+    world.at_the_portal("sign-in", &world.portal_shown(ADDRESS, PASSWORD)).await.is(401);
 }
 
 /// Row-level security alone: in a transaction of a patient, whatever is asked for, only their own rows are there.
@@ -207,4 +207,33 @@ async fn the_database_shows_a_patient_nothing_of_another() {
         tx.execute(change, &[]).await.expect("a count")
     };
     assert_eq!((changed(ours, theirs).await, changed(ours, ours).await), (0, 1));
+}
+
+#[tokio::test]
+async fn a_patient_reads_their_ledger_and_is_told_organisation_and_role_and_nobodys_name() {
+    let world = World::new().await;
+    let patient = world.portal_patient(ADDRESS).await;
+    let consents = format!("/v1/patients/{patient}/consents");
+    world.ask("provider_staff", "POST", &consents).json(&treatment("general")).send().await.is(201);
+    let token = world.portal_token(ADDRESS, PASSWORD).await;
+    let path = format!("/v1/patients/{patient}/purposes");
+    let page = world.of_own(&token, "GET", &path, None).await.is(200);
+    for hidden in ["user_id", "key_id", "request_id", "entity_id", "recorded_by"] {
+        assert!(!page.text().contains(hidden), "{hidden}: {}", page.text());
+    }
+    let page = page.json();
+    let entries = page["data"].as_array().expect("a list");
+    assert!(entries.iter().all(|entry| entry["organisation_id"] == world.org.to_string()), "{page}");
+    let registered = json!({
+        "role": "provider", "action": "create", "entity": "patient", "outcome": "done", "break_glass": false
+    });
+    assert!(entries.iter().any(|entry| entry["access"] == registered), "{page}");
+    let granted = entries.iter().find(|entry| entry["consent"]["event"] == "granted").expect("a consent");
+    let said = granted["consent"].as_object().expect("an object");
+    assert!(said.keys().all(|key| ["id", "event", "category", "text_version"].contains(&key.as_str())));
+    assert_eq!((&granted["purpose"], &granted["access"]), (&json!("TREAT"), &Value::Null));
+
+    // The control: whoever reviews is told all of it.
+    let review = world.ask("auditor", "GET", &path).header("purpose-of-use", "HOPERAT").send().await.is(200);
+    assert!(review.text().contains("key_id") && review.text().contains("recorded_by"));
 }

@@ -3,8 +3,8 @@
 use residency_policy::Role;
 use serde_json::json;
 
-use super::{ADDRESS, NEXT, PASSWORD, acceptance, shown, with};
-use crate::support::{World, ana, id};
+use super::{ADDRESS, NEXT, PASSWORD, acceptance, with};
+use crate::support::{Answer, World, ana, id};
 
 #[tokio::test]
 async fn a_session_ends_with_its_time_at_sign_out_and_with_the_login() {
@@ -45,7 +45,7 @@ async fn a_session_ends_with_its_time_at_sign_out_and_with_the_login() {
     let code = world.portal_code(&patient).await;
     world.at_the_portal("accounts", &with(acceptance(&code), "password", NEXT)).await.is(204);
     assert_eq!(of(&before).await, 401);
-    world.at_the_portal("sign-in", &shown(ADDRESS, PASSWORD)).await.is(401);
+    world.at_the_portal("sign-in", &world.portal_shown(ADDRESS, PASSWORD)).await.is(401);
 
     // And whoever is removed from view has none.
     let last = world.portal_token(ADDRESS, NEXT).await;
@@ -76,7 +76,7 @@ async fn whoever_knows_the_current_password_changes_it_and_their_other_sessions_
     assert_eq!(world.portal_failures().await, 0);
     assert_eq!(world.status_of_patient(&mine, &patient).await, 200);
     assert_eq!(world.status_of_patient(&other, &patient).await, 401);
-    world.at_the_portal("sign-in", &shown(ADDRESS, PASSWORD)).await.is(401);
+    world.at_the_portal("sign-in", &world.portal_shown(ADDRESS, PASSWORD)).await.is(401);
     world.portal_token(ADDRESS, NEXT).await;
 }
 
@@ -84,7 +84,7 @@ async fn whoever_knows_the_current_password_changes_it_and_their_other_sessions_
 async fn a_browser_has_its_session_where_no_script_reads_it_and_changes_only_from_our_own_page() {
     let world = World::new().await;
     let patient = world.portal_patient(ADDRESS).await;
-    let body = json!({ "email": ADDRESS, "password": PASSWORD });
+    let body = json!({ "organisation": world.org, "email": ADDRESS, "password": PASSWORD });
     let answer = world.at_the_portal("sign-in", &body).await.is(200);
     let line = answer.header("set-cookie").to_owned();
     assert!(!answer.text().contains("dom_p_"), "it is in the cookie only");
@@ -133,7 +133,7 @@ async fn nothing_of_a_login_is_in_the_control_plane() {
     let patient = id(&world.register(&ana()).await);
     let code = world.portal_code(&patient).await;
     world.at_the_portal("accounts", &acceptance(&code)).await.is(204);
-    world.at_the_portal("sign-in", &shown(ADDRESS, "wrong")).await.is(401);
+    world.at_the_portal("sign-in", &world.portal_shown(ADDRESS, "wrong")).await.is(401);
     world.portal_counted(1).await;
     let token = world.portal_token(ADDRESS, PASSWORD).await;
     let path = "/v1/portal/sign-out?home=US-TX";
@@ -142,4 +142,27 @@ async fn nothing_of_a_login_is_in_the_control_plane() {
     // The control: somebody of the workforce is seen there.
     world.staff("robin@elm.example", &[Role::Provider]);
     assert!(state() != before);
+}
+
+#[tokio::test]
+async fn a_browser_that_is_somebody_of_the_workforce_too_ends_its_patients_session_all_the_same() {
+    let world = World::new().await;
+    world.portal_patient(ADDRESS).await;
+    let body = json!({ "organisation": world.org, "email": ADDRESS, "password": PASSWORD });
+    let sessions = "SELECT count(*) FROM portal_sessions";
+    let kept = |answer: &Answer| answer.header("set-cookie").split(';').next().expect("a cookie").to_owned();
+    let ask = |act: &str, cookie: &str, site: &str| {
+        let path = format!("/v1/portal/{act}?home=US-TX");
+        let asking = world.ask("", "POST", &path).without("authorization").without("purpose-of-use");
+        let jar = format!("__Host-domicile-access=provider; {cookie}");
+        asking.header("cookie", &jar).header("sec-fetch-site", site)
+    };
+    let first = kept(&world.at_the_portal("sign-in", &body).await.is(200));
+    let second = kept(&ask("sign-in", &first, "same-origin").json(&body).send().await.is(200));
+    assert_ne!(first, second);
+    assert_eq!(world.count(sessions).await, 1, "the one before was replaced");
+    ask("sign-out", &second, "cross-site").send().await.is(403).problem("cross-site");
+    assert_eq!(world.count(sessions).await, 1);
+    ask("sign-out", &second, "same-origin").send().await.is(204);
+    assert_eq!(world.count(sessions).await, 0);
 }

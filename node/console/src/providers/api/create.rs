@@ -26,8 +26,8 @@ impl Act for Create {
     const NAME: &'static str = "provider.create";
 }
 
-/// Adds a clinician who works for the caller's organisation, and the licences that it answers for. Those take a session that
-/// was begun with a second factor, where an administrator has one. The answer comes when the change is durable on a quorum of
+/// Adds a clinician who works for the caller's organisation, and the licences that it answers for. Those take a second factor
+/// that was shown within the hour, where an administrator has one. The answer comes when the change is durable on a quorum of
 /// the control plane.
 #[utoipa::path(
     post, path = "/v1/providers", operation_id = "create_provider", tag = "providers",

@@ -26,7 +26,7 @@ impl Act for Replace {
 
 /// Replaces what is known of a clinician: whatever is left out is gone, but the organisations, and the licences that others
 /// entered. The caller's organisation is one that they work for, or joins them with nothing else changed. It changes the
-/// licences that it entered itself, which takes a session that was begun with a second factor where an administrator has
+/// licences that it entered itself, which takes a second factor that was shown within the hour where an administrator has
 /// one; those that it leaves with are gone. What is common to all is kept by the first of the organisations.
 #[utoipa::path(
     put, path = "/v1/providers/{id}", operation_id = "replace_provider", tag = "providers",

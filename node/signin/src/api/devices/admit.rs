@@ -21,8 +21,8 @@ impl Act for Admit {
     const PARAMETERS: &'static [&'static str] = &[USER];
 }
 
-/// Lets one holder of a device of the caller's own organisation sign in with it, where only known devices may. It takes a
-/// session that was begun with a second factor.
+/// Lets one holder of a device of the caller's own organisation sign in with it, where only known devices may. It takes a second factor that
+/// was shown within the hour.
 #[utoipa::path(
     put, path = "/v1/orgs/{id}/devices/{device}/admission", operation_id = "admit_device", tag = "signing in",
     security(("bearer" = [])),

@@ -58,7 +58,7 @@ struct Wanted {
     expires: i64,
 }
 
-/// Issues an API key of the caller's own organisation. It takes a session that was begun with a second factor. A request
+/// Issues an API key of the caller's own organisation. It takes a second factor that was shown within the hour. A request
 /// that is repeated issues another key.
 #[utoipa::path(
     post, path = "/v1/orgs/{id}/api-keys", operation_id = "issue_api_key", tag = "signing in",

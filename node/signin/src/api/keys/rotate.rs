@@ -49,7 +49,7 @@ pub struct RotationBody {
 
 /// Gives an API key of the caller's own organisation another secret, which is good at once; the present one stays good for
 /// as long as is said, so that whoever uses it has time to change over. A secret before that is refused. Where the
-/// organisation works no more, the key works no more. It takes a session that was begun with a second factor.
+/// organisation works no more, the key works no more. It takes a second factor that was shown within the hour.
 #[utoipa::path(
     post, path = "/v1/orgs/{id}/api-keys/{key}/rotate", operation_id = "rotate_api_key", tag = "signing in",
     security(("bearer" = [])),

@@ -49,7 +49,7 @@ pub async fn remove(Extension(desk): AtDesk, call: OpenCall<Remove>, _: Nothing)
         return Err(not_found().into());
     }
     let now = desk.now();
-    let fresh = signins.session(session).is_some_and(|held| now < held.created + FRESH_SECONDS);
+    let fresh = signins.session(session).is_some_and(|held| now < signins.assured_at(held) + FRESH_SECONDS);
     if !fresh || call.caller.assurance < 2 {
         return Err(step_up_required()
             .detail("sign in again, with a passkey or a code of your authenticator, and remove it then")

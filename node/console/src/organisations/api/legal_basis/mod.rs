@@ -62,9 +62,8 @@ impl From<&LegalBasis> for LegalBasisBody {
 /// The organisation in the path, for whoever may say what it rests on.
 fn vouched_for<A: Act>(call: &OpenCall<A>) -> Result<OrgView, Problem> {
     let org = looked_up(call)?;
-    if org.id == call.caller.org || call.caller.org_type == OrgType::Marketing {
-        let detail =
-            "it is recorded by an organisation whose patients they are, and by no marketing organisation";
+    if org.id == call.caller.org || call.caller.org_type != OrgType::Provider {
+        let detail = "it is recorded by an organisation that treats patients, or by the operator";
         return Err(Problem::new(ProblemKind::Forbidden)
             .reason(RefusalReason::NotPermitted.as_str())
             .detail(detail));

@@ -22,7 +22,7 @@ impl Act for Replace {
 }
 
 /// Records the document on which a marketing organisation may have what is referred to it, in place of the one before. It
-/// takes a session that was begun with a second factor, of an organisation that is no marketing organisation. From the
+/// takes a second factor that was shown within the hour, of an organisation that is no marketing organisation. From the
 /// first day to the last, in UTC, the organisation's people are not refused for want of one; what they may do then, the
 /// policies say. To record one is a change of the organisation: `If-Match` is its `ETag`.
 #[utoipa::path(
