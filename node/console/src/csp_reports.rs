@@ -19,7 +19,7 @@ pub(crate) fn routes() -> OpenApiRouter<Here> {
     post, path = "/v1/csp-reports", operation_id = "report_csp_violation", tag = "operations",
     security(()),
     request_body(description = "The reports", content(
-        (Object = "application/reports+json"), (Object = "application/csp-report"), (Object = "application/json")
+        (Value = "application/reports+json"), (Value = "application/csp-report"), (Value = "application/json")
     )),
     responses((status = 204, description = "What was a report was counted"), ReportProblems)
 )]

@@ -3,6 +3,7 @@
 use axum::Extension;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
+use jiff::civil::Date;
 use node_access::Refused;
 use node_access::body::Json;
 use node_access::doc::{HomeParameter, PatientDoorProblems};
@@ -46,10 +47,17 @@ pub struct AcceptBody {
     request_body(content = AcceptBody, content_type = "application/json"),
     responses((status = 204, description = "They can sign in"), PatientDoorProblems)
 )]
-pub async fn accept(Extension(desk): AtDesk, at: AtHome, body: Json) -> Result<Response, Refused> {
-    let here = &at.here;
+pub async fn accept(
+    Extension(desk): AtDesk,
+    at: Result<AtHome, Refused>,
+    body: Json,
+) -> Result<Response, Refused> {
     let (open, guarded) = body.split(model::ACCEPTANCE);
-    let shown = model::read_acceptance(&open, guarded, at.today())?;
+    // What is wrong with a body is said before whose home this is, as everywhere; there no day is known.
+    let today = at.as_ref().map_or(Date::MAX, AtHome::today);
+    let shown = model::read_acceptance(&open, guarded, today)?;
+    let at = at?;
+    let here = &at.here;
     let person = model::not_guessed_soon(&desk.hashing, &shown.password, shown.person).await?;
     // Before anything is looked for: it costs the same whatever is found.
     let password = desk.hashing.make(shown.password, &*here.entropy).await.map_err(NotSignedIn::from)?;

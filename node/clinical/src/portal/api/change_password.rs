@@ -42,15 +42,16 @@ pub struct ChangeBody {
 )]
 pub async fn change(
     Extension(desk): AtDesk,
-    at: AtHome,
+    at: Result<AtHome, Refused>,
     method: Method,
     headers: HeaderMap,
     PublicJson(body): PublicJson,
 ) -> Result<Response, Refused> {
+    let wanted = model::read_change(&body)?;
+    let at = at?;
     let here = &at.here;
     let caller = recognise(here, &method, &headers).await?;
     let login = caller.user.filter(|_| caller.role.patient().is_some()).ok_or(NotSignedIn::Nobody)?;
-    let wanted = model::read_change(&body)?;
     let login = here.pool.portal_login_of(login).await?;
     let login = is_theirs(here, &desk, wanted.current, login).await?.ok_or(NotSignedIn::Nobody)?;
     let new = wanted.new.clone();

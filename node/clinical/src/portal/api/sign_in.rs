@@ -76,14 +76,15 @@ pub struct SignedInBody {
 )]
 pub async fn sign_in(
     Extension(desk): AtDesk,
-    at: AtHome,
+    at: Result<AtHome, Refused>,
     method: Method,
     headers: HeaderMap,
     body: Json,
 ) -> Result<Response, Refused> {
-    let here = &at.here;
     let (open, guarded) = body.split(model::SIGN_IN);
     let shown = model::read_sign_in(&open, guarded)?;
+    let at = at?;
+    let here = &at.here;
     // A browser has one session: its cookie is replaced, and nobody could end the one before.
     let before = match session_shown(&headers) {
         (Some(held), true) if shown.handed == Handed::Cookie => {

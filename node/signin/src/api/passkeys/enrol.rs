@@ -150,6 +150,11 @@ pub async fn options(
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let required = || Problem::new(ProblemKind::Invalid).field("/password", "required", "is required");
     let password = text("password").ok_or_else(required)?;
+    let code = body.has("code").then(|| text("code").unwrap_or_default());
+    let is_code = |code: &str| (1..=40).contains(&code.len());
+    if code.is_some_and(|code| !is_code(code)) {
+        return Err(Problem::new(ProblemKind::Invalid).field("/code", "format", "is no code").into());
+    }
     call.catch_up().await?;
     let (account, session) = own_account(&call)?;
     if account.password.is_none() {
@@ -158,7 +163,6 @@ pub async fn options(
             .into());
     }
     password_again(&desk, &account, password).await?;
-    let code = body.has("code").then(|| text("code").unwrap_or_default());
     code_again(&desk, &account, session, code).await?;
     let user = desk.directory.user(account.user);
     let named = user.map_or_else(|| account.name.as_str().to_owned(), |user| user.name.to_string());
@@ -184,6 +188,15 @@ pub async fn enrol(
     PublicJson(body): PublicJson,
 ) -> Result<Response, Refused> {
     body.only(&["ceremony", "credential"])?;
+    for (pointer, fits) in [
+        ("/ceremony", body.get("ceremony").is_some_and(Value::is_string)),
+        ("/credential", body.get("credential").is_some_and(Value::is_object)),
+    ] {
+        if !fits {
+            let detail = "is required, as the document says";
+            return Err(Problem::new(ProblemKind::Invalid).field(pointer, "required", detail).into());
+        }
+    }
     let (ceremony, credential) = brought::<RegisterPublicKeyCredential>(&body, MADE)?;
     call.catch_up().await?;
     let (account, session) = own_account(&call)?;
