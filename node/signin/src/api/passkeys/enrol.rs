@@ -198,11 +198,11 @@ pub async fn enrol(
         }
     }
     let (ceremony, credential) = brought::<RegisterPublicKeyCredential>(&body, MADE)?;
-    call.catch_up().await?;
-    let (account, session) = own_account(&call)?;
     let ceremony = ceremony.and_then(|text| Ceremony::open(&desk.keys, &text, desk.now()));
     let ceremony = ceremony.ok_or(NotAdded::Lapsed).map_err(not_added)?;
     let credential = credential.ok_or(NotAdded::Wrong).map_err(not_added)?;
+    call.catch_up().await?;
+    let (account, session) = own_account(&call)?;
     let added = finish(&desk, &account, session, &ceremony, &credential).await;
     let (passkey, index) = added.map_err(not_added)?;
     Ok(at((StatusCode::CREATED, Json(PasskeyBody::of(&passkey))).into_response(), index))
