@@ -101,7 +101,7 @@ impl Metrics {
         self.obligations_unmet.inc();
     }
 
-    /// Counts that a browser reported a violation of a content security policy, and says the how manieth it was.
+    /// Counts that a browser reported a violation of a content security policy, and says how many there were by now.
     pub(crate) fn policy_violated(&self, directive: &'static str) -> u64 {
         self.violations.get_or_create(&Violated { directive }).inc() + 1
     }

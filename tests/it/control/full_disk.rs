@@ -42,12 +42,14 @@ impl Reception {
         Some(answer.status)
     }
 
-    async fn until_refused(&mut self) {
+    /// What the first that is not accepted is told; `None` where nobody answers.
+    async fn until_refused(&mut self) -> Option<StatusCode> {
         // A few more may fit into room that was set aside before.
         let refused = wait_until("a registration to be refused", async || {
-            self.register().await.filter(|status| *status != StatusCode::CREATED)
+            let told = self.register().await;
+            (told != Some(StatusCode::CREATED)).then_some(told)
         });
-        assert_eq!(refused.await.expect("the disk is full"), StatusCode::SERVICE_UNAVAILABLE);
+        refused.await.expect("the disk is full")
     }
 
     async fn until_accepted(&mut self) {
@@ -75,7 +77,9 @@ async fn under_a_whole_cluster_a_full_disk_loses_nothing_and_mends_with_room() {
     let mut reception = Reception::open(&cluster);
     assert_eq!(reception.register().await, Some(StatusCode::CREATED), "the control: there is room");
     disk.fill().expect("it is full");
-    reception.until_refused().await;
+    // The router's own log is on this disk as well: it may be the first that ends, and then nobody is left to refuse.
+    let told = reception.until_refused().await;
+    assert!(matches!(told, None | Some(StatusCode::SERVICE_UNAVAILABLE)), "{told:?}");
     disk.make_room().expect("room");
     reception.until_accepted().await;
     reception.nothing_is_lost().await;
@@ -96,7 +100,7 @@ async fn under_a_keyring_a_full_disk_is_named_and_mends_with_room() {
     assert_eq!(ready.status, StatusCode::OK, "the control: {}", ready.text());
 
     disk.fill().expect("it is full");
-    reception.until_refused().await;
+    assert_eq!(reception.until_refused().await, Some(StatusCode::SERVICE_UNAVAILABLE));
     let named = wait_until("the keyring to be named by /readyz", async || {
         let answer = node.get("/readyz").await.ok()?;
         let wrong = answer.json()["keys"]["wrong"].to_string();

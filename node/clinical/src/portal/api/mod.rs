@@ -10,9 +10,8 @@ pub mod suspend;
 use std::sync::Arc;
 
 use axum::Extension;
-use http::HeaderMap;
 use jiff::Timestamp;
-use node_access::{Here, caller};
+use node_access::Here;
 use node_signin::Desk;
 use node_signin::NotSignedIn;
 use node_signin::hashing::Password;
@@ -25,12 +24,6 @@ pub(super) const ENTITY: &str = "patient-login";
 
 /// What hashes passwords, as handlers get it.
 type AtDesk = Extension<Arc<Desk>>;
-
-/// The session that is shown, and whether a browser's cookie shows it. The browser may be somebody of the workforce as well,
-/// who is not asked about here.
-fn session_shown(headers: &HeaderMap) -> (Option<&str>, bool) {
-    caller::shown_of_patient(headers)
-}
 
 /// Whether a password is that of a login, and the login is looked at now. Without either it takes as long and is not. A
 /// failure is counted after the answer, which would tell otherwise that there is such a login; during a lock-out none is.

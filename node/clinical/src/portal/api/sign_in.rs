@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use node_access::body::Json;
 use node_access::doc::{HomeParameter, PatientDoorProblems};
 use node_access::own::AtHome;
-use node_access::{Refused, cookies};
+use node_access::{Refused, caller, cookies};
 use node_signin::{NotSignedIn, patient};
 use residency_policy::{KeyId, SessionId};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use storage::portal::Login;
 use storage::{Access, AccessAction, AccessOutcome, RegionTx};
 use utoipa::ToSchema;
 
-use super::{AtDesk, ENTITY, is_theirs, session_shown};
+use super::{AtDesk, ENTITY, is_theirs};
 use crate::portal::model::{self, Handed};
 use crate::portal::store;
 
@@ -86,7 +86,7 @@ pub async fn sign_in(
     let at = at?;
     let here = &at.here;
     // A browser has one session: its cookie is replaced, and nobody could end the one before.
-    let before = match session_shown(&headers) {
+    let before = match caller::shown_of_patient(&headers) {
         (Some(held), true) if shown.handed == Handed::Cookie => {
             cookies::from_our_own_page(&method, &headers)?;
             patient::digest(held)

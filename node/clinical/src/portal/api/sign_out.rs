@@ -5,10 +5,8 @@ use http::{HeaderMap, Method, StatusCode};
 use node_access::body::Nothing;
 use node_access::doc::{HomeParameter, PatientDoorProblems};
 use node_access::own::AtHome;
-use node_access::{Refused, cookies};
+use node_access::{Refused, caller, cookies};
 use node_signin::patient;
-
-use super::session_shown;
 
 /// Ends the session that comes along, at the home that the query names: the next request with it is refused. Without one
 /// there is nothing to end, which is no error; the cookie is taken away in any case.
@@ -23,7 +21,7 @@ use super::session_shown;
     )
 )]
 pub async fn sign_out(at: AtHome, method: Method, headers: HeaderMap, _: Nothing) -> Result<Response, Refused> {
-    let (held, by_cookie) = session_shown(&headers);
+    let (held, by_cookie) = caller::shown_of_patient(&headers);
     if let Some(digest) = held.and_then(patient::digest) {
         if by_cookie {
             cookies::from_our_own_page(&method, &headers)?;
