@@ -19,6 +19,8 @@ pub(crate) struct Wanted {
     pub(crate) return_to: String,
     /// What they showed beside.
     pub(crate) beside: Beside,
+    /// Whether they are to show a second factor there, now.
+    pub(crate) step_up: bool,
 }
 
 /// Where the browser is sent, and the cookie that it keeps meanwhile. `asked` is the host that it asked.
@@ -50,6 +52,7 @@ pub(crate) async fn begin(desk: &Desk, wanted: Wanted, asked: Option<&str>) -> R
         return_to: wanted.return_to,
         ends: now + SECONDS,
         beside: wanted.beside,
+        step_up: wanted.step_up,
     };
     let location = if provider.preset == Preset::Github {
         github::begin(&provider, &flow)

@@ -52,6 +52,9 @@ pub(crate) async fn finish(
         tracing::info!(provider.id = %provider.id, "an identity provider showed somebody who has no account");
         NotSignedIn::Nobody
     })?;
+    if flow.step_up && !shown.second {
+        return Err(NotSignedIn::CodeNeeded);
+    }
     let second = shown.second || held.as_ref().is_some_and(|held| held.assurance >= 2);
     let fresh = matches!(joining, Joining::Invited(_));
     if desk.directory.signins().asks_for_more(&account) && !second && !fresh {
@@ -178,6 +181,12 @@ async fn open(
         flow_sha256: flow.sha256(),
         flow_ends: flow.ends,
     };
-    let index = desk.propose(SignInChange::Enter(entrance)).await??;
+    let change = if shown.second {
+        // Whoever does not say when it was shown has shown nothing fresh.
+        SignInChange::EnterAssured { entrance, shown_at: shown.asked_at.unwrap_or(0) }
+    } else {
+        SignInChange::Enter(entrance)
+    };
+    let index = desk.propose(change).await??;
     desk.tokens(session, index, &token, now)
 }

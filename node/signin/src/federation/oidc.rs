@@ -38,6 +38,9 @@ const SIGNATURES: [CoreJwsSigningAlgorithm; 9] = [
     CoreJwsSigningAlgorithm::EdDsa,
 ];
 
+/// Clocks differ by less than this, in seconds.
+const CLOCKS_DIFFER_SECONDS: i64 = 300;
+
 /// Claims beside the standard.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct More {
@@ -108,7 +111,11 @@ pub(crate) fn begin(provider: &IdentityProvider, found: &Discovered, flow: &Flow
         move || Nonce::new(nonce),
     );
     let asked = asked.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
-    Ok(asked.add_scope(Scope::new("email".to_owned())).url().0)
+    let asked = asked.add_scope(Scope::new("email".to_owned()));
+    // The age says that `auth_time` is wanted (section 3.1.2.1); some servers take 0 for none, and know the prompt.
+    let asked =
+        if flow.step_up { asked.set_max_age(Duration::ZERO).add_prompt(CoreAuthPrompt::Login) } else { asked };
+    Ok(asked.url().0)
 }
 
 /// Whether whoever sent the browser back is whom it was sent to (RFC 9207): otherwise a code of one provider could be
@@ -151,9 +158,10 @@ pub(crate) async fn show(
     };
     let claims = claims.map_err(|error| wrong(&error))?;
     right(provider, &claims, now)?;
+    let asked_at = asked_at(flow, &claims, now)?;
     let mail = mail(federated, provider, &client, &tokens, &claims).await?;
     let second = claims.auth_method_refs().is_some_and(|all| all.iter().any(|one| one.as_str() == "mfa"));
-    Ok(Shown { subject_sha256: subject_sha256(issuer, claims.subject().as_str()), mail, second })
+    Ok(Shown { subject_sha256: subject_sha256(issuer, claims.subject().as_str()), mail, second, asked_at })
 }
 
 /// The claims of the ID token: signed by the issuer, for us, now, and in answer to this flow.
@@ -194,8 +202,7 @@ fn right(provider: &IdentityProvider, claims: &Claims, now: i64) -> Result<(), N
     if claims.authorized_party().is_some_and(|party| party.as_str() != provider.client.as_str()) {
         return Err(NotShown::Wrong("token-party"));
     }
-    // Clocks differ by less than this.
-    if claims.issue_time().timestamp() > now.saturating_add(300) {
+    if claims.issue_time().timestamp() > now.saturating_add(CLOCKS_DIFFER_SECONDS) {
         return Err(NotShown::Wrong("token-from-the-future"));
     }
     let right = match provider.preset {
@@ -208,6 +215,21 @@ fn right(provider: &IdentityProvider, claims: &Claims, now: i64) -> Result<(), N
         _ => true,
     };
     if right { Ok(()) } else { Err(NotShown::Wrong("token-tenant")) }
+}
+
+/// When the issuer asked who they are (`auth_time`, section 2). Where the flow is to show a second factor now, it must say so,
+/// and not before the flow began (section 3.1.3.7, step 13).
+fn asked_at(flow: &Flow, claims: &Claims, now: i64) -> Result<Option<i64>, NotShown> {
+    let Some(at) = claims.auth_time().map(|at| at.timestamp()) else {
+        return if flow.step_up { Err(NotShown::Wrong("token-auth-time-missing")) } else { Ok(None) };
+    };
+    if at > now.saturating_add(CLOCKS_DIFFER_SECONDS) {
+        return Err(NotShown::Wrong("token-auth-time-from-the-future"));
+    }
+    if flow.step_up && at < flow.began().saturating_sub(CLOCKS_DIFFER_SECONDS) {
+        return Err(NotShown::Wrong("token-auth-time-old"));
+    }
+    Ok(Some(at))
 }
 
 /// An address of a domain does not make an account the domain's: Google says which one owns it.

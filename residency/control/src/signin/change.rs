@@ -213,6 +213,13 @@ commands! {
             /// Which session asks. It goes on.
             session: SessionId,
         },
+        /// Lets somebody in through a server that says that it asked for a second factor.
+        EnterAssured {
+            /// Who comes in.
+            entrance: Entrance,
+            /// When it was shown there, in seconds after the Unix epoch; 0 where that is not said. It counts from then.
+            shown_at: i64,
+        },
     }
 }
 

@@ -92,8 +92,9 @@ fn end_sessions(state: &mut State, org: OrgId, users: &[UserId]) {
     }
 }
 
-/// Lets somebody in, and links them where they were not linked. The flow is used up in the same step.
-pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal> {
+/// Lets somebody in, and links them where they were not linked. The flow is used up in the same step. A second factor
+/// counts from when it was shown, where that is said, and otherwise from now, as earlier releases meant it.
+pub(super) fn enter(state: &mut State, entrance: Entrance, shown_at: Option<i64>) -> Result<(), Refusal> {
     let Entrance { session, expected, provider, subject_sha256, joining, second, flow_sha256, flow_ends } =
         entrance;
     let (org, user) = (session.org, session.user);
@@ -127,7 +128,8 @@ pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal
         Joining::SignedIn(id) => state.signin.session(id).filter(|held| held.assurance >= 2),
         Joining::Linked | Joining::ByMail | Joining::Invited(_) => None,
     };
-    let (id, assured) = (session.id, asking.map(|held| state.signin.assured_at(held)));
+    let said = shown_at.map(|at| at.min(session.created));
+    let (id, assured) = (session.id, asking.map(|held| state.signin.assured_at(held)).or(said));
     make_room(state, &session)?;
     forget_keys::long_over(state, session.created);
 

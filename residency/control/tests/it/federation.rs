@@ -219,6 +219,31 @@ fn a_link_makes_a_second_factor_count_no_longer() {
     }
 }
 
+/// Whoever is signed in at a provider comes back from it without being asked anything.
+#[test]
+fn a_second_factor_of_a_provider_counts_from_when_it_was_shown_there() {
+    let sure = |n: u8, expected: u64, joining: Joining| {
+        let session = Session { assurance: 2, ..session(n, 1) };
+        Entrance { session, second: true, ..entrance(n, 1, expected, joining) }
+    };
+    let seconds = |state: &State, n: u8| {
+        let held = state.signin().session(session_id(n)).expect("it goes on");
+        (NOW..NOW + 4_000).filter(|at| state.signin().is_sure(held, *at)).count()
+    };
+    let mut state = state();
+    // As earlier releases said it, it counts from the sign-in.
+    done(&mut state, enter(sure(1, 1, Joining::ByMail)));
+    assert_eq!(seconds(&state, 1), 3_600);
+    for (n, shown_at, left) in
+        [(2, NOW, 3_600), (3, NOW - 3_000, 600), (4, NOW - 3_600, 0), (5, 0, 0), (6, NOW + 300, 3_600)]
+    {
+        let entrance = sure(n, 2, Joining::Linked);
+        done(&mut state, Command::SignIn(SignInChange::EnterAssured { entrance, shown_at }));
+        assert_eq!(seconds(&state, n), left, "{shown_at}");
+    }
+    kept(&state);
+}
+
 #[test]
 fn an_invitation_forgets_what_came_in_before_and_a_session_only_adds() {
     let mut state = state();

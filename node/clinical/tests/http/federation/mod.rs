@@ -1,5 +1,6 @@
 //! Coming in through an identity provider, over HTTP: a browser that is sent away and comes back.
 
+mod fresh;
 mod github;
 mod issuer;
 mod people;

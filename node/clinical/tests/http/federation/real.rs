@@ -139,6 +139,11 @@ async fn somebody_comes_in_through_a_real_provider_also_after_it_changed_its_key
     world.arrives(&away, &wrong).await.is(401);
     world.arrives(&away, &back).await.is(200);
 
+    // Told to ask anew it says when it did (otherwise it showed nobody), and of no second factor.
+    let away = world.away(&provider, "?step_up=true").await;
+    let back = browse(&away.location).await;
+    world.arrives(&away, &back).await.is(401).problem("second-factor-required");
+
     // Its next process has another key, and lives where this one did.
     let port = real.port();
     real.stop().await;
