@@ -27,9 +27,10 @@ use crate::calendar::{
 };
 use crate::legal_basis::LegalBasis;
 use crate::signin::{
-    Account, ClientId, CredentialId, Device, Entrance, IdentityLink, IdentityProvider, Invitation, IssuerUrl,
-    Joining, LoginName, Networks, Passkey, PasskeyAdded, PasskeyKey, PasskeyShown, PasswordVerifier, Preset,
-    RecoveryCodes, SealedSecret, SecondFactor, Session, SignInChange, SignInSettings, SigningKey, TotpVerifier,
+    Account, ClaimName, ClientId, CredentialId, Device, Entrance, GroupRoles, IdentityLink, IdentityProvider,
+    Invitation, IssuerUrl, Joining, LoginName, Networks, Passkey, PasskeyAdded, PasskeyKey, PasskeyShown,
+    PasswordVerifier, Preset, RecoveryCodes, RoleMapping, SealedSecret, SecondFactor, Session, SignInChange,
+    SignInSettings, SigningKey, TotpVerifier,
 };
 use crate::{
     Endpoint, Host, IdBatch, JurisdictionSet, Languages, Memberships, ProviderName, ProviderOrgs, PublicName,
@@ -74,6 +75,7 @@ replicated!(Option<PasswordVerifier>, Option<TotpVerifier>, Option<RecoveryCodes
 replicated!(PasswordVerifier, TotpVerifier, RecoveryCodes, Invitation, Account, Session, SigningKey);
 replicated!(IdentityProviderId, Preset, IssuerUrl, ClientId, Option<Host>, Box<[[u8; 32]; 4]>);
 replicated!(Option<SealedSecret>, SealedSecret, IdentityProvider, IdentityLink, Joining, Entrance);
+replicated!(ClaimName, GroupRoles, RoleMapping, Option<RoleMapping>);
 replicated!(Networks, SignInSettings, DeviceId, Device);
 replicated!(PasskeyId, CredentialId, PasskeyKey, Passkey, PasskeyAdded, PasskeyShown, Option<Session>);
 replicated!(KeyScopes, KeyGrant, KeyChange, KeyUses, Option<PreviousSecret>);

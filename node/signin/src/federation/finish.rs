@@ -8,7 +8,7 @@ use residency_policy::{Role, SessionId};
 
 use super::begin::provider;
 use super::flow::{Beside, Flow};
-use super::{NotShown, Shown, client_secret, github, oidc};
+use super::{NotShown, Shown, client_secret, github, oidc, roles};
 use crate::desk::{Desk, IDLE_SECONDS, Opened, SESSION_SECONDS};
 use crate::hashing::equal;
 use crate::login::role;
@@ -48,6 +48,7 @@ pub(crate) async fn finish(
     let shown = show(desk, &provider, &flow, &brought).await.map_err(|why| not_shown(&provider, why))?;
     // From here on with what everybody agreed on last.
     desk.changes.barrier().await?;
+    let mapping = desk.directory.signins().federation().mapping(provider.id).cloned();
     let (account, joining, held) = who(desk, &provider, &flow, &shown).ok_or_else(|| {
         tracing::info!(provider.id = %provider.id, "an identity provider showed somebody who has no account");
         NotSignedIn::Nobody
@@ -61,9 +62,20 @@ pub(crate) async fn finish(
         return Err(NotSignedIn::CodeNeeded);
     }
     let wanted = held.as_ref().map(|held| held.role).or(flow.role);
-    let role = role(&desk.roles(account.user, account.org), wanted)?;
+    let may = match &mapping {
+        None => desk.roles(account.user, account.org),
+        Some(mapping) => roles::given(desk, &account, mapping, &shown.groups),
+    };
+    if mapping.is_some() && may.is_empty() {
+        tracing::info!(provider.id = %provider.id, "an identity provider showed somebody whose groups give no role");
+        return Err(NotSignedIn::Nobody);
+    }
+    let role = role(&may, wanted)?;
     if !devices::admitted(desk, (account.org, account.user), device) {
         return Err(devices::wait(desk, (account.org, account.user), device).await);
+    }
+    if mapping.is_some() {
+        roles::take(desk, &account, &may).await?;
     }
     // A link makes no session longer.
     let ends = held.map_or(i64::MAX, |held| held.ends);
@@ -98,7 +110,11 @@ async fn show(
     };
     match provider.preset {
         Preset::Github => github::show(&federated.out, provider, secret, flow, code).await,
-        _ => oidc::show(federated, provider, secret, flow, code, &*desk.clock).await,
+        _ => {
+            let mapping = desk.directory.signins().federation().mapping(provider.id).cloned();
+            let claim = roles::claim(mapping.as_deref());
+            oidc::show(federated, provider, secret, flow, (code, claim), &*desk.clock).await
+        }
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) mod github;
 pub(crate) mod oidc;
 pub mod outgoing;
 pub(crate) mod return_to;
+pub(crate) mod roles;
 
 use std::fmt;
 
@@ -83,6 +84,8 @@ pub(crate) struct Shown {
     pub(crate) second: bool,
     /// When it asked who they are, in seconds after the Unix epoch, if it says so.
     pub(crate) asked_at: Option<i64>,
+    /// In which groups it says they are, where those decide.
+    pub(crate) groups: Vec<String>,
 }
 
 /// Why a provider showed nobody. The words go to the log, and no further.

@@ -51,6 +51,9 @@ pub(crate) fn apply(state: &mut State, change: SignInChange) -> Result<(), Refus
         SignInChange::AddSigningKey(key) => add_key(state, key),
         SignInChange::AddIdentityProvider(new) => enter::add(state, new),
         SignInChange::ChangeIdentityProvider { provider, expected } => enter::change(state, provider, expected),
+        SignInChange::PutIdentityProvider { provider, mapping, expected } => {
+            enter::put(state, provider, mapping, expected)
+        }
         SignInChange::RemoveIdentityProvider { org, provider } => enter::remove(state, org, provider),
         SignInChange::Unlink { org, user, provider } => enter::unlink(state, org, user, provider),
         SignInChange::Enter(entrance) => enter::enter(state, entrance, None),

@@ -8,6 +8,7 @@ use super::account::{Account, Session};
 use super::act::{account, changed, end_all_of, make_room};
 use super::federation::Federation;
 use super::identity_provider::{Entrance, IdentityLink, IdentityProvider, Joining};
+use super::role_mapping::RoleMapping;
 use crate::command::Refusal;
 use crate::forget_keys;
 use crate::machine::State;
@@ -32,6 +33,28 @@ pub(super) fn add(state: &mut State, new: IdentityProvider) -> Result<(), Refusa
         return Err(Refusal::Full);
     }
     state.signin.federation_mut().put_provider(new);
+    Ok(())
+}
+
+/// Adds a provider or replaces what of it may change, with what its groups make of people. The same new one again changes
+/// nothing. Who is signed in stays what they are until they come in again.
+pub(super) fn put(
+    state: &mut State,
+    new: IdentityProvider,
+    mapping: Option<RoleMapping>,
+    expected: u64,
+) -> Result<(), Refusal> {
+    let id = new.id;
+    let federation = state.signin.federation();
+    if expected > 0 {
+        change(state, new, expected)?;
+    } else if federation.provider(id).is_some() && federation.mapping(id).map(|one| &**one) != mapping.as_ref()
+    {
+        return Err(Refusal::AlreadyKnown);
+    } else {
+        add(state, new)?;
+    }
+    state.signin.federation_mut().put_mapping(id, mapping);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use residency_policy::{IdentityProviderId, OrgId, UserId};
 
 use super::identity_provider::{IdentityLink, IdentityProvider};
+use super::role_mapping::RoleMapping;
 use crate::Sheets;
 
 /// Everything about identity providers that is replicated. A clone is cheap.
@@ -13,6 +14,8 @@ pub struct Federation {
     providers: Arc<Sheets<IdentityProviderId, Arc<IdentityProvider>>>,
     /// Whose providers are whose; follows from the providers.
     owned: Arc<Sheets<(OrgId, IdentityProviderId), ()>>,
+    /// What groups make of people, at the providers where they decide.
+    mappings: Arc<Sheets<IdentityProviderId, Arc<RoleMapping>>>,
     links: Arc<Sheets<(OrgId, UserId, IdentityProviderId), [u8; 32]>>,
     /// Who a subject is; follows from the links.
     subjects: Arc<Sheets<(IdentityProviderId, [u8; 32]), UserId>>,
@@ -43,6 +46,25 @@ impl Federation {
         let first = (org, IdentityProviderId::from_bytes([0; 16]));
         let own = self.owned.iter_from(&first).map(|(place, ())| *place).take_while(move |(of, _)| *of == org);
         own.filter_map(|(_, id)| self.providers.get(&id))
+    }
+
+    /// What a provider's groups make of people; nothing, where the organisation says what they are.
+    pub fn mapping(&self, id: IdentityProviderId) -> Option<&Arc<RoleMapping>> {
+        self.mappings.get(&id)
+    }
+
+    /// Every such table.
+    pub(crate) fn mappings(&self) -> impl Iterator<Item = (IdentityProviderId, &Arc<RoleMapping>)> {
+        self.mappings.iter().map(|(id, mapping)| (*id, mapping))
+    }
+
+    /// Puts such a table in place of the one before, or takes it away.
+    pub(crate) fn put_mapping(&mut self, id: IdentityProviderId, mapping: Option<RoleMapping>) {
+        let mappings = Arc::make_mut(&mut self.mappings);
+        match mapping {
+            Some(mapping) => mappings.insert(id, Arc::new(mapping)),
+            None => mappings.remove(&id),
+        };
     }
 
     /// Who a subject of a provider is.
@@ -91,6 +113,7 @@ impl Federation {
     pub(super) fn remove_provider(&mut self, org: OrgId, id: IdentityProviderId) -> Vec<UserId> {
         Arc::make_mut(&mut self.owned).remove(&(org, id));
         Arc::make_mut(&mut self.providers).remove(&id);
+        self.put_mapping(id, None);
         let linked = self.linked_through(id);
         for user in &linked {
             self.unlink(org, *user, id);

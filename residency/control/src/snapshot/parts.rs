@@ -3,7 +3,9 @@
 use std::iter;
 use std::sync::Arc;
 
-use residency_policy::{BookingHandle, DiskId, Facility, KeyId, NodeId, OrgId, ProviderId, SessionId, UserId};
+use residency_policy::{
+    BookingHandle, DiskId, Facility, IdentityProviderId, KeyId, NodeId, OrgId, ProviderId, SessionId, UserId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::api_keys::KeyGrant;
@@ -13,7 +15,7 @@ use crate::legal_basis::LegalBasis;
 use crate::machine::State;
 use crate::organisations::OrganisationMark;
 use crate::signin::{
-    Account, Device, IdentityLink, IdentityProvider, Passkey, Session, SignInSettings, SigningKey,
+    Account, Device, IdentityLink, IdentityProvider, Passkey, RoleMapping, Session, SignInSettings, SigningKey,
 };
 
 /// How many items a part has at most.
@@ -79,6 +81,8 @@ pub(super) enum Part {
     Facilities(Vec<(OrgId, Facility)>),
     /// Their passkeys.
     Passkeys(Vec<Passkey>),
+    /// What groups at identity providers make of people.
+    RoleMappings(Vec<(IdentityProviderId, RoleMapping)>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -102,6 +106,10 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(
             federation.providers().map(|one| IdentityProvider::clone(one)),
             Part::IdentityProviders,
+        ))
+        .chain(in_parts(
+            federation.mappings().map(|(id, mapping)| (id, RoleMapping::clone(mapping))),
+            Part::RoleMappings,
         ))
         .chain(in_parts(federation.links(), Part::IdentityLinks))
         .chain(in_parts(federation.spent(), Part::SpentFlows))
@@ -156,6 +164,11 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::IdentityProviders(some) => {
             for one in some {
                 state.signin.federation_mut().put_provider(one);
+            }
+        }
+        Part::RoleMappings(some) => {
+            for (id, mapping) in some {
+                state.signin.federation_mut().put_mapping(id, Some(mapping));
             }
         }
         Part::IdentityLinks(some) => some.iter().for_each(|link| state.signin.federation_mut().link(link)),

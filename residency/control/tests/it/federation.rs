@@ -3,8 +3,8 @@
 use residency_control::command::{Command, Outcome, Refusal};
 use residency_control::machine::{State, apply};
 use residency_control::signin::{
-    Account, Entrance, Federation, IdentityProvider, Invitation, Joining, Preset, SecondFactor, Session,
-    SignInChange, SignIns, TotpVerifier,
+    Account, Entrance, Federation, GroupRoles, IdentityProvider, Invitation, Joining, Preset, RoleMapping,
+    SecondFactor, Session, SignInChange, SignIns, TotpVerifier,
 };
 use residency_control::snapshot::{encode, restore};
 use residency_policy::{IdentityProviderId, Role, SessionId, UserId};
@@ -146,6 +146,41 @@ fn an_organisation_has_few_providers_and_what_links_rest_on_never_changes() {
     let left: Vec<_> =
         state.signin().federation().providers_of(org(1)).map(|one| one.id.to_bytes()[0]).collect();
     assert_eq!(left, (2..=most).collect::<Vec<_>>());
+    kept(&state);
+}
+
+#[test]
+fn what_groups_make_of_people_goes_with_their_provider() {
+    let mapping = |role| {
+        let groups = GroupRoles::new(vec![("Doctors".parse().expect("a group"), role)]).expect("a table");
+        RoleMapping { claim: "groups".parse().expect("a claim"), groups }
+    };
+    let put = |n: u8, mapping: Option<RoleMapping>, expected: u64| {
+        let provider = provider(n, 1);
+        Command::SignIn(SignInChange::PutIdentityProvider { provider, mapping, expected })
+    };
+    let id = IdentityProviderId::from_bytes([2; 16]);
+    let known = |state: &State| state.signin().federation().mapping(id).map(|one| (**one).clone());
+    let mut state = state();
+    done(&mut state, put(2, Some(mapping(Role::Provider)), 0));
+    // The same proposal again, and another one under the same id.
+    done(&mut state, put(2, Some(mapping(Role::Provider)), 0));
+    refused(&mut state, put(2, Some(mapping(Role::Auditor)), 0), Refusal::AlreadyKnown);
+    refused(&mut state, put(2, None, 0), Refusal::AlreadyKnown);
+    refused(&mut state, put(2, None, 2), Refusal::StaleVersion);
+    refused(&mut state, put(3, None, 1), Refusal::UnknownIdentityProvider);
+    assert_eq!(known(&state), Some(mapping(Role::Provider)));
+    kept(&state);
+    done(&mut state, put(2, Some(mapping(Role::Auditor)), 1));
+    // What is changed without a word about groups leaves them.
+    done(&mut state, change(provider(2, 1), 2));
+    assert_eq!(known(&state), Some(mapping(Role::Auditor)));
+    kept(&state);
+    let mut without = state.clone();
+    done(&mut without, put(2, None, 3));
+    assert_eq!(known(&without), None);
+    done(&mut state, remove(2, 1));
+    assert_eq!(known(&state), None);
     kept(&state);
 }
 

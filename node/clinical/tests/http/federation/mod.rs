@@ -2,6 +2,7 @@
 
 mod fresh;
 mod github;
+mod groups;
 mod issuer;
 mod people;
 mod providers;
