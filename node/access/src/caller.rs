@@ -104,6 +104,21 @@ pub async fn recognise(here: &Here, method: &Method, headers: &HeaderMap) -> Res
     Ok(caller)
 }
 
+/// Recognises a patient where patients come in and go. Of two cookies theirs is meant, and nobody else is anybody there.
+pub async fn recognise_patient(
+    here: &Here,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Credential, Refused> {
+    let nobody = || Problem::new(ProblemKind::Unauthenticated);
+    let (token, by_cookie) = shown_of_patient(headers);
+    let caller = own::recognise(here, token.ok_or_else(nobody)?).await?.ok_or_else(nobody)?;
+    if by_cookie {
+        cookies::from_our_own_page(method, headers)?;
+    }
+    Ok(caller)
+}
+
 /// What is shown, and whether a browser's cookie shows it. A browser that is somebody of the workforce is that and no patient.
 pub fn shown(headers: &HeaderMap) -> (Option<&str>, bool) {
     if headers.contains_key(AUTHORIZATION) {

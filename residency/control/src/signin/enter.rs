@@ -168,6 +168,10 @@ pub(super) fn enter(state: &mut State, entrance: Entrance, shown_at: Option<i64>
     }
     spend_flow(state, session.created, flow_ends, flow_sha256);
     state.signin.federation_mut().link(&link);
+    // Only where it says when: otherwise they could never show a fresh one.
+    if shown_at.is_some_and(|at| at > 0) {
+        state.signin.federation_mut().note_sure(org, user, provider);
+    }
     state.signin.put_account(known);
     state.signin.put_session(session);
     if let Some(at) = assured {

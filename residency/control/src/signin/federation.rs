@@ -19,6 +19,8 @@ pub struct Federation {
     links: Arc<Sheets<(OrgId, UserId, IdentityProviderId), [u8; 32]>>,
     /// Who a subject is; follows from the links.
     subjects: Arc<Sheets<(IdentityProviderId, [u8; 32]), UserId>>,
+    /// Who showed a second factor at which provider that says when.
+    sure: Arc<Sheets<(OrgId, UserId, IdentityProviderId), ()>>,
     /// When used flows end, and their digests.
     spent: Arc<Sheets<(i64, [u8; 32]), ()>>,
 }
@@ -77,6 +79,24 @@ impl Federation {
         self.links.get(&(org, user, provider)).copied()
     }
 
+    /// Whether somebody showed a second factor at a provider that is asked now: they can show one again.
+    pub fn has_second_factor(&self, org: OrgId, user: UserId) -> bool {
+        let first = (org, user, IdentityProviderId::from_bytes([0; 16]));
+        let own = self.sure.iter_from(&first).map(|(place, ())| *place);
+        let mut own = own.take_while(|(of, whose, _)| (*of, *whose) == (org, user));
+        own.any(|(.., id)| self.provider(id).is_some_and(|one| one.active))
+    }
+
+    /// Everybody who did.
+    pub(crate) fn sure(&self) -> impl Iterator<Item = (OrgId, UserId, IdentityProviderId)> {
+        self.sure.keys().copied()
+    }
+
+    /// Notes that somebody did.
+    pub(crate) fn note_sure(&mut self, org: OrgId, user: UserId, provider: IdentityProviderId) {
+        Arc::make_mut(&mut self.sure).insert((org, user, provider), ());
+    }
+
     /// Every link.
     pub(crate) fn links(&self) -> impl Iterator<Item = IdentityLink> {
         self.links.iter().map(|((org, user, provider), subject_sha256)| IdentityLink {
@@ -127,8 +147,11 @@ impl Federation {
         here.map(|(_, user)| *user).collect()
     }
 
-    /// Links. Whatever the provider called the user before is forgotten.
+    /// Links. Whatever the provider called the user before is forgotten, and whether they showed a second factor as that.
     pub(crate) fn link(&mut self, link: &IdentityLink) {
+        if self.subject_of(link.org, link.user, link.provider) == Some(link.subject_sha256) {
+            return;
+        }
         self.unlink(link.org, link.user, link.provider);
         Arc::make_mut(&mut self.links).insert((link.org, link.user, link.provider), link.subject_sha256);
         Arc::make_mut(&mut self.subjects).insert((link.provider, link.subject_sha256), link.user);
@@ -138,6 +161,7 @@ impl Federation {
         if let Some(subject) = self.subject_of(org, user, provider) {
             Arc::make_mut(&mut self.links).remove(&(org, user, provider));
             Arc::make_mut(&mut self.subjects).remove(&(provider, subject));
+            Arc::make_mut(&mut self.sure).remove(&(org, user, provider));
         }
     }
 

@@ -83,6 +83,8 @@ pub(super) enum Part {
     Passkeys(Vec<Passkey>),
     /// What groups at identity providers make of people.
     RoleMappings(Vec<(IdentityProviderId, RoleMapping)>),
+    /// Who showed a second factor at which provider.
+    SureLinks(Vec<(OrgId, UserId, IdentityProviderId)>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -112,6 +114,7 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
             Part::RoleMappings,
         ))
         .chain(in_parts(federation.links(), Part::IdentityLinks))
+        .chain(in_parts(federation.sure(), Part::SureLinks))
         .chain(in_parts(federation.spent(), Part::SpentFlows))
         .chain(in_parts(state.clinicians.iter().map(|(who, one)| (*who, *one)), Part::Clinicians))
         .chain(in_parts(
@@ -172,6 +175,11 @@ pub(super) fn put(state: &mut State, part: Part) {
             }
         }
         Part::IdentityLinks(some) => some.iter().for_each(|link| state.signin.federation_mut().link(link)),
+        Part::SureLinks(some) => {
+            for (org, user, provider) in some {
+                state.signin.federation_mut().note_sure(org, user, provider);
+            }
+        }
         Part::Clinicians(some) => Arc::make_mut(&mut state.clinicians).extend(some),
         Part::SignInSettings(some) => some.into_iter().for_each(|one| state.signin.put_settings(one)),
         Part::Devices(some) => some.into_iter().for_each(|one| state.signin.put_device(one)),

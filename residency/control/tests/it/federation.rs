@@ -275,6 +275,8 @@ fn a_second_factor_of_a_provider_counts_from_when_it_was_shown_there() {
         let entrance = sure(n, 2, Joining::Linked);
         done(&mut state, Command::SignIn(SignInChange::EnterAssured { entrance, shown_at }));
         assert_eq!(seconds(&state, n), left, "{shown_at}");
+        let has = state.signin().federation().has_second_factor(org(1), person(1));
+        assert!(has && !state.signin().federation().has_second_factor(org(1), person(2)));
     }
     kept(&state);
 }

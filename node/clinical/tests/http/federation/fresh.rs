@@ -1,5 +1,6 @@
 //! When a second factor was shown at a provider, and for how long it counts here.
 
+use jiff::Timestamp;
 use residency_policy::Role;
 use serde_json::{Value, json};
 
@@ -63,10 +64,11 @@ async fn a_second_factor_of_a_provider_counts_from_when_it_was_shown_there() {
     assert_eq!(world.decides(&answer, &provider).await, 412, "ten minutes are left of the hour");
     world.later(600);
     assert_eq!(world.decides(&answer, &provider).await, 403, "the hour is over");
-    for wrong in [shown::<3_600>, shown::<86_400>, timeless, alone] {
+    for wrong in [shown::<3_600> as fn(&mut Value), shown::<86_400>, timeless, alone] {
         issuer.script().claims = wrong;
         let answer = world.comes_in(&issuer, &provider).await.is(200);
         assert_eq!(world.decides(&answer, &provider).await, 403);
+        assert_eq!(world.session_of(&answer).await["second_factor_until"], Value::Null);
     }
 
     // Clocks differ, but not by more than five minutes; and a clock that is ahead makes nothing count for longer.
@@ -74,7 +76,11 @@ async fn a_second_factor_of_a_provider_counts_from_when_it_was_shown_there() {
     world.comes_in(&issuer, &provider).await.is(401).problem("unauthenticated");
     issuer.script().claims = shown::<-300>;
     let answer = world.comes_in(&issuer, &provider).await.is(200);
-    let session = world.session_of(&answer).await["id"].as_str().expect("an id").parse().expect("an id");
+    let session = world.session_of(&answer).await;
+    assert_eq!(session["amr"], json!(["mfa"]));
+    let until = Timestamp::from_second(world.now() + 3_600).expect("a time").to_string();
+    assert_eq!(session["second_factor_until"], until);
+    let session = session["id"].as_str().expect("an id").parse().expect("an id");
     let signins = world.here.directory.signins();
     let held = signins.session(session).expect("a session");
     assert_eq!(signins.assured_at(held), world.now());
@@ -117,4 +123,33 @@ async fn a_step_up_through_a_provider_asks_it_to_ask_anew_and_takes_nothing_old(
     let path = format!("/v1/auth/oidc/{github}/start");
     world.browse(&path, None).await.is(303);
     world.browse(&format!("{path}?step_up=true"), None).await.is(400).problem("bad-parameter");
+}
+
+#[tokio::test]
+async fn an_administrator_who_showed_a_second_factor_at_a_provider_has_two() {
+    let world = World::new().await;
+    let robin = world.staff("robin@elm.example", &[Role::OrgAdmin]);
+    let (issuer, provider) = world.with_issuer().await;
+    let invitations = format!("/v1/users/{}/invitations", world.colleague(&[Role::Provider]));
+    let invite = |by: &str| {
+        let ask = world.ask(by, "POST", &invitations).without("purpose-of-use");
+        ask.json(&json!({ "login": "new@elm.example" })).send()
+    };
+    // Nobody knows when they showed it, so they could never show a fresh one.
+    for claims in [alone as fn(&mut Value), timeless] {
+        issuer.script().claims = claims;
+        world.comes_in(&issuer, &provider).await.is(200);
+        invite("org_admin").await.is(201);
+    }
+    // Once they did, a key is not enough, whatever they show afterwards.
+    for claims in [shown::<0> as fn(&mut Value), alone] {
+        issuer.script().claims = claims;
+        world.comes_in(&issuer, &provider).await.is(200);
+        let refused = invite("org_admin").await.is(403).problem("forbidden");
+        assert_eq!(refused["reason"], "step-up-required");
+        invite("sure_admin").await.is(201);
+    }
+    let link = format!("/v1/orgs/{}/identity-providers/{provider}/links/{}", world.org, robin.user);
+    world.ask("sure_admin", "DELETE", &link).without("purpose-of-use").send().await.is(204);
+    invite("org_admin").await.is(201);
 }

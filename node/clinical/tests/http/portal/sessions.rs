@@ -81,6 +81,31 @@ async fn whoever_knows_the_current_password_changes_it_and_their_other_sessions_
 }
 
 #[tokio::test]
+async fn of_two_cookies_the_patients_changes_the_patients_password() {
+    let world = World::new().await;
+    world.portal_patient(ADDRESS).await;
+    let staff = world.staff("robin@elm.example", &[Role::Provider]);
+    let pairs = |answer: &Answer| {
+        let lines = answer.headers.get_all("set-cookie").iter().map(|line| line.to_str().expect("text"));
+        lines.filter_map(|line| line.split(';').next()).collect::<Vec<_>>().join("; ")
+    };
+    let shown = json!({ "organisation": world.org, "login": staff.login, "password": crate::signin::PASSWORD });
+    let worker = pairs(&world.post("/v1/auth/login", &shown).await.is(200));
+    let shown = json!({ "organisation": world.org, "email": ADDRESS, "password": PASSWORD });
+    let patient = pairs(&world.at_the_portal("sign-in", &shown).await.is(200));
+    let both = format!("{worker}; {patient}");
+    let change = |jar: &str, site: &str| {
+        let ask = world.ask("", "PUT", "/v1/portal/password?home=US-TX").without("authorization");
+        let ask = ask.header("cookie", jar).header("sec-fetch-site", site);
+        ask.json(&json!({ "current_password": PASSWORD, "new_password": NEXT })).send()
+    };
+    change(&worker, "same-origin").await.is(401).problem("unauthenticated");
+    change(&both, "cross-site").await.is(403).problem("cross-site");
+    change(&both, "same-origin").await.is(204);
+    world.portal_token(ADDRESS, NEXT).await;
+}
+
+#[tokio::test]
 async fn a_browser_has_its_session_where_no_script_reads_it_and_changes_only_from_our_own_page() {
     let world = World::new().await;
     let patient = world.portal_patient(ADDRESS).await;
