@@ -97,6 +97,7 @@ fn weight(command: &Command) -> usize {
         | Command::ChangeClinician { .. }
         | Command::CloseOrganisation { .. }
         | Command::PutLegalBasis { .. }
+        | Command::RecordLegalBasis { .. }
         | Command::RemoveLegalBasis { .. }
         | Command::RevokeKey(_)
         | Command::PutPolicy(_)
@@ -150,6 +151,7 @@ impl Core {
             | Command::ChangeOrganisation { .. }
             | Command::CloseOrganisation { .. }
             | Command::PutLegalBasis { .. }
+            | Command::RecordLegalBasis { .. }
             | Command::RemoveLegalBasis { .. }
             | Command::AddUser(_)
             | Command::ChangeUser { .. }

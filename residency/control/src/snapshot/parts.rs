@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::api_keys::KeyGrant;
 use crate::calendar::ledger::Image;
 use crate::command::{FirstProvider, KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
-use crate::legal_basis::LegalBasis;
+use crate::legal_basis::{LegalBasis, Recorded};
 use crate::machine::State;
 use crate::organisations::OrganisationMark;
 use crate::signin::{
@@ -85,6 +85,8 @@ pub(super) enum Part {
     RoleMappings(Vec<(IdentityProviderId, RoleMapping)>),
     /// Who showed a second factor at which provider.
     SureLinks(Vec<(OrgId, UserId, IdentityProviderId)>),
+    /// Who recorded what lets marketing organisations have anything of a patient.
+    BasesRecorded(Vec<(OrgId, Recorded)>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -126,6 +128,7 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(state.signin.passkeys().map(|one| Passkey::clone(one)), Part::Passkeys))
         .chain(in_parts(state.key_uses.iter().map(|(key, at)| (*key, *at)), Part::KeyUses))
         .chain(in_parts(state.bases.iter().map(|(org, basis)| (*org, *basis)), Part::LegalBases))
+        .chain(in_parts(state.bases_recorded.iter().map(|(org, one)| (*org, *one)), Part::BasesRecorded))
         .chain(in_parts(state.signin.assured(), Part::Assured))
         .chain(in_parts(state.facilities.iter().map(|(org, one)| (*org, *one)), Part::Facilities))
 }
@@ -187,6 +190,7 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Passkeys(some) => some.into_iter().for_each(|one| state.signin.put_passkey(one)),
         Part::KeyUses(some) => Arc::make_mut(&mut state.key_uses).extend(some),
         Part::LegalBases(some) => Arc::make_mut(&mut state.bases).extend(some),
+        Part::BasesRecorded(some) => Arc::make_mut(&mut state.bases_recorded).extend(some),
         Part::Assured(some) => some.into_iter().for_each(|(id, at)| state.signin.note_assured(id, at)),
         Part::Facilities(some) => Arc::make_mut(&mut state.facilities).extend(some),
         Part::SpentFlows(some) => {
