@@ -8,6 +8,7 @@ use node_access::body::PublicJson;
 use node_access::caller::recognise_patient;
 use node_access::doc::{HomeParameter, PatientDoorProblems};
 use node_access::own::AtHome;
+use node_access::settings::CameFrom;
 use node_signin::{NotSignedIn, guessable};
 use residency_control::signin::PasswordVerifier;
 use residency_policy::SessionId;
@@ -43,6 +44,7 @@ pub struct ChangeBody {
 pub async fn change(
     Extension(desk): AtDesk,
     at: Result<AtHome, Refused>,
+    from: CameFrom,
     method: Method,
     headers: HeaderMap,
     PublicJson(body): PublicJson,
@@ -50,7 +52,7 @@ pub async fn change(
     let wanted = model::read_change(&body)?;
     let at = at?;
     let here = &at.here;
-    let caller = recognise_patient(here, &method, &headers).await?;
+    let caller = recognise_patient(here, &method, &headers, from).await?;
     let login = caller.user.ok_or(NotSignedIn::Nobody)?;
     let login = here.pool.portal_login_of(login).await?;
     let login = is_theirs(here, &desk, wanted.current, login).await?.ok_or(NotSignedIn::Nobody)?;
