@@ -93,13 +93,14 @@ async fn a_step_up_through_a_provider_asks_it_to_ask_anew_and_takes_nothing_old(
     let (issuer, provider) = world.with_issuer().await;
     let plain = world.away(&provider, "").await;
     assert_eq!((plain.parameter("max_age"), plain.parameter("prompt")), (String::new(), String::new()));
-    for (what, claims, slug) in [
-        ("no time", timeless as fn(&mut Value), "unauthenticated"),
+    let cases: [(&str, fn(&mut Value), &str); 5] = [
+        ("no time", timeless, "unauthenticated"),
         ("before it was sent away", shown::<301>, "unauthenticated"),
         ("long before", shown::<86_400>, "unauthenticated"),
         ("from the future", shown::<-301>, "unauthenticated"),
         ("one factor", alone, "second-factor-required"),
-    ] {
+    ];
+    for (what, claims, slug) in cases {
         issuer.script().claims = claims;
         let away = world.away(&provider, "?step_up=true").await;
         assert_eq!((&*away.parameter("max_age"), &*away.parameter("prompt")), ("0", "login"), "{what}");

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-pub(super) const EXPECTED: &str = "expected a claim and 1 to 32 different groups, each with a role that this kind of organisation may have; \
-     Google and GitHub say nothing of groups";
+pub(super) const EXPECTED: &str = "expected a claim and 1 to 32 different groups, each with a role that this kind of \
+                                   organisation may have; Google and GitHub say nothing of groups";
 
 /// What a provider's groups make of people. Where it is given, it decides at every sign-in through that provider: whoever
 /// comes in is what their groups say and nothing else, and whose groups are not in it does not come in.

@@ -86,7 +86,7 @@ pub struct RecordedBody {
 
 impl RecordedBody {
     fn of(basis: &LegalBasis, recorded: Option<&Recorded>) -> Self {
-        let (recorded_by, recorder, recorded_for) = match recorded.map(|one| one.by) {
+        let (recorded_by, who, place) = match recorded.map(|one| one.by) {
             None => (None, None, None),
             Some(Recorder::Operator) => (Some("operator"), None, None),
             Some(Recorder::User { org, user }) => (Some("user"), Some(user.to_string()), Some(org.to_string())),
@@ -98,8 +98,8 @@ impl RecordedBody {
             until: LegalBasis::date(basis.until),
             document_sha256: HEXLOWER.encode(&basis.document_sha256),
             recorded_by,
-            recorder,
-            recorded_for,
+            recorder: who,
+            recorded_for: place,
             // A second after the epoch that a node wrote is one that a clock showed.
             recorded_at: recorded.map(|one| Timestamp::from_second(one.at).unwrap_or_default().to_string()),
         }
