@@ -25,7 +25,7 @@ pub(crate) async fn recognised<A: Act>(parts: &Parts, here: &Here) -> Result<Cre
     if let Some(caller) = known.and_then(|known| known.caller.get()) {
         return Ok(*caller);
     }
-    let caller = recognise(here, &parts.method, &parts.headers).await?;
+    let caller = recognise(here, &parts.method, &parts.headers, CameFrom::of(&parts.extensions)).await?;
     if let Some(known) = known {
         // Nobody else sets it: the extractors of a request come one after another.
         let _ = known.caller.set(caller);

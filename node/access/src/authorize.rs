@@ -85,7 +85,8 @@ impl Judging for SecondLook {
 /// What to do where a second factor is asked for.
 const STEP_UP: &str = "show a second factor, which counts for an hour: send a code of your authenticator to /v1/auth/step-up in \
                        this session or to /v1/auth/login, use a passkey, or come in through an identity provider that asks \
-                       for one; whoever has no authenticator enrols one at /v1/auth/totp";
+                       for one (/v1/auth/oidc/{provider}/start?step_up=true); whoever has no authenticator enrols one at \
+                       /v1/auth/totp";
 
 /// Asks the key's scopes and then the policies. Nothing of what is asked for was looked at before, so that a refusal may name
 /// its reason.
