@@ -10,7 +10,6 @@ use residency_policy::{Problem, ProblemKind, Purpose, wire};
 
 use crate::admit::Class;
 use crate::authorize::{Asker, authorize, purposes};
-use crate::call::via;
 use crate::caller::recognise;
 use crate::facts::{assumed, facts, segregated};
 use crate::finish::Known;
@@ -99,7 +98,7 @@ pub(crate) async fn purpose<A: Act>(
         Ok(path) if A::SEGREGATED => segregated(&path),
         _ => None,
     };
-    let (known, policies) = (facts(via(parts), here, &caller), taken(parts, here)?);
+    let (known, policies) = (facts::<A>(parts, here, &caller)?, taken(parts, here)?);
     let with = |purpose| assumed::<A>(Facts { purpose, ..known }, category, asked_again);
     let asker = Asker::from(&caller);
     let allowed = purposes(&policies.loaded, asker, A::ACTION, A::ENTITY, |purpose| with(Some(purpose)));

@@ -11,11 +11,12 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use http::Uri;
 use http::request::Parts;
 use jiff::civil::Date;
-use node_policy::{Action, Entity, Facts, LicenceState};
+use node_policy::{Action, Entity, Facts, LicenceState, RefusalReason};
 use residency_policy::decide::RegionDecision;
 use residency_policy::{
-    Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind, Purpose,
-    Reason, Region, RegionPermit, RequestId, Ruleset, Standing, View, decide, decide_region, wire,
+    Accessor, Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind,
+    Purpose, Reason, Region, RegionPermit, RequestId, Ruleset, ServiceJurisdiction, Standing, View, decide,
+    decide_region, wire,
 };
 use storage::{Access, Judge, RegionRead, RegionTx, Scope, Seen};
 
@@ -71,7 +72,7 @@ impl<A: Act> OpenCall<A> {
             Ok(path) if A::SEGREGATED => segregated(path),
             _ => Some(Category::General),
         };
-        let known = Facts { purpose, ..facts(via(parts), here, &caller) };
+        let known = Facts { purpose, ..facts::<A>(parts, here, &caller)? };
         let facts = assumed::<A>(known, category, asked_again);
         let policies = taken(parts, here)?;
         let shape = authorize(&policies.loaded, (&caller).into(), A::ACTION, A::ENTITY, facts)?;
@@ -105,10 +106,16 @@ impl<A: Act> OpenCall<A> {
         authorize(&self.policies.loaded, (&self.caller).into(), action, entity, self.facts).map(|_| ())
     }
 
-    /// Whether the caller may do this, now that it is known whether the clinician may practise where the patient is.
-    pub fn may_with(&self, licence: LicenceState) -> Result<(), Problem> {
-        let facts = Facts { licence, ..self.facts };
-        authorize(&self.policies.loaded, (&self.caller).into(), A::ACTION, A::ENTITY, facts).map(|_| ())
+    /// Whether the caller may do this, now that it is known where the patient is at the visit and whether the clinician may
+    /// practise there.
+    pub fn may_at(&self, service: ServiceJurisdiction, licence: LicenceState) -> Result<(), Problem> {
+        let facts = Facts { service: Some(service.0), licence, ..self.facts };
+        let shape = authorize(&self.policies.loaded, (&self.caller).into(), A::ACTION, A::ENTITY, facts)?;
+        if shape >= self.shape {
+            return Ok(());
+        }
+        // Less is shown for there than the answer would show.
+        Err(Problem::new(ProblemKind::Forbidden).reason(RefusalReason::ObligationUnmet.as_str()))
     }
 
     /// The policies by which this call is decided, all of it.
@@ -174,7 +181,7 @@ impl<A: Act> OpenCall<A> {
             key: self.caller.key,
             user: self.caller.user,
             request: self.request,
-            accessor: None,
+            accessor: self.facts.accessor.map(Accessor),
             via: self.via,
             category: self.category,
             judge: None,
