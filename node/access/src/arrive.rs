@@ -9,7 +9,7 @@ use rates::too_many;
 use residency_policy::{Problem, ProblemKind, Purpose, wire};
 
 use crate::admit::Class;
-use crate::authorize::{Asker, authorize, purposes};
+use crate::authorize::{Asker, decided, purposes};
 use crate::caller::recognise;
 use crate::facts::{assumed, facts, segregated};
 use crate::finish::Known;
@@ -109,7 +109,7 @@ pub(crate) async fn purpose<A: Act>(
     }
     if allowed.is_empty() {
         // No purpose would do, so that it is not for want of one, and the reason is said.
-        authorize(&policies.loaded, asker, A::ACTION, A::ENTITY, with(None))?;
+        decided(here, &policies.loaded, asker, (A::ACTION, A::ENTITY), with(None))?;
     }
     let problem = Problem::new(ProblemKind::Forbidden).reason(RefusalReason::PurposeRequired.as_str());
     Err(problem.detail(SAY_WHY).fields(allowed).into())

@@ -3,6 +3,7 @@
 mod files;
 mod plan;
 mod put;
+mod recorded;
 mod show;
 mod signed;
 mod test;
@@ -27,7 +28,8 @@ pub enum Act {
     #[command(after_help = "Without --requests, asks every role for every action, entity and purpose once.\n\
                             The exit code is 0 whether anything differs or not.\n\n\
                             Examples:\n  domicile policy plan new-policies\n  \
-                            domicile policy plan new-policies --requests decided.jsonl --config node.toml")]
+                            domicile policy plan new-policies --requests asked.jsonl --config node.toml\n  \
+                            domicile policy plan new-policies --recorded --config node.toml")]
     Plan {
         /// A folder of `*.cedar` files, and a `schema.cedarschema` if it is not that of this program.
         #[arg(value_name = "NEW")]
@@ -35,6 +37,10 @@ pub enum Act {
         /// Questions to ask both, one JSON object a line, as `policy test` takes it.
         #[arg(long, value_name = "FILE")]
         requests: Option<PathBuf>,
+        /// Ask what was really asked, and say how often: a file that `policy recorded` has written, or without one the running
+        /// node of --config.
+        #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with = "requests")]
+        recorded: Option<Option<PathBuf>>,
         /// Compare with what is in force for the running node of this configuration.
         #[arg(long, short, value_name = "FILE")]
         config: Option<PathBuf>,
@@ -51,6 +57,14 @@ pub enum Act {
         /// Ask what is in force for the running node of this configuration.
         #[arg(long, short, value_name = "FILE", conflicts_with = "policies")]
         config: Option<PathBuf>,
+    },
+    /// Write what the running node of a configuration was asked since it began, one class a line and how often: roles, acts,
+    /// purposes and situations, without anybody's id.
+    #[command(after_help = "Example:\n  domicile policy recorded --config node.toml > decided.jsonl")]
+    Recorded {
+        /// Which node.
+        #[command(flatten)]
+        file: ConfigFile,
     },
     /// Write the access matrix as a document: who may do what, for which purposes, how much is shown, and what the
     /// policies of this program cite for it.
@@ -117,7 +131,12 @@ const SIGN_HELP: &str = "Examples:\n  openssl genpkey -algorithm ed25519 -out po
 /// Does it.
 pub fn run(act: &Act) -> Result<ExitCode, Stop> {
     match act {
-        Act::Plan { new, requests, config } => plan::run(new, requests.as_deref(), config.as_deref()),
+        Act::Plan { new, recorded: Some(from), config, .. } => {
+            let from = from.as_ref().map_or(recorded::From::Node, recorded::From::File);
+            recorded::plan(new, &from, config.as_deref())
+        }
+        Act::Plan { new, requests, config, .. } => plan::run(new, requests.as_deref(), config.as_deref()),
+        Act::Recorded { file } => recorded::write(&file.config),
         Act::Test { request, policies, config } => test::run(request, policies.as_deref(), config.as_deref()),
         Act::Matrix => show::matrix(),
         Act::Fields => Ok(show::fields()),

@@ -3,6 +3,7 @@
 mod access_matrix;
 mod addresses;
 mod answers;
+mod decisions;
 mod logs;
 mod malformed;
 mod patients_own;
