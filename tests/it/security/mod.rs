@@ -3,6 +3,7 @@
 mod access_matrix;
 mod addresses;
 mod answers;
+mod assured_matrix;
 mod decisions;
 mod logs;
 mod malformed;
@@ -11,6 +12,7 @@ mod policy_versions;
 mod raw_http;
 mod recorded;
 mod route_coverage;
+mod segregated_matrix;
 mod sign_in;
 mod sign_in_canaries;
 mod things_of_others;
