@@ -81,6 +81,16 @@ pub enum Act {
         #[arg(long, short, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Show whose signatures count at a node, and from and until when.
+    #[command(
+        after_help = "How one key is exchanged for another without a moment in which neither counts: \
+                      deploy/runbooks/policies.md"
+    )]
+    Keys {
+        /// Which node.
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Check a folder of policies and sign it as a version. What does not fit is refused with file, line and column.
     #[command(after_help = SIGN_HELP)]
     Sign {
@@ -93,7 +103,7 @@ pub enum Act {
         /// One more than the version in force; the first is 1.
         #[arg(long = "as", value_name = "VERSION", value_parser = clap::value_parser!(u64).range(1..))]
         version: u64,
-        /// The Ed25519 key whose public half is [rules] verify_key on every node: PKCS#8, in PEM or DER.
+        /// An Ed25519 key whose public half is in [rules] verify_key on every node: PKCS#8, in PEM or DER.
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
         /// Where to write the signed set.
@@ -140,6 +150,7 @@ pub fn run(act: &Act) -> Result<ExitCode, Stop> {
         Act::Test { request, policies, config } => test::run(request, policies.as_deref(), config.as_deref()),
         Act::Matrix => show::matrix(),
         Act::Fields => Ok(show::fields()),
+        Act::Keys { file } => show::keys(&file.config),
         Act::Show { config } => show::run(config.as_deref()),
         Act::Sign { new, cluster, version, key, out } => put::sign(new, (*cluster, *version), key, out),
         Act::Install { signed, file } => put::install(signed, &file.config),
