@@ -71,13 +71,12 @@ impl RulesInForce {
 
 #[cfg(test)]
 mod tests {
-    use ring::signature::{Ed25519KeyPair, KeyPair};
-
     use std::sync::atomic::{AtomicI64, Ordering};
 
-    use super::*;
     use residency_policy::verify_keys::VerifyKey;
+    use ring::signature::{Ed25519KeyPair, KeyPair};
 
+    use super::*;
     use crate::Signature64;
     use crate::system::SystemClock;
 
