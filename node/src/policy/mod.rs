@@ -40,6 +40,7 @@ pub enum Act {
         /// Ask what was really asked, and say how often: a file that `policy recorded` has written, or without one the running
         /// node of --config.
         #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with = "requests")]
+        #[expect(clippy::option_option, reason = "clap's word for an option whose value may be left out")]
         recorded: Option<Option<PathBuf>>,
         /// Compare with what is in force for the running node of this configuration.
         #[arg(long, short, value_name = "FILE")]

@@ -87,7 +87,7 @@ async fn heading<A: Act>(
         return Err(nothing_found(tx, AccessAction::Read, ENTITY, id.uuid(), patient).await);
     };
     // It is read from the row, which holds none but codes.
-    let Ok(service) = heading.service.parse() else {
+    let Ok(service) = heading.service.parse::<Jurisdiction>() else {
         return Err(Refused::internal("encounter.read: where the visit was is no jurisdiction"));
     };
     if let Err(why) = may_be_read(call, service) {
