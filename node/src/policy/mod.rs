@@ -39,9 +39,14 @@ pub enum Act {
         requests: Option<PathBuf>,
         /// Ask what was really asked, and say how often: a file that `policy recorded` has written, or without one the running
         /// node of --config.
-        #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with = "requests")]
-        #[expect(clippy::option_option, reason = "clap's word for an option whose value may be left out")]
-        recorded: Option<Option<PathBuf>>,
+        #[arg(
+            long,
+            value_name = "FILE",
+            num_args = 0..=1,
+            default_missing_value = "",
+            conflicts_with = "requests"
+        )]
+        recorded: Option<recorded::Taken>,
         /// Compare with what is in force for the running node of this configuration.
         #[arg(long, short, value_name = "FILE")]
         config: Option<PathBuf>,
@@ -142,10 +147,7 @@ const SIGN_HELP: &str = "Examples:\n  openssl genpkey -algorithm ed25519 -out po
 /// Does it.
 pub fn run(act: &Act) -> Result<ExitCode, Stop> {
     match act {
-        Act::Plan { new, recorded: Some(from), config, .. } => {
-            let from = from.as_ref().map_or(recorded::From::Node, recorded::From::File);
-            recorded::plan(new, &from, config.as_deref())
-        }
+        Act::Plan { new, recorded: Some(from), config, .. } => recorded::plan(new, from, config.as_deref()),
         Act::Plan { new, requests, config, .. } => plan::run(new, requests.as_deref(), config.as_deref()),
         Act::Recorded { file } => recorded::write(&file.config),
         Act::Test { request, policies, config } => test::run(request, policies.as_deref(), config.as_deref()),

@@ -1,7 +1,9 @@
 //! What a node was really asked, and what other policies would decide of it.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 use node_policy::{Class, Loaded, differences};
@@ -15,11 +17,21 @@ use crate::{lifecycle, tell};
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Where a recorded set is taken from.
-pub(super) enum From<'a> {
-    /// A file that [`write`] has written.
-    File(&'a PathBuf),
-    /// The running node of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// From a file that `domicile policy recorded` has written.
+    File(PathBuf),
+    /// From the running node of the configuration.
     Node,
+}
+
+impl FromStr for Taken {
+    type Err = Infallible;
+
+    /// Where no file is named, the node is asked.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(if text.is_empty() { Self::Node } else { Self::File(text.into()) })
+    }
 }
 
 /// Writes what the running node of a configuration was asked, one class a line.
@@ -33,12 +45,12 @@ pub(super) fn write(config: &Path) -> Result<ExitCode, Stop> {
 
 /// Prints which recorded classes a folder would decide otherwise than what is in force for the node of a configuration, or else
 /// than the set of this program.
-pub(super) fn plan(folder: &Path, from: &From<'_>, config: Option<&Path>) -> Result<ExitCode, Stop> {
+pub(super) fn plan(folder: &Path, from: &Taken, config: Option<&Path>) -> Result<ExitCode, Stop> {
     let new = files::folder(folder)?;
     let classes = match (from, config) {
-        (From::File(file), _) => files::classes(file)?,
-        (From::Node, Some(config)) => of_node(&lifecycle::load(config)?)?,
-        (From::Node, None) => {
+        (Taken::File(file), _) => files::classes(file)?,
+        (Taken::Node, Some(config)) => of_node(&lifecycle::load(config)?)?,
+        (Taken::Node, None) => {
             let how = "name the node with --config, or a file after --recorded";
             return Err(Stop::new(Cause::Other, "no node is named whose decisions to take".to_owned(), how));
         }
