@@ -88,10 +88,8 @@ pub enum Act {
         config: Option<PathBuf>,
     },
     /// Show whose signatures count at a node, and from and until when.
-    #[command(
-        after_help = "How one key is exchanged for another without a moment in which neither counts: \
-                      deploy/runbooks/policies.md"
-    )]
+    #[command(after_help = "How one key is exchanged for another without a moment in which neither counts: \
+                      deploy/runbooks/policies.md")]
     Keys {
         /// Which node.
         #[command(flatten)]
