@@ -1,17 +1,13 @@
 //! Asks the policies whether an act may be done, and answers a refusal.
 
-use std::sync::Arc;
-
 use node_policy::{
-    Action, ConsentState, Entity, Facts, Loaded, Obligation, Principal, RefusalReason, Relationship, Request,
-    Shape, Verdict, decide,
+    Action, Entity, Facts, Loaded, Obligation, RefusalReason, Relationship, Request, Shape, Verdict, decide,
 };
 use residency_policy::{FieldError, Problem, ProblemKind, Purpose, wire};
-use storage::{Consent, Judging, Known};
 
+use crate::Here;
 pub use crate::asker::Asker;
 pub(crate) use crate::asker::principal;
-use crate::policies::InForce;
 use crate::scope;
 use crate::shown::{has_views, left_out};
 
@@ -34,59 +30,25 @@ pub(crate) const fn is_emergency(purpose: Purpose) -> bool {
     matches!(purpose, Purpose::EmergencyTreat | Purpose::BreakTheGlass)
 }
 
-/// The second question, asked by the home with what only it knows. The first one was asked before anything was looked
-/// up, and took the best for granted; what is as it was taken for needs no second decision.
-pub(crate) struct SecondLook {
-    pub(crate) policies: Arc<InForce>,
-    pub(crate) role: Principal,
-    pub(crate) action: Action,
-    pub(crate) entity: Entity,
-    /// What the first question took for granted.
-    pub(crate) assumed: Facts,
-    /// What the caller was promised.
-    pub(crate) shape: Shape,
-}
-
-impl SecondLook {
-    fn facts(&self, known: &Known) -> Facts {
-        let relationship = match self.assumed.relationship {
-            Relationship::BreakGlass if known.glass.is_none() => Relationship::Organisation,
-            as_assumed => as_assumed,
-        };
-        let consent = match known.consent {
-            Consent::Revoked => ConsentState::Revoked,
-            Consent::None => ConsentState::None,
-            Consent::General => ConsentState::General,
-            Consent::Specific => ConsentState::Specific,
-        };
-        Facts { relationship, consent, ..self.assumed }
-    }
-}
-
-impl Judging for SecondLook {
-    fn judge(&self, known: &Known) -> Result<(), &'static str> {
-        let facts = self.facts(known);
-        if facts == self.assumed {
-            return Ok(());
-        }
-        let asked = Request { principal: self.role, action: self.action, entity: self.entity, facts };
-        let reason = match shown(&self.policies.loaded, &asked) {
-            Ok(shape) if shape >= self.shape => return Ok(()),
-            Ok(_) => RefusalReason::ObligationUnmet,
-            Err(RefusalReason::NotPermitted) if facts.relationship != self.assumed.relationship => {
-                RefusalReason::BreakGlassRequired
-            }
-            Err(reason) => reason,
-        };
-        Err(reason.as_str())
-    }
-}
-
 /// What to do where a second factor is asked for.
 const STEP_UP: &str = "show a second factor, which counts for an hour: send a code of your authenticator to /v1/auth/step-up in \
                        this session or to /v1/auth/login, use a passkey, or come in through an identity provider that asks \
                        for one (/v1/auth/oidc/{provider}/start?step_up=true); whoever has no authenticator enrols one at \
                        /v1/auth/totp";
+
+/// Asks for a request that came, and notes what was asked of the policies ([`node_policy::Recorded`]).
+pub(crate) fn decided(
+    here: &Here,
+    policies: &Loaded,
+    asker: Asker,
+    (action, entity): (Action, Entity),
+    facts: Facts,
+) -> Result<Shape, Problem> {
+    if asker.scopes.covers(scope::of(action, entity)) {
+        here.policies.recorded().note(&Request { principal: asker.role, action, entity, facts });
+    }
+    authorize(policies, asker, action, entity, facts)
+}
 
 /// Asks the key's scopes and then the policies. Nothing of what is asked for was looked at before, so that a refusal may name
 /// its reason.
@@ -150,7 +112,8 @@ pub(crate) fn purposes(
     Purpose::ALL.iter().filter(allowed).map(code).collect()
 }
 
-fn shown(policies: &Loaded, request: &Request) -> Result<Shape, RefusalReason> {
+/// How much is shown, if what is asked of who is shown it is met.
+pub(crate) fn shown(policies: &Loaded, request: &Request) -> Result<Shape, RefusalReason> {
     let decision = decide(policies, request);
     match decision.verdict {
         Verdict::Refuse(reason) => Err(reason),
@@ -196,7 +159,7 @@ fn unmet(obligation: &Obligation, entity: Entity, shape: Shape, facts: &Facts) -
 mod tests {
     use std::sync::OnceLock;
 
-    use node_policy::{PolicyFile, Relationship, SCHEMA};
+    use node_policy::{PolicyFile, Principal, Relationship, SCHEMA};
     use residency_policy::{Jurisdiction, KeyScope, KeyScopes, OrgType, Role};
 
     use super::*;

@@ -36,6 +36,7 @@ pub mod parameters;
 pub mod policies;
 pub mod problem;
 mod scope;
+mod second_look;
 mod secret;
 pub mod settings;
 pub mod shown;
@@ -53,6 +54,6 @@ pub use here::{
 };
 pub use log_token::LogToken;
 pub use metrics::Metrics;
-pub use node_policy::{Action, Entity, LicenceState, Loaded, RefusalReason, Shape, Sources};
+pub use node_policy::{Action, Entity, LicenceState, Loaded, Recorded, RefusalReason, Shape, Sources};
 pub use problem::{Disclosable, Refused};
 pub use secret::Secret;

@@ -17,7 +17,7 @@ use residency_tokens::patient;
 use storage::portal::SignedIn;
 use storage::{Acting, Scope};
 
-use crate::call::{home, via};
+use crate::call::via;
 use crate::facts::today;
 use crate::parameters::{HOME, Parameters};
 use crate::problem::not_found;
@@ -139,7 +139,7 @@ impl FromRequestParts<Here> for AtHome {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
-        let home = home(&Parameters::read(parts.uri.query(), HOME)?)?;
+        let home = Parameters::read(parts.uri.query(), HOME)?.home()?;
         if here.directory.region(home.0).is_none() {
             return Err(not_found().into());
         }

@@ -1,0 +1,62 @@
+//! The second question, asked by the home with what only it knows.
+
+use std::sync::Arc;
+
+use node_policy::{
+    Action, ConsentState, Entity, Facts, Principal, RefusalReason, Relationship, Request, Shape,
+};
+use storage::{Consent, Judging, Known};
+
+use crate::Here;
+use crate::authorize::shown;
+use crate::policies::InForce;
+
+/// The second question. The first one was asked before anything was looked up, and took the best for granted; what is as it was
+/// taken for needs no second decision.
+pub(crate) struct SecondLook {
+    pub(crate) here: Here,
+    pub(crate) policies: Arc<InForce>,
+    pub(crate) role: Principal,
+    pub(crate) action: Action,
+    pub(crate) entity: Entity,
+    /// What the first question took for granted.
+    pub(crate) assumed: Facts,
+    /// What the caller was promised.
+    pub(crate) shape: Shape,
+}
+
+impl SecondLook {
+    fn facts(&self, known: &Known) -> Facts {
+        let relationship = match self.assumed.relationship {
+            Relationship::BreakGlass if known.glass.is_none() => Relationship::Organisation,
+            as_assumed => as_assumed,
+        };
+        let consent = match known.consent {
+            Consent::Revoked => ConsentState::Revoked,
+            Consent::None => ConsentState::None,
+            Consent::General => ConsentState::General,
+            Consent::Specific => ConsentState::Specific,
+        };
+        Facts { relationship, consent, ..self.assumed }
+    }
+}
+
+impl Judging for SecondLook {
+    fn judge(&self, known: &Known) -> Result<(), &'static str> {
+        let facts = self.facts(known);
+        if facts == self.assumed {
+            return Ok(());
+        }
+        let asked = Request { principal: self.role, action: self.action, entity: self.entity, facts };
+        self.here.policies.recorded().note(&asked);
+        let reason = match shown(&self.policies.loaded, &asked) {
+            Ok(shape) if shape >= self.shape => return Ok(()),
+            Ok(_) => RefusalReason::ObligationUnmet,
+            Err(RefusalReason::NotPermitted) if facts.relationship != self.assumed.relationship => {
+                RefusalReason::BreakGlassRequired
+            }
+            Err(reason) => reason,
+        };
+        Err(reason.as_str())
+    }
+}
