@@ -2,6 +2,7 @@
 //! visit, and on which device it was sent. Each is seen to decide: by a policy that refuses by that fact and nothing else,
 //! beside the same request with another fact.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use node_access::Sources;
@@ -19,10 +20,12 @@ use crate::support::{Answer, World, ana, id, jurisdiction, visit};
 fn refusing(entity: &str, when: &str) -> Arc<InForce> {
     let mut sources = Sources::shipped();
     let file = sources.policies.iter_mut().find(|file| file.name == "never.cedar").expect("a file");
-    file.text.push_str(&format!(
+    // Writing to a String cannot fail.
+    let _ = write!(
+        file.text,
         "\n@id(\"seeded\")\n@citation(\"a test\")\n@reason(\"not-permitted\")\n\
          forbid (principal, action, resource is {entity}) when {{ {when} }};\n"
-    ));
+    );
     Arc::new(InForce { version: Some(1), loaded: sources.load().expect("it loads") })
 }
 

@@ -108,14 +108,12 @@ async fn show(
             Some(opened.ok_or(NotShown::Unavailable("client-secret"))?)
         }
     };
-    match provider.preset {
-        Preset::Github => github::show(&federated.out, provider, secret, flow, code).await,
-        _ => {
-            let mapping = desk.directory.signins().federation().mapping(provider.id).cloned();
-            let claim = roles::claim(mapping.as_deref());
-            oidc::show(federated, provider, secret, flow, (code, claim), &*desk.clock).await
-        }
+    if provider.preset == Preset::Github {
+        return github::show(&federated.out, provider, secret, flow, code).await;
     }
+    let mapping = desk.directory.signins().federation().mapping(provider.id).cloned();
+    let claim = roles::claim(mapping.as_deref());
+    oidc::show(federated, provider, secret, flow, (code, claim), &*desk.clock).await
 }
 
 fn not_shown(provider: &IdentityProvider, why: NotShown) -> NotSignedIn {

@@ -86,6 +86,9 @@ async fn a_second_factor_of_a_provider_counts_from_when_it_was_shown_there() {
     assert_eq!(signins.assured_at(held), world.now());
 }
 
+/// What is wrong, what makes it so in the claims, and the problem that it gets.
+type Case = (&'static str, fn(&mut Value), &'static str);
+
 #[tokio::test]
 async fn a_step_up_through_a_provider_asks_it_to_ask_anew_and_takes_nothing_old() {
     let world = World::new().await;
@@ -93,7 +96,7 @@ async fn a_step_up_through_a_provider_asks_it_to_ask_anew_and_takes_nothing_old(
     let (issuer, provider) = world.with_issuer().await;
     let plain = world.away(&provider, "").await;
     assert_eq!((plain.parameter("max_age"), plain.parameter("prompt")), (String::new(), String::new()));
-    let cases: [(&str, fn(&mut Value), &str); 5] = [
+    let cases: [Case; 5] = [
         ("no time", timeless, "unauthenticated"),
         ("before it was sent away", shown::<301>, "unauthenticated"),
         ("long before", shown::<86_400>, "unauthenticated"),

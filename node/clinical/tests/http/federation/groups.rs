@@ -124,25 +124,25 @@ async fn an_administrator_says_what_groups_make_of_people_and_takes_it_back() {
     assert_eq!(list["data"][0]["role_mapping"], json!({ "claim": "groups", "groups": groups }));
 
     let one = format!("{path}/{provider}");
-    let patch = |version: &'static str, mapping: Value| {
+    let put = |version: &'static str, mapping: Value| {
         let ask = world.ask("sure_admin", "PATCH", &one).without("purpose-of-use").header("if-match", version);
         ask.json(&json!({ "role_mapping": mapping })).send()
     };
     let table = |role: &str| json!({ "claim": "roles", "groups": [{ "group": "Doctors", "role": role }] });
     for wrong in [table("owner"), table("lab_tech"), json!({}), json!([]), json!({ "groups": [] })] {
-        let problem = patch("\"1\"", wrong).await.is(422).problem("invalid");
+        let problem = put("\"1\"", wrong).await.is(422).problem("invalid");
         assert_eq!(problem["errors"][0]["pointer"], "/role_mapping", "{problem}");
     }
-    patch("\"1\"", json!({ "groups": groups })).await.is(200);
-    let changed = patch("\"1\"", table("auditor")).await.is(200);
+    put("\"1\"", json!({ "groups": groups })).await.is(200);
+    let changed = put("\"1\"", table("auditor")).await.is(200);
     assert_eq!((changed.header("etag"), &changed.json()["role_mapping"]), ("\"2\"", &table("auditor")));
     issuer.script().claims = doctors;
     world.comes_in(&issuer, &provider).await.is(401);
     issuer.script().claims = |claims| claims["roles"] = json!(["Doctors"]);
     let answer = world.comes_in(&issuer, &provider).await.is(200);
     assert_eq!(world.session_of(&answer).await["role"], "auditor");
-    patch("\"1\"", Value::Null).await.is(412);
-    let without = patch("\"2\"", Value::Null).await.is(200);
+    put("\"1\"", Value::Null).await.is(412);
+    let without = put("\"2\"", Value::Null).await.is(200);
     assert_eq!(without.json()["role_mapping"], Value::Null);
     issuer.script().claims = |_| {};
     let answer = world.comes_in(&issuer, &provider).await.is(200);

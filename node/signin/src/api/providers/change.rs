@@ -78,17 +78,18 @@ pub async fn update(
     let caught_up = call.catch_up().await?;
     let before = own_provider(&call)?;
     if_match.check(before.version)?;
-    let decided = call.here.directory.signins().federation().mapping(before.id).map(|one| (**one).clone());
+    let mapped_before =
+        call.here.directory.signins().federation().mapping(before.id).map(|one| (**one).clone());
     let after = patched(&desk, &before, &patch)?;
-    let decides = mapping(&patch, before.preset, call.caller.org_type, decided.as_ref())?;
-    let (body, expected) = (ProviderBody::of(&after, decides.as_ref()), before.version);
-    if after == *before && decides == decided {
+    let mapped_now = mapping(&patch, before.preset, call.caller.org_type, mapped_before.as_ref())?;
+    let (body, expected) = (ProviderBody::of(&after, mapped_now.as_ref()), before.version);
+    if after == *before && mapped_now == mapped_before {
         return Ok((shown(expected, caught_up.0), Json(body)).into_response());
     }
-    let change = if decides == decided {
+    let change = if mapped_now == mapped_before {
         SignInChange::ChangeIdentityProvider { provider: after, expected }
     } else {
-        SignInChange::PutIdentityProvider { provider: after, mapping: decides, expected }
+        SignInChange::PutIdentityProvider { provider: after, mapping: mapped_now, expected }
     };
     let index = call.propose(Command::SignIn(change)).await?;
     Ok((shown(expected + 1, index.0), Json(body)).into_response())
