@@ -95,14 +95,12 @@ pub(crate) fn finished(digest: ring::digest::Digest) -> Hash {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
+
     use super::*;
 
     fn hex(hash: Hash) -> String {
-        use std::fmt::Write as _;
-        hash.0.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        HEXLOWER.encode(&hash.0)
     }
 
     #[test]

@@ -65,15 +65,17 @@ impl SignatureLine {
         Ok(Self { name: name.into(), id: u32::from_be_bytes(*id), bytes: bytes.to_vec() })
     }
 
-    /// When it says to have been made, if this key's signatures say it, and whether it is this key's over this text.
-    fn verified(&self, key: &VerifierKey, text: &str) -> Option<Option<u64>> {
+    /// What it shows, if it is this key's over this text.
+    fn verified<'k>(&self, key: &'k VerifierKey, text: &str) -> Option<Verified<'k>> {
         match key.kind() {
-            KeyKind::Ed25519 => key.verifies(text.as_bytes(), &self.bytes).then_some(None),
+            KeyKind::Ed25519 => {
+                key.verifies(text.as_bytes(), &self.bytes).then_some(Verified { key, time: None })
+            }
             KeyKind::CosignatureV1 => {
                 let (time, signature) = self.bytes.split_first_chunk()?;
                 let time = u64::from_be_bytes(*time);
                 let signed = time <= SIZE_MAX && key.verifies(cosigned(text, time).as_bytes(), signature);
-                signed.then_some(Some(time))
+                signed.then_some(Verified { key, time: Some(time) })
             }
         }
     }
@@ -267,11 +269,11 @@ impl Note {
         for (at, signature) in self.signatures.iter().enumerate() {
             let same = |key: &&VerifierKey| key.id() == signature.id && key.name() == signature.name;
             let Some(key) = known.iter().find(same) else { continue };
-            let Some(time) = signature.verified(key, &self.text) else {
+            let Some(verified) = signature.verified(key, &self.text) else {
                 return Err(OpenError::BadSignature { line: above + at + 1, name: key.name().into() });
             };
             if !found.iter().any(|other| other.key == key) {
-                found.push(Verified { key, time });
+                found.push(verified);
             }
         }
         if found.is_empty() { Err(OpenError::NotSigned) } else { Ok(found) }

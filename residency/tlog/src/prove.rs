@@ -64,14 +64,14 @@ impl<E, F: FnMut(Tile) -> Result<Vec<u8>, E>> ReadNodes for TileNodes<F> {
         let (Some(tile), Some(range)) = (Tile::holding(node, self.size), within_tile(node)) else {
             return Err(missing);
         };
-        let held = match self.held.iter().position(|(held, _)| *held == tile) {
-            Some(at) => at,
-            None => {
-                let bytes = (self.read)(tile).map_err(ProveError::Read)?;
-                let hashes = read_tile(tile, &bytes).map_err(|why| ProveError::Tile { tile, why })?;
-                self.held.push((tile, hashes));
-                self.held.len() - 1
-            }
+        let held = self.held.iter().position(|(held, _)| *held == tile);
+        let held = if let Some(at) = held {
+            at
+        } else {
+            let bytes = (self.read)(tile).map_err(ProveError::Read)?;
+            let hashes = read_tile(tile, &bytes).map_err(|why| ProveError::Tile { tile, why })?;
+            self.held.push((tile, hashes));
+            self.held.len() - 1
         };
         let hashes = self.held.get(held).and_then(|(_, hashes)| hashes.get(range));
         hashes.map(tile_root).ok_or(missing)

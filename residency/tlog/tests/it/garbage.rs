@@ -71,7 +71,7 @@ fn read_all(bytes: &[u8]) -> Result<(), TestCaseError> {
         let _ = note.open(&keys);
     }
     if let Ok(lines) = SignatureLine::parse_lines(bytes) {
-        same(lines.iter().map(|line| format!("{line}\n")).collect())?;
+        same(lines.iter().flat_map(|line| [line.to_string(), "\n".into()]).collect())?;
     }
     if let Ok(file) = ProofFile::parse(bytes) {
         same(file.to_string())?;

@@ -1,5 +1,6 @@
 //! What others computed: the vectors of RFC 6962's reference trees, of C2SP's texts, and of a log of a thousand events.
 
+use data_encoding::HEXLOWER;
 use residency_tlog::{
     Checkpoint, EMPTY_ROOT, Edge, Hash, KeyKind, Note, SIZE_MAX, SigningKey, VerifierKey, key_id, leaf_hash,
     skey_text,
@@ -31,7 +32,7 @@ const ROOTS: [&str; 9] = [
 ];
 
 fn hex(hash: Hash) -> String {
-    hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(hash.as_bytes())
 }
 
 #[test]
