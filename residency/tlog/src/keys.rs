@@ -187,7 +187,12 @@ pub fn skey_text(
     bytes[0] = kind.byte();
     bytes[1..].copy_from_slice(seed.as_slice());
     let secret = Zeroizing::new(STANDARD.encode(*bytes));
-    Ok(Zeroizing::new(format!("{SECRET}{name}+{id:08x}+{}", *secret)))
+    // Of its full length from the start: a text that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(SECRET.len() + name.len() + 10 + secret.len()));
+    for part in [SECRET, name, "+", &format!("{id:08x}"), "+", &secret] {
+        text.push_str(part);
+    }
+    Ok(text)
 }
 
 type Parts<'a> = (&'a str, u32, Zeroizing<Vec<u8>>);

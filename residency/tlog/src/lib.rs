@@ -2,11 +2,11 @@
 //!
 //! Everything here is pure: no I/O, no clock, no random source, nothing asynchronous. Bytes come in, bytes and verdicts go
 //! out. The node that keeps a log, the regions that witness it and the auditor's program that trusts neither use the same
-//! code, and strangers check what it writes with theirs (`tests/strangers.rs`).
+//! code, and strangers check what it writes with theirs (`tests/it/strangers.rs`).
 //!
 //! | act | where |
 //! | --- | --- |
-//! | hash leaves and nodes | [`Hash`], [`leaf_hash`], [`node_hash`] |
+//! | hash leaves and nodes | [`struct@Hash`], [`leaf_hash`], [`node_hash`] |
 //! | append to a tree, make its tiles | [`Edge`], [`GrowingTree`] |
 //! | make proofs from tiles | [`prove_inclusion`], [`prove_consistency`], [`TileNodes`] |
 //! | verify proofs | [`verify_inclusion`], [`verify_consistency`] |

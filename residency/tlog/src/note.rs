@@ -258,7 +258,8 @@ impl Note {
         Ok(())
     }
 
-    /// Which of the known keys signed it, each once. Signatures of others are ignored.
+    /// Which of the known keys signed it, each once. Signatures of others are ignored. Of known keys with one name and one id,
+    /// which only a mistake can make, the first counts.
     ///
     /// # Errors
     /// [`OpenError::BadSignature`] when one that says to be of a known key is not; [`OpenError::NotSigned`] when there is none
