@@ -18,6 +18,7 @@ mod access_log;
 mod ask;
 mod blind;
 pub mod bookings;
+pub mod canonical;
 mod error;
 mod fence;
 pub mod idempotency;
