@@ -33,6 +33,22 @@ ALTER TABLE access_log DROP CONSTRAINT access_log_action_check;
 ALTER TABLE access_log ADD CONSTRAINT access_log_action_check CHECK (action IN (
     'create', 'read', 'update', 'delete', 'search', 'list', 'export', 'print', 'sign-in', 'policy', 'key'));
 
+-- For the way back. Records of what only this version knows stay, and are not held against what the one before knew.
+CREATE FUNCTION narrow_actions() RETURNS void LANGUAGE plpgsql SET search_path = public AS $$
+BEGIN
+    ALTER TABLE access_log DROP CONSTRAINT access_log_action_check;
+    BEGIN
+        ALTER TABLE access_log ADD CONSTRAINT access_log_action_check
+            CHECK (action IN ('create', 'read', 'update', 'delete', 'search', 'list'));
+    EXCEPTION WHEN check_violation THEN
+        ALTER TABLE access_log ADD CONSTRAINT access_log_action_check
+            CHECK (action IN ('create', 'read', 'update', 'delete', 'search', 'list')) NOT VALID;
+    END;
+END
+$$;
+COMMENT ON FUNCTION narrow_actions IS 'Holds new records to the actions of the version before.';
+REVOKE ALL ON FUNCTION narrow_actions FROM PUBLIC;
+
 -- What an auditor pages through: an organisation's records of a time, the last first. Every other filter but the
 -- patient's, which has its own index, goes along this one within at most 31 days: an index for each would make every
 -- record dearer, and there are a thousand records for each question.

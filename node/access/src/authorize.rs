@@ -44,24 +44,22 @@ pub fn authorize(
     entity: Entity,
     facts: Facts,
 ) -> Result<Shape, Problem> {
-    authorize_by(policies, asker, action, entity, facts).map(|(shape, _)| shape)
+    let decided = authorize_by(policies, asker, action, entity, facts);
+    decided.map(|(shape, _)| shape).map_err(|(problem, _)| problem)
 }
 
-/// The same, and by which policies it is allowed.
+/// The same, and by which policies it is allowed or refused.
 pub(crate) fn authorize_by(
     policies: &Loaded,
     asker: Asker,
     action: Action,
     entity: Entity,
     facts: Facts,
-) -> Result<(Shape, Rules), Problem> {
+) -> Result<(Shape, Rules), (Problem, Rules)> {
     let (role, scope) = (asker.role, scope::of(action, entity));
     if !asker.scopes.covers(scope) {
-        return Err(Problem::new(ProblemKind::Forbidden).reason(RefusalReason::ScopeLacking.as_str()).field(
-            "scope",
-            "required",
-            scope.as_str(),
-        ));
+        let lacking = Problem::new(ProblemKind::Forbidden).reason(RefusalReason::ScopeLacking.as_str());
+        return Err((lacking.field("scope", "required", scope.as_str()), Rules::of(std::iter::empty())));
     }
     let asked = Request { principal: role, action, entity, facts };
     let decision = decide(policies, &asked);
@@ -76,9 +74,10 @@ pub(crate) fn authorize_by(
         other => other,
     };
     if reason == RefusalReason::StepUpRequired {
-        return Err(step_up_required().fields(instead));
+        return Err((step_up_required().fields(instead), rules(&decision)));
     }
-    Err(Problem::new(ProblemKind::Forbidden).reason(reason.as_str()).fields(instead))
+    let problem = Problem::new(ProblemKind::Forbidden).reason(reason.as_str()).fields(instead);
+    Err((problem, rules(&decision)))
 }
 
 /// The answer to somebody who showed one factor, where two are asked for.

@@ -21,12 +21,13 @@ use storage::{Access, Circumstances, Judge, RegionRead, RegionTx, Scope, Seen};
 
 use crate::arrive::{admitted, purpose, recognised};
 use crate::asker::principal;
-use crate::authorize::{authorize, authorize_by};
+use crate::authorize::authorize;
 use crate::facts::{assumed, facts, segregated, today};
 use crate::page::PageRequest;
 use crate::parameters::{Parameters, bad};
 use crate::policies::{InForce, taken};
 use crate::problem::not_found;
+use crate::refusals::decided;
 use crate::second_look::SecondLook;
 use crate::settings::CameFrom;
 use crate::{Act, Credential, Here, Refused, Shape, own};
@@ -78,7 +79,7 @@ impl<A: Act> OpenCall<A> {
         let known = Facts { purpose, ..facts(via(parts), here, &caller) };
         let facts = assumed::<A>(known, category, asked_again);
         let policies = taken(parts, here)?;
-        let (shape, rules) = authorize_by(&policies.loaded, (&caller).into(), A::ACTION, A::ENTITY, facts)?;
+        let (shape, rules) = decided::<A>(parts, here, &caller, facts, path.as_ref().ok(), &policies).await?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
         // A path that is not UTF-8 after decoding names nothing.
         let path = path.map_err(|_| not_found())?;

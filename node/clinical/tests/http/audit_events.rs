@@ -118,6 +118,30 @@ async fn one_request_leaves_one_record_and_so_does_the_question_who_asked() {
 }
 
 #[tokio::test]
+async fn whoever_is_refused_at_the_door_is_recorded_before_they_are_told() {
+    let world = World::new().await;
+    let (first, _) = story(&world).await;
+    let nobody = PatientId::random(&TestEntropy::default()).to_string();
+    for (patient, named) in [(&first, true), (&nobody, false)] {
+        let path = format!("/v1/patients/{patient}");
+        let refused = world.ask("marketer", "GET", &path).from(FROM).send().await.is(403);
+        let request = refused.header("x-request-id").to_owned();
+        assert_eq!(world.recorded(&request).await, ["patient.read read patient refused"]);
+        let sql = "SELECT patient_id::text, host(client_ip), rules IS NOT NULL, role FROM access_log
+            WHERE request_id::text = $1";
+        let row = world.region.as_superuser().await.query_one(sql, &[&request]).await.expect("a record");
+        // Who lives elsewhere, or nowhere, is not named in this home's log.
+        assert_eq!(row.get::<_, Option<String>>(0), named.then(|| patient.clone()));
+        assert_eq!((row.get::<_, String>(1), row.get::<_, bool>(2)), (FROM.to_owned(), true));
+        assert_eq!(row.get::<_, String>(3), "marketer");
+    }
+    // Without a purpose nothing is asked for yet, and what is no PHI is no matter of the log.
+    let path = format!("/v1/patients/{first}");
+    let asked = world.ask("provider", "GET", &path).without("purpose-of-use").send().await.is(403);
+    assert_eq!(world.recorded(asked.header("x-request-id")).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn events_are_read_in_pages_that_go_on_in_their_own_list_only() {
     let world = World::new().await;
     let (first, _) = story(&world).await;

@@ -210,9 +210,11 @@ async fn only_those_who_review_read_the_ledger_and_only_of_their_own_organisatio
         said.push(problem);
     }
     assert!(said.windows(2).all(|two| two[0] == two[1]), "{said:?}");
-    assert_eq!(
-        world.ledger("auditor", &patient, "").await.is(200).json()["data"][0]["access"]["role"],
-        "provider"
+    let told = world.told(&patient, "").await;
+    assert!(told.contains(&STORY[3].to_owned()), "the control: {told:?}");
+    assert!(
+        told.contains(&"HOPERAT marketer list audit_event refused".to_owned()),
+        "nor are refusals forgotten: {told:?}"
     );
 }
 
