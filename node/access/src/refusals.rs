@@ -31,7 +31,9 @@ pub(crate) async fn decided<A: Act>(
         Err(refused) => refused,
     };
     let Some(purpose) = facts.purpose.filter(|_| A::ENTITY.is_phi()) else { return Err(problem.into()) };
-    let patient = path.and_then(|path| named_here(path, here));
+    // A patient who names somebody else leaves nothing in that one's ledger.
+    let theirs = |named: &PatientId| caller.role.patient().is_none_or(|own| own == *named);
+    let patient = path.and_then(|path| named_here(path, here)).filter(theirs);
     let access = Access {
         entity_id: patient.filter(|_| A::ENTITY == Entity::Patient).map(|id| RecordId::from(id.uuid())),
         patient,
