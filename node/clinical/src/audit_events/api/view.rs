@@ -44,7 +44,7 @@ pub struct AuditEventView {
     #[schema(pattern = "^[A-Z]{3,10}$", example = "TREAT")]
     pub(super) purpose: String,
     /// The act's name in the program.
-    #[schema(pattern = "^[a-z_.]{1,60}$", example = "patient.read")]
+    #[schema(pattern = "^[a-z0-9_.-]{1,60}$", example = "patient.read")]
     pub(super) act: String,
     /// What was done.
     #[schema(
@@ -71,7 +71,7 @@ pub struct AuditEventView {
     #[schema(pattern = "^(done|not-found|refused)$", example = "done")]
     pub(super) outcome: String,
     /// The policies that decided, by their ids; null where nobody decided.
-    #[schema(required, max_items = 16)]
+    #[schema(required)]
     pub(super) rules: Option<Vec<String>>,
     /// In which request.
     #[schema(value_type = String, format = Uuid)]
