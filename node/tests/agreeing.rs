@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use residency_control::machine::{State, apply};
+use residency_control::system::SystemClock;
 use residency_control::{Command, PolicyVersion, Signature64};
 use residency_policy::{Label, Role, access_policies};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -75,7 +76,7 @@ fn decides(at: &Path, standing: &Standing, log: &[Proposal]) -> Option<Arc<InFor
     let verify_key = at.join("policy.pub");
     fs::write(&verify_key, data_encoding::HEXLOWER.encode(key(1).public_key().as_ref())).expect("writes");
     let section = RulesSection { file: at.join("rules.toml"), verify_key, policies: Some(folder) };
-    let here = Installed::of(&section, cluster()).expect("the key is one");
+    let here = Installed::of(&section, cluster(), Arc::new(SystemClock)).expect("the key is one");
     for (number, there) in standing.installed.iter().enumerate().filter(|(_, there)| **there) {
         let path = here.install(&set(number)).expect("is installed");
         if *there && standing.swapped == Some(number) {

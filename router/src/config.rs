@@ -85,7 +85,7 @@ struct Voter {
 pub struct Rules {
     /// The rules' file.
     pub file: PathBuf,
-    /// A file of 64 hexadecimal digits: an Ed25519 public key.
+    /// A file of Ed25519 public keys, 64 hexadecimal digits a line ([`residency_policy::verify_keys`]).
     pub verify_key: PathBuf,
 }
 

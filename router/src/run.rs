@@ -15,6 +15,7 @@ use residency_control::peer::{self, PeerId, PeerKind, PeerPool, PeerTls};
 use residency_control::rules::RulesInForce;
 use residency_control::{Control, FatalReason, StartError};
 use residency_policy::ruleset::RulesetError;
+use residency_policy::verify_keys::{NotVerifyKeys, VerifyKeys};
 use residency_policy::{Clock, Entropy, Ruleset};
 
 use crate::certificates::Certificates;
@@ -79,8 +80,13 @@ pub enum RunError {
         source: RulesetError,
     },
     /// The key file is wrong.
-    #[error("rules.verify_key {0}: expected 64 hexadecimal digits, an Ed25519 public key")]
-    VerifyKey(PathBuf),
+    #[error("rules.verify_key {path}: {source}")]
+    VerifyKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NotVerifyKeys,
+    },
     /// The control plane's member cannot start.
     #[error("control: {0}")]
     Control(#[from] StartError),
@@ -97,7 +103,7 @@ pub struct Read {
     public: Arc<PublicTls>,
     peer: PeerTls,
     rules: Ruleset,
-    verify_key: [u8; 32],
+    verify_keys: VerifyKeys,
 }
 
 /// Reads every file that the configuration names. `--check` does this and nothing else.
@@ -112,9 +118,9 @@ pub fn read_files(config: &Config, clock: &dyn Clock) -> Result<Read, RunError> 
         return Err(RunError::WrongIdentity { said, expected });
     }
     let Rules { file, verify_key } = &config.rules;
-    let key = read_text("rules.verify_key", verify_key)?;
-    let key = hex_key(key.trim()).ok_or_else(|| RunError::VerifyKey(verify_key.clone()))?;
-    Ok(Read { public: Arc::new(public), peer, rules: read_rules(file)?, verify_key: key })
+    let keys = VerifyKeys::parse(&read_text("rules.verify_key", verify_key)?)
+        .map_err(|source| RunError::VerifyKey { path: verify_key.clone(), source })?;
+    Ok(Read { public: Arc::new(public), peer, rules: read_rules(file)?, verify_keys: keys })
 }
 
 /// The same that a node asks of its secrets: a group may have been given them on purpose, everybody never.
@@ -168,7 +174,7 @@ pub async fn start(
         clock: Arc::clone(&clock),
     })
     .await?;
-    let rules = Arc::new(RulesInForce::new(read.rules, read.verify_key));
+    let rules = Arc::new(RulesInForce::new(read.rules, read.verify_keys, Arc::clone(&clock)));
 
     let certificates =
         Arc::new(Certificates::new(Arc::clone(&read.public), read.peer.clone(), Arc::clone(&clock)));
@@ -314,17 +320,6 @@ fn read_rules(path: &Path) -> Result<Ruleset, RunError> {
 
 fn read_text(key: &'static str, path: &Path) -> Result<String, RunError> {
     std::fs::read_to_string(path).map_err(|source| RunError::Read { key, path: path.into(), source })
-}
-
-fn hex_key(text: &str) -> Option<[u8; 32]> {
-    let mut key = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (i, byte) in key.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
-    }
-    Some(key)
 }
 
 fn at(listener: &Listener, asked: SocketAddr) -> SocketAddr {

@@ -30,14 +30,14 @@ const provider = new Provider(issuer, {
   }],
   jwks: { keys: [key] },
   cookies: { keys: ['of-a-test'] },
-  claims: { openid: ['sub'], email: ['email', 'email_verified'] },
+  claims: { openid: ['sub'], email: ['email', 'email_verified'], groups: ['groups'] },
   features: { devInteractions: { enabled: false } },
   pkce: { required: () => true },
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   ttl: { AccessToken: 300, AuthorizationCode: 60, Grant: 300, IdToken: 300, Interaction: 300, Session: 300 },
   findAccount: (_, id) => ({
     accountId: id,
-    claims: () => ({ sub: id, email: mail, email_verified: true }),
+    claims: () => ({ sub: id, email: mail, email_verified: true, groups: ['Everybody', 'Clinical Audit'] }),
   }),
 });
 
@@ -53,7 +53,7 @@ provider.use(async (context, next) => {
     return provider.interactionFinished(context.req, context.res, result, { mergeWithLastSubmission: false });
   }
   const grant = new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
-  grant.addOIDCScope('openid email');
+  grant.addOIDCScope('openid email groups');
   const result = { consent: { grantId: await grant.save() } };
   return provider.interactionFinished(context.req, context.res, result, { mergeWithLastSubmission: true });
 });

@@ -20,7 +20,7 @@ pub(super) const BENCH: Bench = Bench {
     run,
 };
 
-const MOST: &str = "as many as it can, 64 in flight";
+const MOST: &str = "as many as it can, 32 in flight";
 const ALONE: &str = "the neighbour alone";
 const AT_MOST: &str = "as many a second as it can";
 const TEN: &str = "ten times as many";
@@ -102,7 +102,7 @@ fn run(options: &Options) -> anyhow::Result<Report> {
     let most = alternate(
         &options.plan,
         vec![Contender::new(MOST, |turn| {
-            clinic.turn(&mut registering, turn, Pace::Closed(64 / CONNECTIONS), registrations.clone())
+            clinic.turn(&mut registering, turn, Pace::Closed(32 / CONNECTIONS), registrations.clone())
         })],
     )?;
     let rate = most.spread(MOST, series::RATE).context("a rate")?.median;

@@ -9,8 +9,7 @@ use rates::too_many;
 use residency_policy::{Problem, ProblemKind, Purpose, wire};
 
 use crate::admit::Class;
-use crate::authorize::{Asker, authorize, purposes};
-use crate::call::via;
+use crate::authorize::{Asker, decided, purposes};
 use crate::caller::recognise;
 use crate::facts::{assumed, facts, segregated};
 use crate::finish::Known;
@@ -25,7 +24,7 @@ pub(crate) async fn recognised<A: Act>(parts: &Parts, here: &Here) -> Result<Cre
     if let Some(caller) = known.and_then(|known| known.caller.get()) {
         return Ok(*caller);
     }
-    let caller = recognise(here, &parts.method, &parts.headers).await?;
+    let caller = recognise(here, &parts.method, &parts.headers, CameFrom::of(&parts.extensions)).await?;
     if let Some(known) = known {
         // Nobody else sets it: the extractors of a request come one after another.
         let _ = known.caller.set(caller);
@@ -99,7 +98,7 @@ pub(crate) async fn purpose<A: Act>(
         Ok(path) if A::SEGREGATED => segregated(&path),
         _ => None,
     };
-    let (known, policies) = (facts(via(parts), here, &caller), taken(parts, here)?);
+    let (known, policies) = (facts::<A>(parts, here, &caller)?, taken(parts, here)?);
     let with = |purpose| assumed::<A>(Facts { purpose, ..known }, category, asked_again);
     let asker = Asker::from(&caller);
     let allowed = purposes(&policies.loaded, asker, A::ACTION, A::ENTITY, |purpose| with(Some(purpose)));
@@ -110,7 +109,7 @@ pub(crate) async fn purpose<A: Act>(
     }
     if allowed.is_empty() {
         // No purpose would do, so that it is not for want of one, and the reason is said.
-        authorize(&policies.loaded, asker, A::ACTION, A::ENTITY, with(None))?;
+        decided(here, &policies.loaded, asker, (A::ACTION, A::ENTITY), with(None))?;
     }
     let problem = Problem::new(ProblemKind::Forbidden).reason(RefusalReason::PurposeRequired.as_str());
     Err(problem.detail(SAY_WHY).fields(allowed).into())

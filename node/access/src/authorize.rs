@@ -7,7 +7,9 @@ use node_policy::{
 use residency_policy::{FieldError, Problem, ProblemKind, Purpose, wire};
 use storage::Rules;
 
+use crate::Here;
 pub use crate::asker::Asker;
+pub(crate) use crate::asker::principal;
 use crate::scope;
 use crate::shown::{has_views, left_out};
 
@@ -33,7 +35,33 @@ pub(crate) const fn is_emergency(purpose: Purpose) -> bool {
 /// What to do where a second factor is asked for.
 const STEP_UP: &str = "show a second factor, which counts for an hour: send a code of your authenticator to /v1/auth/step-up in \
                        this session or to /v1/auth/login, use a passkey, or come in through an identity provider that asks \
-                       for one; whoever has no authenticator enrols one at /v1/auth/totp";
+                       for one (/v1/auth/oidc/{provider}/start?step_up=true); whoever has no authenticator enrols one at \
+                       /v1/auth/totp";
+
+/// Asks for a request that came, and notes what was asked of the policies ([`node_policy::Recorded`]).
+pub(crate) fn decided(
+    here: &Here,
+    policies: &Loaded,
+    asker: Asker,
+    what: (Action, Entity),
+    facts: Facts,
+) -> Result<Shape, Problem> {
+    decided_by(here, policies, asker, what, facts).map(|(shape, _)| shape).map_err(|(problem, _)| problem)
+}
+
+/// The same, and by which policies.
+pub(crate) fn decided_by(
+    here: &Here,
+    policies: &Loaded,
+    asker: Asker,
+    (action, entity): (Action, Entity),
+    facts: Facts,
+) -> Result<(Shape, Rules), (Problem, Rules)> {
+    if asker.scopes.covers(scope::of(action, entity)) {
+        here.policies.recorded().note(&Request { principal: asker.role, action, entity, facts });
+    }
+    authorize_by(policies, asker, action, entity, facts)
+}
 
 /// Asks the key's scopes and then the policies. Nothing of what is asked for was looked at before, so that a refusal may name
 /// its reason.
@@ -49,7 +77,7 @@ pub fn authorize(
 }
 
 /// The same, and by which policies it is allowed or refused.
-pub(crate) fn authorize_by(
+fn authorize_by(
     policies: &Loaded,
     asker: Asker,
     action: Action,

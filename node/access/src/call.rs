@@ -14,22 +14,23 @@ use jiff::civil::Date;
 use node_policy::{Action, Entity, Facts, LicenceState};
 use residency_policy::decide::RegionDecision;
 use residency_policy::{
-    Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind, Purpose,
-    Reason, Region, RegionPermit, RequestId, Ruleset, Standing, View, decide, decide_region, wire,
+    Accessor, Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind,
+    Purpose, Reason, RegionPermit, RequestId, Ruleset, ServiceJurisdiction, Standing, View, decide,
+    decide_region,
 };
 use storage::{Access, Circumstances, Judge, RegionRead, RegionTx, Scope, Seen};
 
 use crate::arrive::{admitted, purpose, recognised};
-use crate::asker::principal;
-use crate::authorize::authorize;
+use crate::authorize::{decided, principal};
 use crate::facts::{assumed, facts, segregated, today};
 use crate::page::PageRequest;
-use crate::parameters::{Parameters, bad};
+use crate::parameters::Parameters;
 use crate::policies::{InForce, taken};
 use crate::problem::not_found;
-use crate::refusals::decided;
+use crate::refusals::let_in;
 use crate::second_look::SecondLook;
 use crate::settings::CameFrom;
+use crate::shown::too_little;
 use crate::{Act, Credential, Here, Refused, Shape, own};
 
 /// Where the bytes entered the cluster. The node's peer listener sets it as a request extension, from the
@@ -76,10 +77,10 @@ impl<A: Act> OpenCall<A> {
             Ok(path) if A::SEGREGATED => segregated(path),
             _ => Some(Category::General),
         };
-        let known = Facts { purpose, ..facts(via(parts), here, &caller) };
+        let known = Facts { purpose, ..facts::<A>(parts, here, &caller)? };
         let facts = assumed::<A>(known, category, asked_again);
         let policies = taken(parts, here)?;
-        let (shape, rules) = decided::<A>(parts, here, &caller, facts, path.as_ref().ok(), &policies).await?;
+        let (shape, rules) = let_in::<A>(parts, here, &caller, facts, path.as_ref().ok(), &policies).await?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
         // A path that is not UTF-8 after decoding names nothing.
         let path = path.map_err(|_| not_found())?;
@@ -108,13 +109,19 @@ impl<A: Act> OpenCall<A> {
 
     /// Whether the caller may do this too, in the same situation.
     pub fn may(&self, action: Action, entity: Entity) -> Result<(), Problem> {
-        authorize(&self.policies.loaded, (&self.caller).into(), action, entity, self.facts).map(|_| ())
+        self.asks((action, entity), self.facts).map(|_| ())
     }
 
-    /// Whether the caller may do this, now that it is known whether the clinician may practise where the patient is.
-    pub fn may_with(&self, licence: LicenceState) -> Result<(), Problem> {
-        let facts = Facts { licence, ..self.facts };
-        authorize(&self.policies.loaded, (&self.caller).into(), A::ACTION, A::ENTITY, facts).map(|_| ())
+    /// Whether the caller may do this, now that it is known where the patient is at the visit and whether the clinician may
+    /// practise there.
+    pub fn may_at(&self, service: ServiceJurisdiction, licence: LicenceState) -> Result<(), Problem> {
+        let facts = Facts { service: Some(service.0), licence, ..self.facts };
+        // Where less is shown than the answer would show, it is not shown.
+        if self.asks((A::ACTION, A::ENTITY), facts)? < self.shape { Err(too_little()) } else { Ok(()) }
+    }
+
+    fn asks(&self, what: (Action, Entity), facts: Facts) -> Result<Shape, Problem> {
+        decided(&self.here, &self.policies.loaded, (&self.caller).into(), what, facts)
     }
 
     /// The policies by which this call is decided, all of it.
@@ -180,7 +187,7 @@ impl<A: Act> OpenCall<A> {
             key: self.caller.key,
             user: self.caller.user,
             request: self.request,
-            accessor: None,
+            accessor: self.facts.accessor.map(Accessor),
             via: self.via,
             category: self.category,
             judge: None,
@@ -256,6 +263,7 @@ impl<A: Act> PatientCall<A> {
     /// What the transaction is told of the caller, and who decides when the home has said what it knows.
     pub fn scope(&self) -> Scope {
         let second = SecondLook {
+            here: self.call.here.clone(),
             policies: Arc::clone(&self.call.policies),
             role: principal(self.call.caller.role),
             action: A::ACTION,
@@ -372,17 +380,9 @@ impl<A: Act> FromRequestParts<Here> for RegionCall<A> {
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
         let purpose = purpose::<A>(parts, here, false).await?;
         let call: OpenCall<A> = OpenCall::read(parts, here, Some(purpose), false).await?;
-        let home = home(&call.parameters)?;
+        let home = call.parameters.home()?;
         Ok(Self { call, purpose, home })
     }
-}
-
-/// The home that the query names.
-pub(crate) fn home(parameters: &Parameters) -> Result<Home, Problem> {
-    let named = parameters.required(wire::HOME_PARAMETER)?.parse();
-    named
-        .map(|jurisdiction| Home(Region(jurisdiction)))
-        .map_err(|_| bad(wire::HOME_PARAMETER, "format", "is an ISO 3166-2 code such as US-TX"))
 }
 
 /// The pool holds ids that the directory gave to this region. If directory or fence do not say so now, the view here is

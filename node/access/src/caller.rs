@@ -11,6 +11,7 @@ use residency_policy::{
 use residency_tokens::{cookie, patient};
 use storage::Acting;
 
+use crate::settings::CameFrom;
 use crate::{Here, Refused, cookies, own};
 
 /// How long a request waits for its session to be known here. It was begun a moment ago at another node.
@@ -77,12 +78,17 @@ pub enum NotRecognised {
 
 /// Recognises the caller (RFC 6750 section 2.1). What is missing, malformed, unknown, revoked and expired
 /// all get the same answer. Who says `Authorization` means that, whatever cookies come with it.
-pub async fn recognise(here: &Here, method: &Method, headers: &HeaderMap) -> Result<Credential, Refused> {
+pub async fn recognise(
+    here: &Here,
+    method: &Method,
+    headers: &HeaderMap,
+    from: CameFrom,
+) -> Result<Credential, Refused> {
     let nobody = || Problem::new(ProblemKind::Unauthenticated);
     let (token, by_cookie) = shown(headers);
     let token = token.ok_or_else(nobody)?;
     if token.starts_with(patient::PREFIX) {
-        let caller = own::recognise(here, token).await?.ok_or_else(nobody)?;
+        let caller = own::recognise(here, token, from).await?.ok_or_else(nobody)?;
         if by_cookie {
             cookies::from_our_own_page(method, headers)?;
         }
@@ -98,6 +104,22 @@ pub async fn recognise(here: &Here, method: &Method, headers: &HeaderMap) -> Res
         known => known,
     };
     let caller = caller.map_err(|_| nobody())?;
+    if by_cookie {
+        cookies::from_our_own_page(method, headers)?;
+    }
+    Ok(caller)
+}
+
+/// Recognises a patient where patients come in and go. Of two cookies theirs is meant, and nobody else is anybody there.
+pub async fn recognise_patient(
+    here: &Here,
+    method: &Method,
+    headers: &HeaderMap,
+    from: CameFrom,
+) -> Result<Credential, Refused> {
+    let nobody = || Problem::new(ProblemKind::Unauthenticated);
+    let (token, by_cookie) = shown_of_patient(headers);
+    let caller = own::recognise(here, token.ok_or_else(nobody)?, from).await?.ok_or_else(nobody)?;
     if by_cookie {
         cookies::from_our_own_page(method, headers)?;
     }

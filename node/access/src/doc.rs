@@ -215,7 +215,7 @@ fn with_example(parameter: Parameter, example: &str) -> Parameter {
     ParameterBuilder::from(parameter).example(Some(serde_json::json!(example))).build()
 }
 
-/// Why PHI is asked for.
+/// Why PHI is asked for, and where whoever asks is.
 pub struct PurposeHeader;
 /// A key that must be sent.
 pub struct IdempotencyHeader;
@@ -288,6 +288,10 @@ parameters! {
         "Purpose-Of-Use", ParameterIn::Header, Required::True,
         "Why PHI is asked for: a code of HL7 `v3-ActReason`. It is recorded with the access.",
         text(None).enum_values(Some(Purpose::ALL.iter().map(|p| p.as_str()))).examples([serde_json::json!("TREAT")])
+    ), parameter(
+        "Accessor-Jurisdiction", ParameterIn::Header, Required::False,
+        "Where the caller is, as an ISO 3166-2 code. It is recorded with the access, and policies may refuse by it.",
+        text(None).enum_values(Some(Jurisdiction::all().map(Jurisdiction::code))).examples([serde_json::json!("US-TX")])
     );
     IdempotencyHeader: parameter(
         "Idempotency-Key", ParameterIn::Header, Required::True, IDEMPOTENCY, text(Some(idempotency::PATTERN))

@@ -2,12 +2,16 @@
 //! rest until the home has spoken.
 
 use axum::extract::RawPathParams;
+use http::HeaderMap;
+use http::request::Parts;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use node_policy::{ConsentState, Entity, Facts, Relationship};
-use residency_policy::{Category, Ingress, OrgType};
+use node_policy::{ConsentState, Device, Entity, Facts, Relationship};
+use residency_policy::{Category, Jurisdiction, OrgType, Problem, ProblemKind, wire};
+use residency_tokens::device::DeviceSecret;
 
 use crate::authorize::is_emergency;
+use crate::call::via;
 use crate::{Act, Credential, Here};
 
 /// The day on which rules are looked up.
@@ -16,15 +20,19 @@ pub(crate) fn today(here: &Here) -> Date {
 }
 
 /// What is known before anything of what is asked for was looked at. That it is of the caller's own organisation is
-/// what row-level security sees to below: nothing of another's is found.
-pub(crate) fn facts(via: Option<Ingress>, here: &Here, caller: &Credential) -> Facts {
+/// what row-level security sees to below: nothing of another's is found. Where the patient is at a visit is known only to
+/// the act that has one ([`crate::OpenCall::may_at`]).
+///
+/// # Errors
+/// The request says of where its caller is what is no jurisdiction.
+pub(crate) fn facts<A: Act>(parts: &Parts, here: &Here, caller: &Credential) -> Result<Facts, Problem> {
     let (home, today) = (here.region.0, today(here));
     let day =
         [today.year().unsigned_abs(), today.month().unsigned_abs().into(), today.day().unsigned_abs().into()]
             .into_iter()
             .fold(0, |day, part| day * 100 + u32::from(part));
     let vouched_for = || here.directory.legal_basis(caller.org).is_some_and(|basis| basis.holds_on(day));
-    Facts {
+    Ok(Facts {
         organisation: Some(caller.org_type).filter(|_| caller.role.patient().is_none()),
         // Asked of nobody else: whoever is no marketing organisation has none.
         basis: caller.org_type == OrgType::Marketing && vouched_for(),
@@ -32,10 +40,36 @@ pub(crate) fn facts(via: Option<Ingress>, here: &Here, caller: &Credential) -> F
             Some(_) => Relationship::Oneself,
             None => Relationship::Organisation,
         },
-        ingress: via.map_or(home, |ingress| ingress.0),
+        // No router forwarded it: it came in at this region's own door.
+        ingress: via(parts).map_or(home, |ingress| ingress.0),
+        accessor: if A::ENTITY.is_phi() { accessor(&parts.headers)? } else { None },
+        device: device(&parts.headers, here, caller),
         assurance: caller.assurance,
         ..Facts::least(home, day)
-    }
+    })
+}
+
+/// Where the caller says they are. Nobody else knows: an address is no place, and is not made one.
+fn accessor(headers: &HeaderMap) -> Result<Option<Jurisdiction>, Problem> {
+    let mut values = headers.get_all(wire::ACCESSOR).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    let one = if values.next().is_none() { first.to_str().ok() } else { None };
+    one.and_then(|text| text.parse().ok()).map(Some).ok_or_else(|| {
+        let expected = "is one ISO 3166-2 code such as US-TX";
+        Problem::new(ProblemKind::BadHeader).field(wire::ACCESSOR, "format", expected)
+    })
+}
+
+/// Whether the request shows a device that is known as this person's. One that waits to be admitted is not, and a key that is
+/// nobody's has none.
+fn device(headers: &HeaderMap, here: &Here, caller: &Credential) -> Device {
+    let known = || {
+        let user = caller.user.filter(|_| caller.role.patient().is_none())?;
+        let shown = DeviceSecret::shown(headers)?;
+        let known = here.directory.signins().device(caller.org, user, shown.id).copied()?;
+        (known.admitted && shown.is(&known)).then_some(())
+    };
+    known().map_or(Device::Unknown, |()| Device::Known)
 }
 
 /// The facts with which the first question is asked: the best for what only the home knows. It says no to what no consent
@@ -67,6 +101,23 @@ mod tests {
     use residency_policy::{Jurisdiction, Purpose};
 
     use super::*;
+
+    #[test]
+    fn where_the_caller_is_is_what_they_say_once_and_nothing_else() {
+        let said = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(wire::ACCESSOR, value.parse().expect("a value"));
+            }
+            accessor(&headers)
+        };
+        assert_eq!(said(&[]), Ok(None), "nothing is made up");
+        assert_eq!(said(&["US-NY"]), Ok("US-NY".parse().ok()));
+        for wrong in [&[""][..], &["NY"], &["US-XX"], &["US-NY, US-TX"], &["US-NY", "US-NY"]] {
+            let refused = said(wrong).expect_err("it is refused");
+            assert_eq!(refused.kind(), ProblemKind::BadHeader, "{wrong:?}");
+        }
+    }
 
     struct Look;
 

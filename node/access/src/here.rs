@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use rates::Rates;
 use residency_control::calendar::Ledger;
 use residency_control::signin::{SignInSettings, SignIns};
-use residency_control::{Command, KeyStanding, LegalBasis, ProposeError, Proposed, Provider, Providers, User};
+use residency_control::{
+    Command, KeyStanding, LegalBasis, ProposeError, Proposed, Provider, Providers, Recorded, User,
+};
 use residency_policy::{
     Clock, Closure, Entropy, Facility, Npi, OrgId, OrgType, PatientId, Placement, ProviderId, Region, Ruleset,
     UserId,
@@ -47,6 +49,8 @@ pub trait Directory: Send + Sync + 'static {
     fn organisation(&self, org: OrgId) -> Option<OrgView>;
     /// What is recorded to let a marketing organisation have anything of a patient, whether it holds today or not.
     fn legal_basis(&self, org: OrgId) -> Option<LegalBasis>;
+    /// Who recorded it, if that was kept.
+    fn legal_basis_recorded(&self, org: OrgId) -> Option<Recorded>;
     /// Every organisation.
     fn organisations(&self) -> Vec<OrgView>;
     /// One user.

@@ -55,6 +55,6 @@ pub use here::{
 };
 pub use log_token::LogToken;
 pub use metrics::Metrics;
-pub use node_policy::{Action, Entity, LicenceState, Loaded, RefusalReason, Shape, Sources};
+pub use node_policy::{Action, Entity, LicenceState, Loaded, Recorded, RefusalReason, Shape, Sources};
 pub use problem::{Disclosable, Refused};
 pub use secret::Secret;

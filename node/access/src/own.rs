@@ -9,6 +9,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use jiff::civil::Date;
 use node_policy::{Entity, RefusalReason};
+use rates::too_many;
 use residency_policy::decide::RegionDecision;
 use residency_policy::{
     Act as DataAct, Category, Decision, Ingress, KeyId, KeyScopes, OrgId, PatientId, Permit, Problem,
@@ -18,19 +19,30 @@ use residency_tokens::patient;
 use storage::portal::SignedIn;
 use storage::{Acting, Circumstances, Scope};
 
-use crate::call::{home, via};
+use crate::call::via;
 use crate::facts::today;
 use crate::parameters::{HOME, Parameters};
 use crate::problem::not_found;
 use crate::settings::CameFrom;
 use crate::{Credential, Here, OrgView, Refused};
 
-/// The patient whose session this is, if it goes on here. One of another home is nobody's.
-pub(crate) async fn recognise(here: &Here, shown: &str) -> Result<Option<Credential>, Refused> {
+/// The patient whose session this is, if it goes on here. One of another home is nobody's. An address that showed many that
+/// were none has no other looked up for a while.
+pub(crate) async fn recognise(
+    here: &Here,
+    shown: &str,
+    CameFrom(from): CameFrom,
+) -> Result<Option<Credential>, Refused> {
     if patient::home(shown) != Some(here.region) {
         return Ok(None);
     }
+    if let Some(from) = from {
+        here.rates.stranger(from).map_err(|over| too_many(&over))?;
+    }
     let found = here.pool.portal_session(&patient::sha256(shown), here.clock.now()).await?;
+    if let Some(from) = from.filter(|_| found.is_none()) {
+        here.rates.note_stranger(from);
+    }
     let org = |who: &SignedIn| here.directory.organisation(who.org).filter(|org| org.active);
     Ok(found.and_then(|who| org(&who).map(|org| credential(here, &who, &org))))
 }
@@ -131,7 +143,7 @@ impl FromRequestParts<Here> for AtHome {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, here: &Here) -> Result<Self, Refused> {
-        let home = home(&Parameters::read(parts.uri.query(), HOME)?)?;
+        let home = Parameters::read(parts.uri.query(), HOME)?.home()?;
         if here.directory.region(home.0).is_none() {
             return Err(not_found().into());
         }

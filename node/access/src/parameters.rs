@@ -1,13 +1,21 @@
 //! Query parameters: each at most once, and none that the route does not take.
 
 use jiff::Timestamp;
-use residency_policy::{Problem, ProblemKind, wire};
+use residency_policy::{Home, Problem, ProblemKind, Region, wire};
 
 /// The parameters of one request.
 #[derive(Default)]
 pub struct Parameters(Vec<(&'static str, String)>);
 
 impl Parameters {
+    /// The home that is named.
+    pub(crate) fn home(&self) -> Result<Home, Problem> {
+        let named = self.required(wire::HOME_PARAMETER)?.parse();
+        named
+            .map(|jurisdiction| Home(Region(jurisdiction)))
+            .map_err(|_| bad(wire::HOME_PARAMETER, "format", "is an ISO 3166-2 code such as US-TX"))
+    }
+
     /// Reads a query. A parameter that is unknown, repeated or not readable is refused.
     pub fn read(query: Option<&str>, taken: &'static [&'static str]) -> Result<Self, Problem> {
         let mut found: Vec<(&'static str, String)> = Vec::new();

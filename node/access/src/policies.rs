@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::request::Parts;
-use node_policy::Loaded;
+use node_policy::{Loaded, Recorded};
 use residency_policy::{Problem, ProblemKind};
 use tokio::sync::Notify;
 
@@ -65,13 +65,14 @@ impl NotInForce {
 /// The set that decides here, or why none does.
 pub struct Policies {
     now: ArcSwap<Result<Arc<InForce>, NotInForce>>,
+    recorded: Recorded,
     exchanged: Notify,
 }
 
 impl Policies {
     /// Decides by this set, or by none.
     pub fn new(first: Result<Arc<InForce>, NotInForce>) -> Self {
-        Self { now: ArcSwap::from_pointee(first), exchanged: Notify::new() }
+        Self { now: ArcSwap::from_pointee(first), recorded: Recorded::default(), exchanged: Notify::new() }
     }
 
     /// Exchanges the set. Whoever has begun to decide goes on with the one that was taken.
@@ -83,6 +84,11 @@ impl Policies {
     /// The set that decides now. A request takes it once, and decides everything by it.
     pub fn current(&self) -> Result<Arc<InForce>, NotInForce> {
         Result::clone(&self.now.load())
+    }
+
+    /// What was asked here, of whichever sets decided.
+    pub fn recorded(&self) -> &Recorded {
+        &self.recorded
     }
 
     /// Waits until what decides, or that nothing does, is as is asked for.

@@ -6,11 +6,11 @@ use http::request::Parts;
 use node_policy::{Action, Entity, Facts};
 use residency_policy::decide::RegionDecision;
 use residency_policy::{
-    Category, Home, PatientId, Problem, Purpose, RecordId, RequestId, Standing, View, decide_region,
+    Accessor, Category, Home, PatientId, Problem, Purpose, RecordId, RequestId, Standing, View, decide_region,
 };
 use storage::{Access, AccessAction, AccessOutcome, Circumstances, RegionRead, Rules, Scope};
 
-use crate::authorize::authorize_by;
+use crate::authorize::decided_by;
 use crate::call::via;
 use crate::facts::today;
 use crate::policies::InForce;
@@ -18,7 +18,7 @@ use crate::settings::CameFrom;
 use crate::{Act, Credential, Here, Refused, Shape};
 
 /// Asks the policies, and records a refusal. One without a purpose is none yet: the answer lists those that would do.
-pub(crate) async fn decided<A: Act>(
+pub(crate) async fn let_in<A: Act>(
     parts: &Parts,
     here: &Here,
     caller: &Credential,
@@ -26,10 +26,11 @@ pub(crate) async fn decided<A: Act>(
     path: Option<&RawPathParams>,
     policies: &InForce,
 ) -> Result<(Shape, Rules), Refused> {
-    let (problem, rules) = match authorize_by(&policies.loaded, caller.into(), A::ACTION, A::ENTITY, facts) {
-        Ok(allowed) => return Ok(allowed),
-        Err(refused) => refused,
-    };
+    let (problem, rules) =
+        match decided_by(here, &policies.loaded, caller.into(), (A::ACTION, A::ENTITY), facts) {
+            Ok(allowed) => return Ok(allowed),
+            Err(refused) => refused,
+        };
     let Some(purpose) = facts.purpose.filter(|_| A::ENTITY.is_phi()) else { return Err(problem.into()) };
     // A patient who names somebody else leaves nothing in that one's ledger.
     let theirs = |named: &PatientId| caller.role.patient().is_none_or(|own| own == *named);
@@ -40,7 +41,7 @@ pub(crate) async fn decided<A: Act>(
         outcome: AccessOutcome::Refused,
         ..Access::of(logged(A::ACTION), A::ENTITY.as_str())
     };
-    let scope = scope(parts, here, caller, (purpose, facts.category, rules));
+    let scope = scope(parts, here, caller, (purpose, facts, rules));
     Err(record::<A>(here, &scope, access, problem).await)
 }
 
@@ -56,7 +57,7 @@ fn scope(
     parts: &Parts,
     here: &Here,
     caller: &Credential,
-    (purpose, category, rules): (Purpose, Category, Rules),
+    (purpose, facts, rules): (Purpose, Facts, Rules),
 ) -> Scope {
     let request = parts.extensions.get::<RequestId>().copied();
     Scope {
@@ -66,9 +67,9 @@ fn scope(
         key: caller.key,
         user: caller.user,
         request: request.unwrap_or_else(|| RequestId::random(&*here.entropy)),
-        accessor: None,
+        accessor: facts.accessor.map(Accessor),
         via: via(parts),
-        category,
+        category: facts.category,
         judge: None,
         circumstances: Circumstances::of(CameFrom::of(&parts.extensions).0, rules),
     }

@@ -1,4 +1,4 @@
-//! What is decided once the home has said what only it knows.
+//! The second question, asked by the home with what only it knows.
 
 use std::sync::Arc;
 
@@ -7,12 +7,14 @@ use node_policy::{
 };
 use storage::{Consent, Judged, Judging, Known};
 
+use crate::Here;
 use crate::authorize::{rules, shown_by};
 use crate::policies::InForce;
 
 /// The second question, asked by the home with what only it knows. The first one was asked before anything was looked
 /// up, and took the best for granted; what is as it was taken for needs no second decision.
 pub(crate) struct SecondLook {
+    pub(crate) here: Here,
     pub(crate) policies: Arc<InForce>,
     pub(crate) role: Principal,
     pub(crate) action: Action,
@@ -46,6 +48,7 @@ impl Judging for SecondLook {
             return Judged { answer: Ok(()), rules: None };
         }
         let asked = Request { principal: self.role, action: self.action, entity: self.entity, facts };
+        self.here.policies.recorded().note(&asked);
         let decision = decide(&self.policies.loaded, &asked);
         let reason = match shown_by(&decision, &asked) {
             Ok(shape) if shape >= self.shape => None,

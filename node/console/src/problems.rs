@@ -69,7 +69,7 @@ const fn advice(kind: ProblemKind) -> &'static str {
             "Send one JSON object in UTF-8, without a member that is named twice, without NUL, and not nested deeper than the route needs."
         }
         ProblemKind::MissingHeader | ProblemKind::BadHeader => {
-            "<code>errors</code> names the header. <code>Purpose-Of-Use</code> takes a code of HL7 v3-ActReason such as <code>TREAT</code>; <code>Idempotency-Key</code> takes 1 to 128 letters, digits and <code>. _ ~ : -</code>; <code>If-Match</code> takes the one <code>ETag</code> that you were given."
+            "<code>errors</code> names the header. <code>Purpose-Of-Use</code> takes a code of HL7 v3-ActReason such as <code>TREAT</code>; <code>Accessor-Jurisdiction</code>, which may be left out, one ISO 3166-2 code such as <code>US-TX</code>; <code>Idempotency-Key</code> takes 1 to 128 letters, digits and <code>. _ ~ : -</code>; <code>If-Match</code> takes the one <code>ETag</code> that you were given."
         }
         ProblemKind::BadParameter => {
             "<code>errors</code> names the query parameter. A parameter may be given once, and only those of the route are taken."

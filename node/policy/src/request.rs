@@ -7,7 +7,7 @@ use crate::{Action, ConsentState, Device, Entity, LicenceState, Principal, Relat
 
 /// A question: may this role do this, in this situation. It holds nobody's id and no value of PHI, so that it can be
 /// recorded and asked again of other policies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// Who.
@@ -21,7 +21,7 @@ pub struct Request {
 }
 
 /// The situation. What is not known is given as what permits least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Facts {
     /// What kind of organisation asks.

@@ -10,7 +10,8 @@ use serde::Deserialize;
 pub struct RulesSection {
     /// The rules' file.
     pub file: PathBuf,
-    /// The Ed25519 public key of whoever puts rules in force: a file with 64 hexadecimal digits.
+    /// The Ed25519 public keys of whoever puts rules and access policies in force: a file with 64 hexadecimal digits a line, and
+    /// perhaps from and until when each counts ([`residency_policy::verify_keys`]).
     pub verify_key: PathBuf,
     /// The folder of signed sets of access policies. Without one only those that come with the program can be in force.
     pub policies: Option<PathBuf>,

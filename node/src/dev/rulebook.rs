@@ -72,13 +72,13 @@ mod tests {
         let home = Home::at(Some(dir.path())).expect("a home");
         let book = Rulebook::open_or_create(&home).expect("opens");
         let Ok(Command::PutPolicy(policy)) = book.command() else { panic!("puts rules in force") };
-        let key = crate::wiring::rules::verify_key(&book.verify_key).expect("reads");
+        let keys = crate::wiring::rules::verify_keys(&book.verify_key).expect("reads");
         let check =
             |key: &[u8]| ruleset::verify(policy.version, policy.digest, policy.signature.as_bytes(), key);
-        assert!(check(&key).is_ok());
+        assert!(keys.iter().all(|key| check(&key.public).is_ok()));
         assert!(check(&[1; 32]).is_err());
         let again = Rulebook::open_or_create(&home).expect("opens again");
-        assert_eq!(crate::wiring::rules::verify_key(&again.verify_key).expect("reads"), key, "the key stays");
+        assert_eq!(crate::wiring::rules::verify_keys(&again.verify_key).expect("reads"), keys, "the key stays");
     }
 
     #[test]

@@ -104,8 +104,11 @@ fn node_toml(home: &Home, plan: &Plan, side: usize, rules: &Rulebook, reach: Rea
     }
     member(router_identity(plan), plan.regions.len(), plan.router.peer, false);
     let _ = write!(text, "\n[control.timings]\n{}", reach.timings());
-    // One machine plays the world: its loads come from one address, and its debug builds are slow.
-    let _ = write!(text, "\n{RATES}\n[limits]\nin_time_ms = 10000\n");
+    // One machine plays the world: its loads come from one address, and what is not optimized is slow.
+    let _ = write!(text, "\n{RATES}");
+    if cfg!(debug_assertions) {
+        text.push_str("\n[limits]\nin_time_ms = 10000\n");
+    }
     let router = plan.router.public;
     let _ = write!(
         text,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use residency_policy::{Ruleset, ruleset};
+use residency_control::system::SystemClock;
+use residency_policy::verify_keys::VerifyKeys;
+use residency_policy::{Clock as _, Ruleset, ruleset};
 
 use super::Report;
 use crate::config::Config;
@@ -15,7 +17,8 @@ const WITHIN: Duration = Duration::from_secs(2);
 /// Looks at the files, and at the running node if there is one. Says whether there is.
 pub(super) async fn look(config: &Config, report: &mut Report) -> bool {
     let name = "rules";
-    let (rules, key) = match (files::ruleset(&config.rules.file), files::verify_key(&config.rules.verify_key)) {
+    let (rules, key) = match (files::ruleset(&config.rules.file), files::verify_keys(&config.rules.verify_key))
+    {
         (Ok(rules), Ok(key)) => (rules, key),
         (rules, key) => {
             for stop in [rules.err(), key.err()].into_iter().flatten() {
@@ -59,7 +62,7 @@ async fn policies(operator: &Operator, report: &mut Report) {
 }
 
 /// Compares the rules that are in force with those here. Says whether the node runs.
-async fn in_force(operator: &Operator, rules: &Ruleset, key: &[u8; 32], report: &mut Report) -> bool {
+async fn in_force(operator: &Operator, rules: &Ruleset, keys: &VerifyKeys, report: &mut Report) -> bool {
     match operator.policy(WITHIN).await {
         Err(_) => {
             report.ok("node", "does not run, or not at advertise_peer: what is in force was not compared");
@@ -74,7 +77,9 @@ async fn in_force(operator: &Operator, rules: &Ruleset, key: &[u8; 32], report: 
             true
         }
         Ok(Some(policy)) => {
-            let signed = ruleset::verify(policy.version, policy.digest, policy.signature.as_bytes(), key);
+            let signature = policy.signature.as_bytes();
+            let by = |key: &[u8]| ruleset::verify(policy.version, policy.digest, signature, key);
+            let signed = keys.verify(SystemClock.now(), by);
             if policy.digest != rules.digest() {
                 report.fail(
                     "rules in force",
@@ -82,7 +87,11 @@ async fn in_force(operator: &Operator, rules: &Ruleset, key: &[u8; 32], report: 
                     "install the file that was signed: until then this node serves nobody",
                 );
             } else if signed.is_err() {
-                report.fail("rules in force", "are not signed by verify_key", "correct [rules] verify_key");
+                report.fail(
+                    "rules in force",
+                    "are not signed by a verify_key that counts now",
+                    "correct [rules] verify_key",
+                );
             } else {
                 report.ok(
                     "rules in force",

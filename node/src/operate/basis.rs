@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use residency_control::{Command, LegalBasis, Outcome};
-use residency_policy::{BasisKind, OrgId};
+use residency_control::system::SystemClock;
+use residency_control::{Command, LegalBasis, Outcome, Recorded, Recorder};
+use residency_policy::{BasisKind, Clock as _, OrgId};
 
 use super::Came;
 use super::client::Operator;
@@ -75,7 +76,8 @@ async fn change(operator: &Operator, org: OrgId, document: Option<&Document>) ->
     let (command, done) = match document {
         Some(&Document { kind, from, until, document_sha256 }) => {
             let basis = LegalBasis { kind, from, until, document_sha256 };
-            (Command::PutLegalBasis { org, basis, expected }, "is recorded")
+            let recorded = Recorded { by: Recorder::Operator, at: SystemClock.now().as_second() };
+            (Command::RecordLegalBasis { org, basis, recorded, expected }, "is recorded")
         }
         None => (Command::RemoveLegalBasis { org, expected }, "is taken back"),
     };

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use node_policy::Class;
 use residency_control::peer::{PeerExpect, PeerPaths, PeerPool, PeerTls};
 use residency_control::signin::SignInSettings;
 use residency_control::{
@@ -16,7 +17,9 @@ use residency_control::{
 use residency_policy::OrgId;
 use serde::Deserialize;
 
-use super::{ACCESS_POLICIES, COMMANDS, Came, Deciding, KEYS, ORGANISATIONS, POLICY, ROSTER, SETTINGS, STATUS};
+use super::{
+    ACCESS_POLICIES, COMMANDS, Came, DECISIONS, Deciding, KEYS, ORGANISATIONS, POLICY, ROSTER, SETTINGS, STATUS,
+};
 
 /// What a node says of its member of the control plane, as far as it is shown.
 #[derive(Debug, Clone, Deserialize)]
@@ -57,6 +60,13 @@ impl Operator {
     pub async fn access_policies(&self, within: Duration) -> Result<Deciding> {
         let body = self.ask(Method::GET, ACCESS_POLICIES, Bytes::new(), within).await?;
         Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// What the node's policies were asked since it began.
+    pub async fn decisions(&self, within: Duration) -> Result<Vec<Class>> {
+        let body = self.ask(Method::GET, DECISIONS, Bytes::new(), within).await?;
+        let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).context("not a recorded class")).collect()
     }
 
     /// An organisation and how often it was changed, if it is known.

@@ -38,6 +38,9 @@ pub const POLICY: &str = "/operate/policy";
 /// `GET`: which access policies the control plane says are in force, and what decides at this node.
 pub const ACCESS_POLICIES: &str = "/operate/access-policies";
 
+/// `GET`: what this node's policies were asked since it began, as [`node_policy::Class`]es, one JSON object a line.
+pub const DECISIONS: &str = "/operate/decisions";
+
 /// `GET`, with an organisation's id after it: the organisation and its version, or `null`.
 pub const ORGANISATIONS: &str = "/operate/organisations/";
 
@@ -105,6 +108,7 @@ pub async fn answer(control: &Control, policies: &Policies, request: Request<Inc
         (&Method::GET, ACCESS_POLICIES) => {
             json(&Deciding::of(control.reader().access_policies(), policies.current()))
         }
+        (&Method::GET, DECISIONS) => lines(&policies.recorded().classes()),
         (&Method::GET, path) if path.starts_with(ORGANISATIONS) => {
             let org = path[ORGANISATIONS.len()..].parse().ok();
             json(&org.and_then(|org| control.reader().marked_organisation(org)))
@@ -154,11 +158,25 @@ async fn commands(control: &Control, body: Incoming) -> Response<Body> {
 }
 
 fn json(value: &impl Serialize) -> Response<Body> {
-    match serde_json::to_vec(value) {
+    typed("application/json", serde_json::to_vec(value))
+}
+
+/// One JSON object a line (<https://jsonlines.org>).
+fn lines(values: &[impl Serialize]) -> Response<Body> {
+    let mut bytes = Vec::new();
+    let written: serde_json::Result<()> = values.iter().try_for_each(|value| {
+        serde_json::to_writer(&mut bytes, value)?;
+        bytes.push(b'\n');
+        Ok(())
+    });
+    typed("application/jsonl", written.map(|()| bytes))
+}
+
+fn typed(kind: &'static str, bytes: serde_json::Result<Vec<u8>>) -> Response<Body> {
+    match bytes {
         Ok(bytes) => {
             let mut response = Response::new(Body::from(Bytes::from(bytes)));
-            let kind = http::HeaderValue::from_static("application/json");
-            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
             response
         }
         Err(_) => empty(StatusCode::INTERNAL_SERVER_ERROR),

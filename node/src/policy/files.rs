@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use node_policy::{Loaded, Request, SCHEMA, Source, Sources};
+use node_policy::{Class, Loaded, Request, SCHEMA, Source, Sources};
+use serde::de::DeserializeOwned;
 
 use crate::exit::{Cause, Stop};
 
@@ -59,6 +60,15 @@ pub(super) fn sources(folder: &Path) -> Result<Sources, Stop> {
 
 /// One question, or many: one JSON object a line.
 pub(super) fn requests(file: &Path) -> Result<Vec<Request>, Stop> {
+    read_lines(file, "a question", "see `domicile policy test --help` for a whole question")
+}
+
+/// What a node was asked, as `domicile policy recorded` writes it.
+pub(super) fn classes(file: &Path) -> Result<Vec<Class>, Stop> {
+    read_lines(file, "a recorded class", "name a file that `domicile policy recorded` has written")
+}
+
+fn read_lines<T: DeserializeOwned>(file: &Path, of: &str, hint: &'static str) -> Result<Vec<T>, Stop> {
     let bytes = fs::metadata(file).map_err(|e| unreadable(file, &e))?.len();
     if bytes > REQUESTS_BYTES_MAX {
         let what = format!("{} is longer than {REQUESTS_BYTES_MAX} bytes", file.display());
@@ -69,8 +79,8 @@ pub(super) fn requests(file: &Path) -> Result<Vec<Request>, Stop> {
     lines
         .map(|(at, line)| {
             serde_json::from_str(line).map_err(|e| {
-                let what = format!("{}:{}:{}: not a question: {e}", file.display(), at + 1, e.column());
-                Stop::new(Cause::Other, what, "see `domicile policy test --help` for a whole question")
+                let what = format!("{}:{}:{}: not {of}: {e}", file.display(), at + 1, e.column());
+                Stop::new(Cause::Other, what, hint)
             })
         })
         .collect()

@@ -3,6 +3,7 @@
 mod files;
 mod plan;
 mod put;
+mod recorded;
 mod show;
 mod signed;
 mod test;
@@ -27,7 +28,8 @@ pub enum Act {
     #[command(after_help = "Without --requests, asks every role for every action, entity and purpose once.\n\
                             The exit code is 0 whether anything differs or not.\n\n\
                             Examples:\n  domicile policy plan new-policies\n  \
-                            domicile policy plan new-policies --requests decided.jsonl --config node.toml")]
+                            domicile policy plan new-policies --requests asked.jsonl --config node.toml\n  \
+                            domicile policy plan new-policies --recorded --config node.toml")]
     Plan {
         /// A folder of `*.cedar` files, and a `schema.cedarschema` if it is not that of this program.
         #[arg(value_name = "NEW")]
@@ -35,6 +37,16 @@ pub enum Act {
         /// Questions to ask both, one JSON object a line, as `policy test` takes it.
         #[arg(long, value_name = "FILE")]
         requests: Option<PathBuf>,
+        /// Ask what was really asked, and say how often: a file that `policy recorded` has written, or without one the running
+        /// node of --config.
+        #[arg(
+            long,
+            value_name = "FILE",
+            num_args = 0..=1,
+            default_missing_value = "",
+            conflicts_with = "requests"
+        )]
+        recorded: Option<recorded::Taken>,
         /// Compare with what is in force for the running node of this configuration.
         #[arg(long, short, value_name = "FILE")]
         config: Option<PathBuf>,
@@ -52,6 +64,14 @@ pub enum Act {
         #[arg(long, short, value_name = "FILE", conflicts_with = "policies")]
         config: Option<PathBuf>,
     },
+    /// Write what the running node of a configuration was asked since it began, one class a line and how often: roles, acts,
+    /// purposes and situations, without anybody's id.
+    #[command(after_help = "Example:\n  domicile policy recorded --config node.toml > decided.jsonl")]
+    Recorded {
+        /// Which node.
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Write the access matrix as a document: who may do what, for which purposes, how much is shown, and what the
     /// policies of this program cite for it.
     #[command(after_help = "Example:\n  domicile policy matrix > deploy/compliance/access.md")]
@@ -67,6 +87,14 @@ pub enum Act {
         #[arg(long, short, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Show whose signatures count at a node, and from and until when.
+    #[command(after_help = "How one key is exchanged for another without a moment in which neither counts: \
+                      deploy/runbooks/policies.md")]
+    Keys {
+        /// Which node.
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Check a folder of policies and sign it as a version. What does not fit is refused with file, line and column.
     #[command(after_help = SIGN_HELP)]
     Sign {
@@ -79,7 +107,7 @@ pub enum Act {
         /// One more than the version in force; the first is 1.
         #[arg(long = "as", value_name = "VERSION", value_parser = clap::value_parser!(u64).range(1..))]
         version: u64,
-        /// The Ed25519 key whose public half is [rules] verify_key on every node: PKCS#8, in PEM or DER.
+        /// An Ed25519 key whose public half is in [rules] verify_key on every node: PKCS#8, in PEM or DER.
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
         /// Where to write the signed set.
@@ -117,10 +145,13 @@ const SIGN_HELP: &str = "Examples:\n  openssl genpkey -algorithm ed25519 -out po
 /// Does it.
 pub fn run(act: &Act) -> Result<ExitCode, Stop> {
     match act {
-        Act::Plan { new, requests, config } => plan::run(new, requests.as_deref(), config.as_deref()),
+        Act::Plan { new, recorded: Some(from), config, .. } => recorded::plan(new, from, config.as_deref()),
+        Act::Plan { new, requests, config, .. } => plan::run(new, requests.as_deref(), config.as_deref()),
+        Act::Recorded { file } => recorded::write(&file.config),
         Act::Test { request, policies, config } => test::run(request, policies.as_deref(), config.as_deref()),
         Act::Matrix => show::matrix(),
         Act::Fields => Ok(show::fields()),
+        Act::Keys { file } => show::keys(&file.config),
         Act::Show { config } => show::run(config.as_deref()),
         Act::Sign { new, cluster, version, key, out } => put::sign(new, (*cluster, *version), key, out),
         Act::Install { signed, file } => put::install(signed, &file.config),

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use residency_control::system::SystemClock;
 use residency_control::{Command, Outcome, PolicyVersion, Refusal};
 use residency_policy::Label;
 
@@ -79,7 +81,8 @@ fn installed(file: &Path, config: &Config) -> Result<PolicyVersion, Stop> {
         |what: String| Stop::new(Cause::Rules, format!("{}: {what}", file.display()), "nothing was changed");
     let signed = Signed::read(file).map_err(|e| stop(format!("{e:#}")))?;
     files::load(file, &signed.set)?;
-    let (here, said) = (Installed::of(&config.rules, config.region.cluster)?, signed.said());
+    let (here, said) =
+        (Installed::of(&config.rules, config.region.cluster, Arc::new(SystemClock))?, signed.said());
     here.proven(&said).map_err(|e| stop(format!("{e}")))?;
     here.install(&signed.set).map_err(|e| stop(format!("it cannot be installed: {e:#}")))?;
     Ok(said)

@@ -5,7 +5,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use node_access::policies::InForce;
+use residency_control::system::SystemClock;
+use residency_policy::Clock as _;
+use residency_policy::verify_keys::VerifyKey;
 
 use super::{files, shortly};
 use crate::config::Config;
@@ -13,6 +17,7 @@ use crate::exit::{Cause, Stop};
 use crate::operate::Deciding;
 use crate::operate::client::Operator;
 use crate::wiring::policies::{Installed, hex};
+use crate::wiring::rules::verify_keys;
 use crate::{lifecycle, tell};
 
 const WITHIN: Duration = Duration::from_secs(10);
@@ -44,6 +49,27 @@ fn asked(config: &Config) -> Result<Deciding, Stop> {
     })
 }
 
+/// Shows the keys whose signatures count at the node of a configuration, and which do now.
+pub(super) fn keys(config: &Path) -> Result<ExitCode, Stop> {
+    let keys = verify_keys(&lifecycle::load(config)?.rules.verify_key)?;
+    let now = SystemClock.now();
+    for key in keys.iter() {
+        tell::line(&standing(key, now));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn standing(key: &VerifyKey, now: Timestamp) -> String {
+    let words = if key.counts(now) {
+        "counts      "
+    } else if key.not_after.is_some_and(|end| end <= now) {
+        "ended       "
+    } else {
+        "not yet     "
+    };
+    format!("{words}{key}")
+}
+
 /// The set in force for the running node of a configuration, read and proven as the node does; or else the set of this
 /// program.
 pub(super) fn in_force(config: Option<&Path>) -> Result<Arc<InForce>, Stop> {
@@ -52,10 +78,12 @@ pub(super) fn in_force(config: Option<&Path>) -> Result<Arc<InForce>, Stop> {
     };
     let config = lifecycle::load(config)?;
     let said = asked(&config)?.said;
-    Installed::of(&config.rules, config.region.cluster)?.open(said.as_ref()).map_err(|e| {
-        let what = format!("what is in force cannot be read here: {e}");
-        Stop::new(Cause::Rules, what, "install it here: `domicile policy install`")
-    })
+    Installed::of(&config.rules, config.region.cluster, Arc::new(SystemClock))?.open(said.as_ref()).map_err(
+        |e| {
+            let what = format!("what is in force cannot be read here: {e}");
+            Stop::new(Cause::Rules, what, "install it here: `domicile policy install`")
+        },
+    )
 }
 
 /// A set in a few words.
@@ -97,6 +125,19 @@ mod tests {
     use residency_policy::ruleset::Digest;
 
     use super::*;
+
+    #[test]
+    fn a_key_is_shown_with_its_dates_and_whether_it_counts() {
+        let now: Timestamp = "2026-12-31T12:00:00Z".parse().expect("an instant");
+        let at = |text: &str| text.parse().ok();
+        let key = |not_before, not_after| VerifyKey { public: [0xab; 32], not_before, not_after };
+        let (before, after) = (at("2026-12-31T12:00:00Z"), at("2026-12-31T12:00:01Z"));
+        assert_eq!(standing(&key(None, None), now), format!("counts      {}", "ab".repeat(32)));
+        assert!(standing(&key(before, after), now).starts_with("counts "));
+        assert!(standing(&key(None, before), now).starts_with("ended "));
+        let told = standing(&key(after, None), now);
+        assert!(told.starts_with("not yet ") && told.ends_with(" not-before=2026-12-31T12:00:01Z"), "{told}");
+    }
 
     #[test]
     fn what_is_in_force_and_what_decides_are_told_apart() {

@@ -18,13 +18,24 @@ pub fn follow(node: &Node) -> impl Future<Output = ()> + Send + 'static {
     let (reader, here) = (node.control.reader(), node.here.clone());
     let installed = Arc::clone(&node.installed);
     async move {
-        let mut told = None;
+        let (mut told, mut proven_in) = (None, None);
         loop {
             let (seen, said) = (reader.applied(), reader.access_policies());
             let news = reader.applied_after(seen);
-            if policies::decides(&here.policies, said.as_ref()) {
+            // A new version is proven when it is opened. Where keys begin and end, it is proven again every second.
+            let second = here.clock.now().as_second();
+            let still = !installed.dated()
+                || proven_in == Some(second)
+                || said.as_ref().is_none_or(|said| installed.proven(said).is_ok());
+            if still && policies::decides(&here.policies, said.as_ref()) {
                 told = None;
-                news.await;
+                proven_in = Some(second);
+                if installed.dated() {
+                    // The key that signed it may end without any news.
+                    let _ = timeout(AGAIN, news).await;
+                } else {
+                    news.await;
+                }
                 continue;
             }
             let opened = open(&installed, said.clone()).await;

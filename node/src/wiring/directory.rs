@@ -17,7 +17,7 @@ use residency_control::rules::RulesInForce;
 use residency_control::signin::{SignInSettings, SignIns};
 use residency_control::{
     Command, KeyStanding, LegalBasis, Organisation, Outcome, ProposeError, Proposed, Providers, Reader,
-    Refusal, RegionEntry, User, Writer, keys,
+    Recorded, Refusal, RegionEntry, User, Writer, keys,
 };
 use residency_policy::{OrgId, PatientId, Placement, ProviderId, Region, Ruleset, UserId};
 use residency_tokens::Verifier;
@@ -119,6 +119,10 @@ impl Directory for ControlDirectory {
 
     fn legal_basis(&self, org: OrgId) -> Option<LegalBasis> {
         self.reader.at(|state| state.legal_basis(org).copied()).1
+    }
+
+    fn legal_basis_recorded(&self, org: OrgId) -> Option<Recorded> {
+        self.reader.at(|state| state.legal_basis_recorded(org).copied()).1
     }
 
     fn organisations(&self) -> Vec<OrgView> {

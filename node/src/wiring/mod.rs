@@ -80,8 +80,8 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
     let (public_tls, peer_tls) = (Arc::new(public_tls), control::peer_tls(&config)?);
     let certificates =
         Arc::new(Certificates::new(Arc::clone(&public_tls), peer_tls.clone(), Arc::clone(&clock)));
-    let rules = Arc::new(rules::load(&config.rules)?);
-    let installed = Arc::new(policies::Installed::of(&config.rules, config.region.cluster)?);
+    let rules = Arc::new(rules::load(&config.rules, Arc::clone(&clock))?);
+    let installed = Arc::new(policies::Installed::of(&config.rules, config.region.cluster, Arc::clone(&clock))?);
     let envelope = Arc::new(keys::envelope(&config, Arc::clone(&entropy)).await?);
     let pool = database::open(&config, &envelope, &clock, &entropy).await?;
     let control = control::start(&config, &peer_tls, Arc::clone(&clock)).await?;

@@ -15,7 +15,8 @@ use node_access::policies::{InForce, NotInForce, Policies};
 use node_policy::{Loaded, Sources};
 use residency_control::PolicyVersion;
 use residency_policy::ruleset::Digest;
-use residency_policy::{Label, access_policies};
+use residency_policy::verify_keys::VerifyKeys;
+use residency_policy::{Clock, Label, access_policies};
 
 use super::rules;
 use crate::config::RulesSection;
@@ -28,7 +29,8 @@ pub const SET_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Where the sets of this node lie, and whose signature counts.
 pub struct Installed {
     folder: Option<PathBuf>,
-    verify_key: [u8; 32],
+    keys: VerifyKeys,
+    clock: Arc<dyn Clock>,
     cluster: Label,
 }
 
@@ -49,10 +51,15 @@ impl Refused {
 }
 
 impl Installed {
-    /// What a configuration says, of a node of this cluster.
-    pub fn of(section: &RulesSection, cluster: Label) -> Result<Self, Stop> {
-        let verify_key = rules::verify_key(&section.verify_key)?;
-        Ok(Self { folder: section.policies.clone(), verify_key, cluster })
+    /// What a configuration says, of a node of this cluster, whose keys count by this clock.
+    pub fn of(section: &RulesSection, cluster: Label, clock: Arc<dyn Clock>) -> Result<Self, Stop> {
+        let keys = rules::verify_keys(&section.verify_key)?;
+        Ok(Self { folder: section.policies.clone(), keys, clock, cluster })
+    }
+
+    /// Whether what is proven now may not be later, with nothing new said: a key begins or ends.
+    pub fn dated(&self) -> bool {
+        self.keys.dated()
     }
 
     /// The set that is said to be in force. Where none is said, the one that comes with this program.
@@ -79,10 +86,11 @@ impl Installed {
         Ok(Arc::new(InForce { version: Some(said.version), loaded: sources.load().map_err(unfit)? }))
     }
 
-    /// Whether this node's key has signed a version for this cluster.
+    /// Whether one of this node's keys that count now has signed a version for this cluster.
     pub fn proven(&self, said: &PolicyVersion) -> Result<(), Refused> {
-        let of = (said.version, said.digest);
-        access_policies::verify(self.cluster, of, said.signature.as_bytes(), &self.verify_key)
+        let (of, signature) = ((said.version, said.digest), said.signature.as_bytes());
+        self.keys
+            .verify(self.clock.now(), |key| access_policies::verify(self.cluster, of, signature, key))
             .map_err(|e| Refused::new(NotInForce::NotSigned, e))
     }
 
@@ -129,6 +137,7 @@ fn read(path: &std::path::Path) -> io::Result<Sources> {
 mod tests {
     use std::fs;
 
+    use jiff::Timestamp;
     use residency_control::Signature64;
     use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
@@ -148,6 +157,39 @@ mod tests {
         PolicyVersion { version, digest, signature }
     }
 
+    /// The tests' present.
+    const NOW: &str = "2026-12-31T12:00:00Z";
+
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> Timestamp {
+            NOW.parse().expect("an instant")
+        }
+    }
+
+    /// A node that keeps its sets there and goes by the first key, with these dates.
+    fn keeping(folder: Option<PathBuf>, dates: &str) -> Installed {
+        let line = format!("{} {dates}", data_encoding::HEXLOWER.encode(pair(1).public_key().as_ref()));
+        let keys = VerifyKeys::parse(&line).expect("a key");
+        Installed { folder, keys, clock: Arc::new(Stopped), cluster: cluster() }
+    }
+
+    #[test]
+    fn a_set_decides_while_the_key_that_signed_it_counts() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = dir.path().join("policies");
+        let sources = Sources::shipped();
+        keeping(Some(folder.clone()), "").install(&sources).expect("is installed");
+        let said = signed(&pair(1), 1, sources.digest());
+        for dates in ["not-after=2026-12-31T12:00:01Z", "not-before=2026-12-31T12:00:00Z"] {
+            assert!(keeping(Some(folder.clone()), dates).open(Some(&said)).is_ok(), "the control: {dates}");
+        }
+        for dates in ["not-after=2026-12-31T12:00:00Z", "not-before=2026-12-31T12:00:01Z"] {
+            assert_eq!(refused(&keeping(Some(folder.clone()), dates), &said), NotInForce::NotSigned, "{dates}");
+        }
+    }
+
     fn refused(installed: &Installed, said: &PolicyVersion) -> NotInForce {
         let Err(refused) = installed.open(Some(said)) else { panic!("it decides") };
         refused.refused
@@ -156,8 +198,7 @@ mod tests {
     #[test]
     fn a_set_decides_only_when_it_is_the_one_that_was_signed() {
         let dir = tempfile::tempdir().expect("a folder");
-        let verify_key = pair(1).public_key().as_ref().try_into().expect("32 bytes");
-        let installed = Installed { folder: Some(dir.path().join("policies")), verify_key, cluster: cluster() };
+        let installed = keeping(Some(dir.path().join("policies")), "");
         let mut sources = Sources::shipped();
         sources.policies.retain(|file| file.name != "payment.cedar");
         let said = signed(&pair(1), 1, sources.digest());
@@ -170,10 +211,10 @@ mod tests {
         assert_eq!(refused(&installed, &signed(&pair(2), 1, sources.digest())), NotInForce::NotSigned);
         let moved = PolicyVersion { version: 2, ..said.clone() };
         assert_eq!(refused(&installed, &moved), NotInForce::NotSigned, "the signature is of version 1");
-        let without = Installed { folder: None, verify_key, cluster: cluster() };
+        let without = keeping(None, "");
         let elsewhere = Installed { cluster: "rehearsal".parse().expect("a label"), ..without };
         assert_eq!(refused(&elsewhere, &said), NotInForce::NotSigned, "signed for another cluster");
-        let without = Installed { folder: None, verify_key, cluster: cluster() };
+        let without = keeping(None, "");
         assert_eq!(refused(&without, &said), NotInForce::NoFolder);
 
         let other = serde_json::to_vec(&Sources::shipped()).expect("it serialises");
@@ -189,7 +230,7 @@ mod tests {
 
     #[test]
     fn where_nothing_was_put_in_force_the_shipped_set_decides() {
-        let without = Installed { folder: None, verify_key: [0; 32], cluster: cluster() };
+        let without = keeping(None, "");
         let in_force = without.open(None).expect("the shipped set");
         assert_eq!((in_force.version, in_force.loaded.digest()), (None, Sources::shipped().digest()));
     }

@@ -25,11 +25,12 @@ use crate::calendar::{
     Calendar, CalendarChange, Confirmation, Exceptions, Hold, Minute, Move, OverrideReason, Waiting, Wanted,
     WeeklyRules, ZoneName,
 };
-use crate::legal_basis::LegalBasis;
+use crate::legal_basis::{LegalBasis, Recorded, Recorder};
 use crate::signin::{
-    Account, ClientId, CredentialId, Device, Entrance, IdentityLink, IdentityProvider, Invitation, IssuerUrl,
-    Joining, LoginName, Networks, Passkey, PasskeyAdded, PasskeyKey, PasskeyShown, PasswordVerifier, Preset,
-    RecoveryCodes, SealedSecret, SecondFactor, Session, SignInChange, SignInSettings, SigningKey, TotpVerifier,
+    Account, ClaimName, ClientId, CredentialId, Device, Entrance, GroupRoles, IdentityLink, IdentityProvider,
+    Invitation, IssuerUrl, Joining, LoginName, Networks, Passkey, PasskeyAdded, PasskeyKey, PasskeyShown,
+    PasswordVerifier, Preset, RecoveryCodes, RoleMapping, SealedSecret, SecondFactor, Session, SignInChange,
+    SignInSettings, SigningKey, TotpVerifier,
 };
 use crate::{
     Endpoint, Host, IdBatch, JurisdictionSet, Languages, Memberships, ProviderName, ProviderOrgs, PublicName,
@@ -74,11 +75,12 @@ replicated!(Option<PasswordVerifier>, Option<TotpVerifier>, Option<RecoveryCodes
 replicated!(PasswordVerifier, TotpVerifier, RecoveryCodes, Invitation, Account, Session, SigningKey);
 replicated!(IdentityProviderId, Preset, IssuerUrl, ClientId, Option<Host>, Box<[[u8; 32]; 4]>);
 replicated!(Option<SealedSecret>, SealedSecret, IdentityProvider, IdentityLink, Joining, Entrance);
+replicated!(ClaimName, GroupRoles, RoleMapping, Option<RoleMapping>);
 replicated!(Networks, SignInSettings, DeviceId, Device);
 replicated!(PasskeyId, CredentialId, PasskeyKey, Passkey, PasskeyAdded, PasskeyShown, Option<Session>);
 replicated!(KeyScopes, KeyGrant, KeyChange, KeyUses, Option<PreviousSecret>);
 replicated!(SignInChange);
-replicated!(BasisKind, LegalBasis);
+replicated!(BasisKind, LegalBasis, Recorder, Recorded);
 
 /// Defines a record whose every field must be [`Replicated`].
 macro_rules! record {
@@ -298,7 +300,8 @@ commands! {
         },
         /// Changes a key that an organisation issued itself, or notes when keys were used.
         Key(KeyChange),
-        /// Records the legal basis of a marketing organisation, in place of whatever is recorded.
+        /// Records the legal basis of a marketing organisation, as earlier releases said it. It stands in logs; nobody says
+        /// it any more.
         PutLegalBasis {
             /// Whose.
             org: OrgId,
@@ -348,6 +351,17 @@ commands! {
             organisation: Organisation,
             /// What public registers call it.
             facility: Facility,
+        },
+        /// Records the legal basis of a marketing organisation, in place of whatever is recorded, and who did.
+        RecordLegalBasis {
+            /// Whose.
+            org: OrgId,
+            /// What it rests on.
+            basis: LegalBasis,
+            /// Who says so, and when.
+            recorded: Recorded,
+            /// The version of the organisation that the proposer knew.
+            expected: u64,
         },
     }
 }

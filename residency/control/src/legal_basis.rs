@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use jiff::civil::Date;
-use residency_policy::{BasisKind, OrgId, OrgType};
+use residency_policy::{BasisKind, KeyId, OrgId, OrgType, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Refusal, must_be_replicated, record};
@@ -24,6 +24,38 @@ record! {
         pub until: u32,
         /// SHA-256 of the document.
         pub document_sha256: [u8; 32],
+    }
+}
+
+/// Who recorded a legal basis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Recorder {
+    /// Whoever runs a node.
+    Operator,
+    /// Somebody who works there.
+    User {
+        /// Where.
+        org: OrgId,
+        /// Who.
+        user: UserId,
+    },
+    /// Nobody's credential of an organisation.
+    Key {
+        /// Whose.
+        org: OrgId,
+        /// Which.
+        key: KeyId,
+    },
+}
+
+record! {
+    /// Who recorded a legal basis, and when.
+    #[derive(Debug, Copy)]
+    pub struct Recorded {
+        /// Who.
+        pub by: Recorder,
+        /// When, in seconds after the Unix epoch, by the proposer's clock.
+        pub at: i64,
     }
 }
 
@@ -69,12 +101,28 @@ impl State {
         let marketing = self.organisations.get(&org)?.org_type == OrgType::Marketing;
         self.bases.get(&org).filter(|_| marketing)
     }
+
+    /// Who recorded it; nothing, where a release did that did not keep it.
+    pub fn legal_basis_recorded(&self, org: OrgId) -> Option<&Recorded> {
+        self.legal_basis(org)?;
+        self.bases_recorded.get(&org)
+    }
 }
 
 /// Records one in place of whatever is there. It is a change of the organisation, and counts as one.
-pub(crate) fn put(state: &mut State, org: OrgId, basis: LegalBasis, expected: u64) -> Result<(), Refusal> {
+pub(crate) fn put(
+    state: &mut State,
+    org: OrgId,
+    (basis, recorded): (LegalBasis, Option<Recorded>),
+    expected: u64,
+) -> Result<(), Refusal> {
     changed(state, org, expected)?;
     Arc::make_mut(&mut state.bases).insert(org, basis);
+    let all = Arc::make_mut(&mut state.bases_recorded);
+    match recorded {
+        Some(recorded) => all.insert(org, recorded),
+        None => all.remove(&org),
+    };
     Ok(())
 }
 
@@ -82,6 +130,7 @@ pub(crate) fn put(state: &mut State, org: OrgId, basis: LegalBasis, expected: u6
 pub(crate) fn remove(state: &mut State, org: OrgId, expected: u64) -> Result<(), Refusal> {
     changed(state, org, expected)?;
     Arc::make_mut(&mut state.bases).remove(&org);
+    Arc::make_mut(&mut state.bases_recorded).remove(&org);
     Ok(())
 }
 

@@ -89,7 +89,7 @@ pub use directory::{AlreadyKnown, Directory, Key};
 pub use host::{Endpoint, Host, NotAHost, NotAnEndpoint};
 pub use id_batch::{IdBatch, NotABatch};
 pub use jurisdictions::JurisdictionSet;
-pub use legal_basis::LegalBasis;
+pub use legal_basis::{LegalBasis, Recorded, Recorder};
 pub use membership::{Membership, Memberships, NotMemberships, RoleSet};
 pub use organisations::OrganisationMark;
 pub use provider::Provider;

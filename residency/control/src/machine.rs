@@ -16,7 +16,7 @@ use crate::api_keys::{self, KeyGrant};
 use crate::calendar::{self, Ledger};
 use crate::command::{Command, KeyVerifier, Organisation, Outcome, PolicyVersion, Refusal, RegionEntry, User};
 use crate::directory::{AlreadyKnown, Directory};
-use crate::legal_basis::{self, LegalBasis};
+use crate::legal_basis::{self, LegalBasis, Recorded};
 use crate::organisations::{self, OrganisationMark};
 use crate::signin::{self, SignIns};
 use crate::{Providers, Sheets, facilities, provider_changes, seats, users};
@@ -41,6 +41,8 @@ pub struct State {
     pub(crate) signin: SignIns,
     /// What lets marketing organisations have anything of a patient.
     pub(crate) bases: Arc<Sheets<OrgId, LegalBasis>>,
+    /// Who recorded that.
+    pub(crate) bases_recorded: Arc<Sheets<OrgId, Recorded>>,
     /// What public registers call laboratories and pharmacies.
     pub(crate) facilities: Arc<Sheets<OrgId, Facility>>,
     /// Of the keys that organisations issued themselves.
@@ -137,7 +139,12 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         Command::CloseOrganisation { org, reason, expected } => {
             organisations::close(state, org, reason, expected)
         }
-        Command::PutLegalBasis { org, basis, expected } => legal_basis::put(state, org, basis, expected),
+        Command::PutLegalBasis { org, basis, expected } => {
+            legal_basis::put(state, org, (basis, None), expected)
+        }
+        Command::RecordLegalBasis { org, basis, recorded, expected } => {
+            legal_basis::put(state, org, (basis, Some(recorded)), expected)
+        }
         Command::RemoveLegalBasis { org, expected } => legal_basis::remove(state, org, expected),
         Command::AddFacility { organisation, facility } => {
             let organisation = Organisation { org_type: facility.kind(), active: true, ..organisation };

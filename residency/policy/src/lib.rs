@@ -27,6 +27,7 @@ mod problem;
 pub mod ruleset;
 mod scopes;
 mod spelt;
+pub mod verify_keys;
 pub mod wire;
 mod workforce;
 

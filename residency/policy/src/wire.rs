@@ -4,6 +4,8 @@
 pub const REQUEST_ID: &str = "x-request-id";
 /// Why PHI is asked for: a code of HL7 `v3-ActReason`. Required on every request for PHI.
 pub const PURPOSE_OF_USE: &str = "purpose-of-use";
+/// Where who asks for PHI is: an ISO 3166-2 code. Their own word, and left out where they do not say.
+pub const ACCESSOR: &str = "accessor-jurisdiction";
 /// Makes a POST safe to repeat (draft-ietf-httpapi-idempotency-key-header-07).
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Set to `true` on an answer that was stored earlier.

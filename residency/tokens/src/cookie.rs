@@ -10,6 +10,9 @@ pub const REFRESH: &str = "__Host-domicile-refresh";
 /// What a patient shows who signed in ([`crate::patient`]).
 pub const PATIENT: &str = "__Host-domicile-patient";
 
+/// What a browser keeps of a known device ([`crate::device`]).
+pub const DEVICE: &str = "__Host-domicile-device";
+
 /// The value of a cookie. One that comes twice is none: nobody can say who set which.
 pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());

@@ -4,6 +4,7 @@
 //! may link nothing of a node. What makes tokens is in `node-signin`.
 
 pub mod cookie;
+pub mod device;
 mod living;
 pub mod patient;
 pub mod ring_provider;

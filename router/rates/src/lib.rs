@@ -38,6 +38,7 @@ pub struct Rates<C: Clock + Clone = DefaultClock> {
     patients: Option<Counted<UserId, C>>,
     addresses: Option<Counted<IpAddr, C>>,
     sign_ins: Option<(Counted<IpAddr, C>, AtOnce)>,
+    strangers: Option<Counted<IpAddr, C>>,
 }
 
 struct Counted<K: std::hash::Hash + Eq + Clone, C: Clock + Clone> {
@@ -91,6 +92,7 @@ impl<C: Clock + Clone> Rates<C> {
             addresses: Counted::new("address", quotas.address, clock),
             sign_ins: Counted::new("sign-in", quotas.sign_in, clock)
                 .map(|counted| (counted, AtOnce::default())),
+            strangers: Counted::new("stranger", quotas.stranger(), clock),
         }
     }
 
@@ -123,6 +125,22 @@ impl<C: Clock + Clone> Rates<C> {
         turn.map(Some).ok_or_else(|| Problem::new(ProblemKind::Overloaded).retry_after(1))
     }
 
+    /// Refuses an address that lately showed too many sessions of patients that were none: each costs the home a look-up.
+    ///
+    /// # Errors
+    /// It did. Nothing is counted.
+    pub fn stranger(&self, address: IpAddr) -> Result<(), Standing> {
+        self.strangers.as_ref().map_or(Ok(()), |counted| counted.room(&network(address)))
+    }
+
+    /// Counts that an address showed one that is none.
+    pub fn note_stranger(&self, address: IpAddr) {
+        if let Some(counted) = &self.strangers {
+            // What is one too many is refused before it is looked for, but for those that came side by side.
+            let _ = counted.minutes.one(&network(address), counted.time());
+        }
+    }
+
     /// Counts a request of a caller, and says how much is left; nothing, where nobody is counted.
     ///
     /// # Errors
@@ -147,7 +165,7 @@ impl<C: Clock + Clone> Rates<C> {
             patients.forget();
         }
         let sign_ins = self.sign_ins.as_ref().map(|(counted, _)| counted);
-        for counted in [self.addresses.as_ref(), sign_ins].into_iter().flatten() {
+        for counted in [self.addresses.as_ref(), sign_ins, self.strangers.as_ref()].into_iter().flatten() {
             counted.forget();
         }
     }
@@ -208,6 +226,17 @@ impl<K: std::hash::Hash + Eq + Clone, C: Clock + Clone> Counted<K, C> {
                 Err(standing(0, in_minute.saturating_add(1), wait.into()))
             }
         }
+    }
+
+    fn room(&self, who: &K) -> Result<(), Standing> {
+        self.minutes.room(who, self.time()).map_err(|wait| Standing {
+            name: self.name,
+            between: self.between,
+            quota: self.quota,
+            at_once: self.quota.burst,
+            in_minute: 0,
+            wait,
+        })
     }
 
     /// The time since the first could be counted.

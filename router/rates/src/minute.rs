@@ -89,6 +89,17 @@ impl<K: Hash + Eq + Clone> Minutes<K> {
         Ok(self.most - window.sum)
     }
 
+    /// Whether somebody may make one more now. Nothing is counted.
+    ///
+    /// # Errors
+    /// There are as many as may be: after how long there may be one more.
+    pub(crate) fn room(&self, who: &K, now: Duration) -> Result<(), Duration> {
+        let mut shard = self.shard(who);
+        let Some(window) = shard.get_mut(who) else { return Ok(()) };
+        window.go_on(now.as_secs());
+        if window.sum >= self.most { Err(window.wait(now)) } else { Ok(()) }
+    }
+
     /// Takes back one that was counted just now. If a second began meanwhile, it goes on counting.
     pub(crate) fn take_back(&self, who: &K) {
         let mut shard = self.shard(who);

@@ -44,6 +44,13 @@ impl Quotas {
         sign_in: Quota::NONE,
     };
 
+    /// How many sessions of patients that are none an address may show: a tenth of what it may ask. Whoever shares an
+    /// address with somebody who guesses goes on the longer for it.
+    pub(crate) fn stranger(&self) -> Quota {
+        let tenth = |many: u32| many.div_ceil(10);
+        Quota { per_minute: tenth(self.address.per_minute), burst: tenth(self.address.burst) }
+    }
+
     /// Which key of the configuration says nothing that works, and what would.
     ///
     /// # Errors

@@ -229,3 +229,22 @@ fn an_address_has_only_so_many_sign_ins_under_way() {
         "nobody is kept who has none"
     );
 }
+
+#[test]
+fn an_address_that_guesses_is_refused_for_a_while_and_no_other_is() {
+    let (rates, clock) = one_a_second();
+    let [guesses, other] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().expect("an address"));
+    // A tenth of the sixty that it may ask.
+    for _ in 0..6 {
+        assert!(rates.stranger(guesses).is_ok(), "looking alone counts nothing");
+        rates.note_stranger(guesses);
+    }
+    let over = rates.stranger(guesses).expect_err("as many as may be");
+    assert_eq!((over.left(), over.retry_after()), (0, 61));
+    assert!(rates.stranger(other).is_ok());
+    clock.advance(Duration::from_secs(61));
+    assert!(rates.stranger(guesses).is_ok());
+    let none = Rates::by(&Quotas::NONE, &clock);
+    (0..1_000).for_each(|_| none.note_stranger(guesses));
+    assert!(none.stranger(guesses).is_ok());
+}

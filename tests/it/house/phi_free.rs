@@ -31,6 +31,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("residency/control/src/signin/account.rs", &[]),
     ("residency/control/src/signin/change.rs", &[]),
     ("residency/control/src/signin/identity_provider.rs", &["Host"]),
+    ("residency/control/src/signin/role_mapping.rs", &[]),
     ("residency/control/src/signin/federation.rs", &["Arc", "Sheets"]),
     ("residency/control/src/api_keys.rs", &[]),
     ("residency/control/src/signin/devices.rs", &[]),
@@ -84,6 +85,8 @@ const MAY_HOLD: &[&str] = &[
     "IdentityProviderId",
     "IssuerUrl",
     "ClientId",
+    "ClaimName",
+    "GroupName",
     "Preset",
     "ProviderId",
     "BookingHandle",
@@ -237,7 +240,7 @@ fn bounded_text_has_one_place_each() {
     assert_eq!(holders("StaffName"), ["User"], "nor is any but the workforce named");
     assert_eq!(holders("ProviderName"), Vec::<String>::new(), "a clinician's is in a file of its own");
     assert_eq!(holders("LoginName"), Vec::<String>::new(), "nor is what they sign in with");
-    for of in ["IssuerUrl", "ClientId"] {
+    for of in ["IssuerUrl", "ClientId", "ClaimName", "GroupName"] {
         assert_eq!(holders(of), Vec::<String>::new(), "nor what says who they are");
     }
     assert_eq!(holders("Endpoint"), ["RegionEntry"]);

@@ -15,7 +15,7 @@ mod pagination;
 mod patients;
 mod providers;
 mod search;
-mod tenants;
+pub(crate) mod tenants;
 mod users;
 
 use residency_policy::Role;

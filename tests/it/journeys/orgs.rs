@@ -236,9 +236,12 @@ async fn what_a_marketing_organisation_rests_on_is_recorded_by_its_operator_and_
         .await
         .expect("it is known")
     };
-    let shown = status(200).await.json();
+    let mut shown = status(200).await.json();
+    let at = shown.as_object_mut().expect("an object").remove("recorded_at");
+    assert!(at.is_some_and(|at| at.as_str().is_some_and(|at| at.ends_with('Z'))), "when it was recorded");
     let expected = json!({
-        "kind": "authorization", "from": "2026-11-22", "until": "2027-11-21", "document_sha256": digest
+        "kind": "authorization", "from": "2026-11-22", "until": "2027-11-21", "document_sha256": digest,
+        "recorded_by": "operator"
     });
     assert_eq!(shown, expected);
     let taken = run(&["orgs", "remove-basis", org, "--config", &config]).expect("it runs");

@@ -12,7 +12,7 @@ use tests::operate;
 use super::HOME;
 
 /// An organisation that nobody else in this test run touches.
-pub(super) struct Tenant {
+pub(crate) struct Tenant {
     pub(super) id: String,
     pub(super) path: String,
     /// The key of its administrator.
@@ -20,7 +20,7 @@ pub(super) struct Tenant {
 }
 
 impl Tenant {
-    pub(super) async fn new(name: &str) -> Self {
+    pub(crate) async fn new(name: &str) -> Self {
         let founder = shared().client("org_admin", HOME);
         let body = json!({ "name": name, "type": "provider", "serves": [HOME] });
         let added = founder.post("/v1/orgs", &body).await.expect("an answer").expect(201).expect("is added");
@@ -31,14 +31,19 @@ impl Tenant {
 
     /// The access token of an administrator who signed in with a second factor.
     pub(super) async fn sure(&self) -> String {
+        self.sure_as(Role::OrgAdmin).await
+    }
+
+    /// The access token of somebody of this role who signed in with a second factor.
+    pub(crate) async fn sure_as(&self, role: Role) -> String {
         let admin = self.admin();
         let post = async |client: &Client, path: &str, body: Value, status: u16| {
             client.post(path, &body).await.expect("an answer").expect(status).expect(path)
         };
-        let new = json!({ "name": "Robin Sample", "roles": ["org_admin"] });
+        let new = json!({ "name": "Robin Sample", "roles": [role.as_str()] });
         let user = post(&admin, &format!("{}/users", self.path), new, 201).await.json()["id"].clone();
         let user = user.as_str().expect("an id").to_owned();
-        let login = "robin@clinic.example";
+        let login = format!("{}@clinic.example", role.as_str().replace('_', "."));
         let invite = format!("/v1/users/{user}/invitations");
         let invitation =
             post(&admin, &invite, json!({ "login": login }), 201).await.json()["invitation"].clone();
@@ -61,7 +66,7 @@ impl Tenant {
     }
 
     /// Its administrator, at the router.
-    pub(super) fn admin(&self) -> Client {
+    pub(crate) fn admin(&self) -> Client {
         shared().nobody().key(&self.key)
     }
 }

@@ -3,6 +3,8 @@
 mod access_matrix;
 mod addresses;
 mod answers;
+mod assured_matrix;
+mod decisions;
 mod logs;
 mod malformed;
 mod patients_own;
@@ -10,6 +12,7 @@ mod policy_versions;
 mod raw_http;
 mod recorded;
 mod route_coverage;
+mod segregated_matrix;
 mod sign_in;
 mod sign_in_canaries;
 mod things_of_others;

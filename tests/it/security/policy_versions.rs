@@ -23,7 +23,7 @@ const REGIONS: [&str; 3] = ["ca", "ny", "tx"];
 const APPLIED_WITHIN: Duration = Duration::from_secs(if cfg!(debug_assertions) { 15 } else { 1 });
 
 /// A copy of the shipped policies, in which no provider may read a patient any more when `closed`.
-fn policies(at: &Path, closed: bool) -> PathBuf {
+pub(crate) fn policies(at: &Path, closed: bool) -> PathBuf {
     fs::create_dir_all(at).expect("a folder");
     let shipped = workspace::root().join("node/policy/policies");
     for entry in fs::read_dir(shipped).expect("the policies") {

@@ -1,7 +1,7 @@
 //! Whether the clinician of a visit may practise where the patient is, on the day of the act there.
 //!
 //! It is asked when an encounter is opened, given another clinician or place, signed and added to, as it is asked when a
-//! visit is booked. Whoever opens and signs is the clinician of the visit; whoever adds to it has a licence of their own. The policies are told that it was asked and is there; where it is not, the act is refused whatever
+//! visit is booked. Whoever opens and signs is the clinician of the visit; whoever adds to it has a licence of their own. The policies are told where the patient is, and that it was asked and is there; where it is not, the act is refused whatever
 //! they say. The day is that of the act and not of the visit: whoever has lost a licence signs nothing any more.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use node_access::{Act, Credential, Disclosable as _, Here, LicenceState, Patient
 use node_console::calendars::booking;
 use residency_control::Provider;
 use residency_control::calendar::{Minute, Slot};
-use residency_policy::{Problem, ProblemKind};
+use residency_policy::{Problem, ProblemKind, ServiceJurisdiction};
 
 use super::model::Setting;
 
@@ -34,7 +34,7 @@ pub(super) fn judged<A: Act>(call: &PatientCall<A>, setting: &Setting, whose: Wh
     let slot = Slot { start: now, end: now.plus(1) };
     let org = call.call.caller.org;
     booking::may_practise(&clinician, org, setting.service, slot).map_err(|why| why.problem())?;
-    call.call.may_with(LicenceState::Held)
+    call.call.may_at(ServiceJurisdiction(setting.service), LicenceState::Held)
 }
 
 /// The same, and what is said no to is looked at again with everything that was acknowledged to anybody: a licence may

@@ -15,7 +15,7 @@ use residency_control::calendar::Ledger;
 use residency_control::machine::{State, apply};
 use residency_control::signin::SignIns;
 use residency_control::{
-    Command, KeyStanding, LegalBasis, Organisation, Outcome, ProposeError, Proposed, User,
+    Command, KeyStanding, LegalBasis, Organisation, Outcome, ProposeError, Proposed, Recorded, User,
 };
 use residency_policy::{OrgId, PatientId, Placement, ProviderId, Region, Ruleset, UserId};
 use residency_tokens::Verifier;
@@ -100,6 +100,10 @@ impl Directory for Book {
 
     fn legal_basis(&self, org: OrgId) -> Option<LegalBasis> {
         self.state.lock().expect("a lock").legal_basis(org).copied()
+    }
+
+    fn legal_basis_recorded(&self, org: OrgId) -> Option<Recorded> {
+        self.state.lock().expect("a lock").legal_basis_recorded(org).copied()
     }
 
     fn organisations(&self) -> Vec<OrgView> {

@@ -19,7 +19,7 @@ impl World {
     }
 
     /// Signs in with the next code of an authenticator, on a device or on a new one.
-    async fn on(&self, who: &Somebody, secret: &str, device: Option<&str>, tokens: &str) -> Answer {
+    pub(crate) async fn on(&self, who: &Somebody, secret: &str, device: Option<&str>, tokens: &str) -> Answer {
         self.later(30);
         let code = code(secret, self.here.clock.now().as_second());
         self.shows(who, Some(&code), device, tokens).await

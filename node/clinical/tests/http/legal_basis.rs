@@ -76,7 +76,18 @@ async fn a_marketer_is_refused_for_want_of_a_basis_on_every_day_but_those_on_whi
     let body = basis("2026-11-22", "2026-11-24");
     let put =
         world.basis("sure_admin", "PUT", org).header("if-match", "\"1\"").json(&body).send().await.is(200);
-    assert_eq!((put.json(), put.header("etag")), (body.clone(), "\"2\""));
+    assert_eq!(put.header("etag"), "\"2\"");
+    let mut said = body.clone();
+    for (name, value) in [
+        ("recorded_by", json!("key")),
+        ("recorder", json!(world.book.keys.lock().expect("a lock")["sure_admin"].key.to_string())),
+        ("recorded_for", json!(world.org.to_string())),
+        ("recorded_at", json!(days[3].0)),
+    ] {
+        said[name] = value;
+    }
+    assert_eq!(put.json(), said, "who says so, and when");
+    assert_eq!(world.basis("sure_admin", "GET", org).send().await.is(200).json(), said);
     for (at, reason) in days {
         assert_eq!(world.refused_at("partner", at).await, reason, "{at}");
         assert_eq!(world.refused_at("competitor", at).await, "no-legal-basis", "another has none: {at}");

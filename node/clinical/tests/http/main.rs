@@ -41,6 +41,7 @@ mod sessions;
 mod settings;
 mod shared_clinicians;
 mod signin;
+mod situation;
 mod step_up;
 mod support;
 mod waitlist;

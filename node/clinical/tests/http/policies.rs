@@ -172,3 +172,39 @@ async fn what_is_allowed_on_a_condition_that_no_answer_meets_is_refused_and_coun
     world.here.policies.put(Ok(on_condition("patient-provider-staff", "watermark")));
     read().send().await.is(200);
 }
+
+/// Which questions of this role about patients were asked, and how often.
+fn asked_of_patients(world: &World, role: &str) -> Vec<Value> {
+    let all = world.here.policies.recorded().classes();
+    let all = all.iter().map(|class| serde_json::to_value(class).expect("it serialises"));
+    all.filter(|class| {
+        let request = &class["request"];
+        request["principal"] == role && request["entity"] == "patient" && request["action"] == "read"
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn what_was_asked_is_counted_by_class_and_names_nobody() {
+    let world = World::new().await;
+    let patients = [id(&world.register(&ana()).await), id(&world.register(&ana()).await)];
+    for patient in &patients {
+        world.ask("provider", "GET", &format!("/v1/patients/{patient}")).send().await.is(200);
+    }
+    let path = format!("/v1/patients/{}", patients[0]);
+    world.ask("marketer", "GET", &path).send().await.is(403);
+    let read = asked_of_patients(&world, "provider");
+    assert_eq!((read.len(), &read[0]["times"]), (1, &json!(2)), "two patients are one class: {read:?}");
+    assert_eq!(read[0]["request"]["facts"]["purpose"], "TREAT");
+    // What else would have been allowed was looked for, and is nothing that anybody asked.
+    let refused = asked_of_patients(&world, "marketer");
+    assert_eq!((refused.len(), &refused[0]["times"]), (1, &json!(1)), "{refused:?}");
+    let all = serde_json::to_string(&world.here.policies.recorded().classes()).expect("it serialises");
+    let org = world.org.to_string();
+    for named in patients.iter().chain([&org]) {
+        assert!(!all.contains(named.as_str()), "an id is in what is recorded");
+    }
+    // Another situation is another class.
+    world.ask("provider", "GET", &path).header("purpose-of-use", "HOPERAT").send().await.is(200);
+    assert_eq!(asked_of_patients(&world, "provider").len(), 2);
+}

@@ -15,6 +15,7 @@ use http_body_util::BodyExt as _;
 use node_access::policies::{InForce, Policies};
 use node_access::{
     Admission, Changes, Credential, Directory, Here, Jurisdictions, Limits, Loaded, Metrics, Parts, Readiness,
+    Via,
 };
 use node_signin::{Desk, Federated, Hashing, Issuer, Passkeys, SealingKeys};
 use rates::{ClientAddress, Quotas, Rates};
@@ -22,8 +23,8 @@ use residency_control::machine::apply;
 use residency_control::signin::SignInChange;
 use residency_control::{Command, Outcome};
 use residency_policy::{
-    Entropy as _, Epoch, Home, Jurisdiction, KeyId, KeyScopes, OrgId, PatientId, Placement, PlacementState,
-    ProviderId, Region, Role, Ruleset,
+    Entropy as _, Epoch, Home, Ingress, Jurisdiction, KeyId, KeyScopes, OrgId, PatientId, Placement,
+    PlacementState, ProviderId, Region, Role, Ruleset,
 };
 use residency_tokens::Verifier;
 use serde_json::{Value, json};
@@ -143,6 +144,7 @@ pub(crate) struct Ask<'w> {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     from: Option<IpAddr>,
+    via: Option<Ingress>,
 }
 
 impl Ask<'_> {
@@ -155,6 +157,12 @@ impl Ask<'_> {
     /// From this address, as the socket has it.
     pub(crate) fn from(mut self, address: &str) -> Self {
         self.from = Some(address.parse().expect("an address"));
+        self
+    }
+
+    /// Forwarded by the router of this ingress, as its certificate says.
+    pub(crate) fn via(mut self, ingress: Ingress) -> Self {
+        self.via = Some(ingress);
         self
     }
 
@@ -186,6 +194,9 @@ impl Ask<'_> {
         let mut request = request.body(body).expect("a request");
         if let Some(from) = self.from {
             request.extensions_mut().insert(ClientAddress(from));
+        }
+        if let Some(ingress) = self.via {
+            request.extensions_mut().insert(Via(ingress));
         }
         let response = self.world.router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
@@ -343,6 +354,7 @@ impl World {
             headers: Vec::new(),
             body: Vec::new(),
             from: None,
+            via: None,
         };
         let ask = ask.header("authorization", &format!("Bearer {key}")).header("purpose-of-use", "TREAT");
         match ask.method {

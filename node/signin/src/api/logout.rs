@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, StatusCode};
 use node_access::body::PublicJson;
 use node_access::caller::recognise;
 use node_access::doc::SignInProblems;
+use node_access::settings::CameFrom;
 use node_access::{Here, Refused};
 use residency_policy::ProblemKind;
 
@@ -30,12 +31,13 @@ use crate::logout;
 pub async fn logout(
     Extension(desk): AtDesk,
     State(here): State<Here>,
+    from: CameFrom,
     method: Method,
     headers: HeaderMap,
     PublicJson(body): PublicJson,
 ) -> Result<Response, Refused> {
     let (refresh, _) = shown(&method, &headers, &body)?;
-    let by_access = match recognise(&here, &method, &headers).await {
+    let by_access = match recognise(&here, &method, &headers, from).await {
         Ok(caller) => caller.session,
         // Access tokens end before their sessions do.
         Err(refused) if refused.problem().kind() == ProblemKind::Unauthenticated => None,

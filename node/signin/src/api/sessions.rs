@@ -9,7 +9,7 @@ use node_access::doc::{ConsistencyParameter, OpenChangeProblems, OpenProblems};
 use node_access::parameters::bad;
 use node_access::problem::not_found;
 use node_access::{Act, Action, Credential, Entity, OpenCall, Refused, change};
-use residency_control::signin::Session;
+use residency_control::signin::{Session, SignIns};
 use residency_policy::{Role, SessionId, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -33,9 +33,17 @@ pub struct SessionBody {
     /// As what they signed in.
     #[schema(example = "provider")]
     pub role: &'static str,
-    /// How sure it is who it is: 1 with a password, 2 with a second factor.
+    /// How sure it was who it is when they showed it: 1 with one factor, 2 with a second one (NIST SP 800-63B).
     #[schema(minimum = 1, maximum = 2)]
     pub assurance: u16,
+    /// How they showed it (RFC 8176 section 2): `mfa` where more than one factor was shown, here or at an identity provider.
+    /// Nothing else is kept of it, so that with one factor it is empty.
+    #[schema(max_items = 1)]
+    pub amr: Vec<&'static str>,
+    /// Until when their second factor counts for what takes a fresh one, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub second_factor_until: Option<String>,
     /// When they signed in.
     #[schema(format = DateTime)]
     pub signed_in_at: String,
@@ -56,7 +64,7 @@ pub struct SessionListBody {
 }
 
 impl SessionBody {
-    fn of(session: &Session, caller: &Credential) -> Self {
+    fn of(session: &Session, caller: &Credential, signins: &SignIns, now: i64) -> Self {
         // A second after the epoch that a node wrote is one that a clock showed.
         let at = |second| Timestamp::from_second(second).unwrap_or_default().to_string();
         Self {
@@ -64,6 +72,10 @@ impl SessionBody {
             user: session.user.to_string(),
             role: session.role.as_str(),
             assurance: session.assurance,
+            amr: if session.assurance >= 2 { vec!["mfa"] } else { Vec::new() },
+            second_factor_until: signins
+                .is_sure(session, now)
+                .then(|| at(signins.assured_at(session).saturating_add(SignIns::SURE_SECONDS))),
             signed_in_at: at(session.created),
             expires_at: at(session.expires),
             current: caller.session == Some(session.id),
@@ -114,7 +126,7 @@ pub async fn list(call: OpenCall<List>) -> Result<Response, Refused> {
     let held = whose.into_iter().flat_map(|user| signins.sessions_of(call.caller.org, user));
     let mut held: Vec<&Session> = held.map(|one| &**one).filter(|one| now < one.expires).collect();
     held.sort_unstable_by_key(|one| (std::cmp::Reverse(one.created), one.id));
-    let data = held.into_iter().map(|one| SessionBody::of(one, &call.caller)).collect();
+    let data = held.into_iter().map(|one| SessionBody::of(one, &call.caller, &signins, now)).collect();
     Ok(at(Json(SessionListBody { data }).into_response(), index.0))
 }
 

@@ -6,7 +6,7 @@ use residency_control::signin::{IdentityProvider, Preset};
 use residency_policy::{IdentityProviderId, Role};
 
 use super::flow::{Beside, Flow, SECONDS};
-use super::{NotShown, github, oidc};
+use super::{NotShown, github, oidc, roles};
 use crate::{Desk, NotSignedIn};
 
 /// What somebody wants.
@@ -19,6 +19,8 @@ pub(crate) struct Wanted {
     pub(crate) return_to: String,
     /// What they showed beside.
     pub(crate) beside: Beside,
+    /// Whether they are to show a second factor there, now.
+    pub(crate) step_up: bool,
 }
 
 /// Where the browser is sent, and the cookie that it keeps meanwhile. `asked` is the host that it asked.
@@ -50,12 +52,16 @@ pub(crate) async fn begin(desk: &Desk, wanted: Wanted, asked: Option<&str>) -> R
         return_to: wanted.return_to,
         ends: now + SECONDS,
         beside: wanted.beside,
+        step_up: wanted.step_up,
     };
     let location = if provider.preset == Preset::Github {
         github::begin(&provider, &flow)
     } else {
         let found = desk.federated.discoveries.of(&desk.federated.out, &provider.issuer, &*desk.clock).await;
-        found.and_then(|found| oidc::begin(&provider, &found, &flow))
+        let signins = desk.directory.signins();
+        let mapping = signins.federation().mapping(provider.id);
+        let claim = roles::claim(mapping.map(|one| &**one));
+        found.and_then(|found| oidc::begin(&provider, &found, &flow, claim))
     };
     let location = location.map_err(|why| not_begun(&provider, why))?;
     let cookie = flow.seal(&desk.keys, &*desk.entropy).ok_or(NotSignedIn::NotOffered)?;

@@ -8,7 +8,7 @@ use residency_policy::{Role, SessionId};
 
 use super::begin::provider;
 use super::flow::{Beside, Flow};
-use super::{NotShown, Shown, client_secret, github, oidc};
+use super::{NotShown, Shown, client_secret, github, oidc, roles};
 use crate::desk::{Desk, IDLE_SECONDS, Opened, SESSION_SECONDS};
 use crate::hashing::equal;
 use crate::login::role;
@@ -48,19 +48,34 @@ pub(crate) async fn finish(
     let shown = show(desk, &provider, &flow, &brought).await.map_err(|why| not_shown(&provider, why))?;
     // From here on with what everybody agreed on last.
     desk.changes.barrier().await?;
+    let mapping = desk.directory.signins().federation().mapping(provider.id).cloned();
     let (account, joining, held) = who(desk, &provider, &flow, &shown).ok_or_else(|| {
         tracing::info!(provider.id = %provider.id, "an identity provider showed somebody who has no account");
         NotSignedIn::Nobody
     })?;
+    if flow.step_up && !shown.second {
+        return Err(NotSignedIn::CodeNeeded);
+    }
     let second = shown.second || held.as_ref().is_some_and(|held| held.assurance >= 2);
     let fresh = matches!(joining, Joining::Invited(_));
     if desk.directory.signins().asks_for_more(&account) && !second && !fresh {
         return Err(NotSignedIn::CodeNeeded);
     }
     let wanted = held.as_ref().map(|held| held.role).or(flow.role);
-    let role = role(&desk.roles(account.user, account.org), wanted)?;
+    let may = match &mapping {
+        None => desk.roles(account.user, account.org),
+        Some(mapping) => roles::given(desk, &account, mapping, &shown.groups),
+    };
+    if mapping.is_some() && may.is_empty() {
+        tracing::info!(provider.id = %provider.id, "an identity provider showed somebody whose groups give no role");
+        return Err(NotSignedIn::Nobody);
+    }
+    let role = role(&may, wanted)?;
     if !devices::admitted(desk, (account.org, account.user), device) {
         return Err(devices::wait(desk, (account.org, account.user), device).await);
+    }
+    if mapping.is_some() {
+        roles::take(desk, &account, &may).await?;
     }
     // A link makes no session longer.
     let ends = held.map_or(i64::MAX, |held| held.ends);
@@ -95,7 +110,11 @@ async fn show(
     };
     match provider.preset {
         Preset::Github => github::show(&federated.out, provider, secret, flow, code).await,
-        _ => oidc::show(federated, provider, secret, flow, code, &*desk.clock).await,
+        _ => {
+            let mapping = desk.directory.signins().federation().mapping(provider.id).cloned();
+            let claim = roles::claim(mapping.as_deref());
+            oidc::show(federated, provider, secret, flow, (code, claim), &*desk.clock).await
+        }
     }
 }
 
@@ -178,6 +197,12 @@ async fn open(
         flow_sha256: flow.sha256(),
         flow_ends: flow.ends,
     };
-    let index = desk.propose(SignInChange::Enter(entrance)).await??;
+    let change = if shown.second {
+        // Whoever does not say when it was shown has shown nothing fresh.
+        SignInChange::EnterAssured { entrance, shown_at: shown.asked_at.unwrap_or(0) }
+    } else {
+        SignInChange::Enter(entrance)
+    };
+    let index = desk.propose(change).await??;
     desk.tokens(session, index, &token, now)
 }

@@ -39,6 +39,9 @@ pub(crate) struct Flow {
     pub(crate) ends: i64,
     /// What they showed beside.
     pub(crate) beside: Beside,
+    /// Whether they are to show a second factor there, now. A flow that an earlier release began asks for none.
+    #[serde(default)]
+    pub(crate) step_up: bool,
 }
 
 /// What somebody showed before they were sent away.
@@ -58,6 +61,11 @@ impl Flow {
         let mut bytes = [0; 32];
         entropy.fill(&mut bytes);
         BASE64URL_NOPAD.encode(&bytes)
+    }
+
+    /// When it began, in seconds after the Unix epoch.
+    pub(crate) fn began(&self) -> i64 {
+        self.ends - SECONDS
     }
 
     /// What is remembered of a flow that was used.
@@ -102,6 +110,7 @@ mod tests {
                 user: UserId::from_bytes([3; 16]),
                 secret_sha256: [255; 32],
             },
+            step_up: true,
         };
         let text = flow.seal(&keys, &entropy).expect("seals");
         // A cookie with its name and attributes stays below 4,096 bytes, which every browser keeps.

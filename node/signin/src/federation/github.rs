@@ -97,7 +97,7 @@ pub(crate) async fn show(
         None
     };
     let subject_sha256 = subject_sha256(&provider.issuer, &user.id.to_string());
-    Ok(Shown { subject_sha256, mail, second: false })
+    Ok(Shown { subject_sha256, mail, second: false, asked_at: None, groups: Vec::new() })
 }
 
 /// Whether its API answers.

@@ -12,6 +12,8 @@
 //!   only where that provider called the account nothing before.
 //! - **A second factor is not lost on the way.** An account that has an authenticator comes in through a provider only
 //!   where that says it asked for a second factor itself.
+//! - **An old second factor stays old.** Whoever is signed in at the provider comes back without being asked anything. So
+//!   it counts from when it was shown there (`auth_time`), and for nothing fresh where that is not said.
 //! - **A code goes to who gave it.** Each provider sends browsers back to an address of its own, and a flow of another is
 //!   refused there.
 //! - **This server asks nobody it was not meant to** ([`outgoing`]): no address inside a private network, no answer that
@@ -30,6 +32,7 @@ pub(crate) mod github;
 pub(crate) mod oidc;
 pub mod outgoing;
 pub(crate) mod return_to;
+pub(crate) mod roles;
 
 use std::fmt;
 
@@ -79,6 +82,10 @@ pub(crate) struct Shown {
     pub(crate) mail: Option<LoginName>,
     /// Whether it asked for a second factor.
     pub(crate) second: bool,
+    /// When it asked who they are, in seconds after the Unix epoch, if it says so.
+    pub(crate) asked_at: Option<i64>,
+    /// In which groups it says they are, where those decide.
+    pub(crate) groups: Vec<String>,
 }
 
 /// Why a provider showed nobody. The words go to the log, and no further.

@@ -1,5 +1,6 @@
 //! Trades a code for an ID token, and looks at every part of that (OpenID Connect Core 1.0, section 3.1.3.7).
 
+use std::collections::HashMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use openidconnect::core::{
@@ -9,20 +10,21 @@ use openidconnect::core::{
 };
 use openidconnect::{
     AdditionalClaims, AuthType, AuthorizationCode, ClaimsVerificationError, Client, ClientId, ClientSecret,
-    CsrfToken, EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet, IdTokenClaims,
-    IdTokenFields, IdTokenVerifier, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, RequestTokenError, Scope, SignatureVerificationError, StandardErrorResponse,
+    CsrfToken, EmptyExtraTokenFields, EndUserEmail, EndpointMaybeSet, EndpointNotSet, EndpointSet,
+    IdTokenClaims, IdTokenFields, IdTokenVerifier, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge,
+    PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, SignatureVerificationError, StandardErrorResponse,
     StandardTokenResponse, TokenResponse as _, UserInfoClaims, UserInfoError,
 };
 use residency_control::Host;
-use residency_control::signin::{IdentityProvider, Preset};
+use residency_control::signin::{ClaimName, IdentityProvider, LoginName, Preset};
 use residency_policy::Clock;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 
 use super::discovery::{Discovered, unreached};
 use super::flow::Flow;
-use super::{Federated, NotShown, Shown, as_login, subject_sha256};
+use super::{Federated, NotShown, Shown, as_login, roles, subject_sha256};
 
 /// What is taken for a signature: made with a private key that only the issuer has. Those made with the client's own secret
 /// are not, and neither is none.
@@ -38,6 +40,9 @@ const SIGNATURES: [CoreJwsSigningAlgorithm; 9] = [
     CoreJwsSigningAlgorithm::EdDsa,
 ];
 
+/// Clocks differ by less than this, in seconds.
+const CLOCKS_DIFFER_SECONDS: i64 = 300;
+
 /// Claims beside the standard.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct More {
@@ -47,6 +52,9 @@ pub(crate) struct More {
     hd: Option<String>,
     /// What the token is for, at Cognito.
     token_use: Option<String>,
+    /// All others, of which one may list groups.
+    #[serde(flatten)]
+    rest: HashMap<String, Value>,
 }
 
 impl AdditionalClaims for More {}
@@ -97,8 +105,13 @@ fn client(
     Ok(client.set_redirect_uri(redirect).set_auth_type(how))
 }
 
-/// Where the browser is sent.
-pub(crate) fn begin(provider: &IdentityProvider, found: &Discovered, flow: &Flow) -> Result<Url, NotShown> {
+/// Where the browser is sent. `claim` lists groups, where those decide: some servers have a scope of that name for it.
+pub(crate) fn begin(
+    provider: &IdentityProvider,
+    found: &Discovered,
+    flow: &Flow,
+    claim: Option<&ClaimName>,
+) -> Result<Url, NotShown> {
     let client = client(provider, None, found, &flow.callback)?;
     let (state, nonce) = (flow.state.clone(), flow.nonce.clone());
     let verifier = PkceCodeVerifier::new(flow.verifier.clone());
@@ -108,7 +121,18 @@ pub(crate) fn begin(provider: &IdentityProvider, found: &Discovered, flow: &Flow
         move || Nonce::new(nonce),
     );
     let asked = asked.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
-    Ok(asked.add_scope(Scope::new("email".to_owned())).url().0)
+    let asked = asked.add_scope(Scope::new("email".to_owned()));
+    let scopes = found.metadata.scopes_supported();
+    let has =
+        |claim: &&ClaimName| scopes.is_some_and(|all| all.iter().any(|one| one.as_str() == claim.as_str()));
+    let asked = match claim.filter(has) {
+        Some(claim) => asked.add_scope(Scope::new(claim.as_str().to_owned())),
+        None => asked,
+    };
+    // The age says that `auth_time` is wanted (section 3.1.2.1); some servers take 0 for none, and know the prompt.
+    let asked =
+        if flow.step_up { asked.set_max_age(Duration::ZERO).add_prompt(CoreAuthPrompt::Login) } else { asked };
+    Ok(asked.url().0)
 }
 
 /// Whether whoever sent the browser back is whom it was sent to (RFC 9207): otherwise a code of one provider could be
@@ -126,7 +150,7 @@ pub(crate) async fn show(
     provider: &IdentityProvider,
     secret: Option<String>,
     flow: &Flow,
-    code: &str,
+    (code, claim): (&str, Option<&ClaimName>),
     clock: &dyn Clock,
 ) -> Result<Shown, NotShown> {
     let now = clock.now().as_second();
@@ -151,9 +175,11 @@ pub(crate) async fn show(
     };
     let claims = claims.map_err(|error| wrong(&error))?;
     right(provider, &claims, now)?;
-    let mail = mail(federated, provider, &client, &tokens, &claims).await?;
+    let asked_at = asked_at(flow, &claims, now)?;
+    let (mail, groups) = beside(federated, provider, &client, &tokens, (&claims, claim)).await?;
     let second = claims.auth_method_refs().is_some_and(|all| all.iter().any(|one| one.as_str() == "mfa"));
-    Ok(Shown { subject_sha256: subject_sha256(issuer, claims.subject().as_str()), mail, second })
+    let subject_sha256 = subject_sha256(issuer, claims.subject().as_str());
+    Ok(Shown { subject_sha256, mail, second, asked_at, groups })
 }
 
 /// The claims of the ID token: signed by the issuer, for us, now, and in answer to this flow.
@@ -194,8 +220,7 @@ fn right(provider: &IdentityProvider, claims: &Claims, now: i64) -> Result<(), N
     if claims.authorized_party().is_some_and(|party| party.as_str() != provider.client.as_str()) {
         return Err(NotShown::Wrong("token-party"));
     }
-    // Clocks differ by less than this.
-    if claims.issue_time().timestamp() > now.saturating_add(300) {
+    if claims.issue_time().timestamp() > now.saturating_add(CLOCKS_DIFFER_SECONDS) {
         return Err(NotShown::Wrong("token-from-the-future"));
     }
     let right = match provider.preset {
@@ -210,45 +235,67 @@ fn right(provider: &IdentityProvider, claims: &Claims, now: i64) -> Result<(), N
     if right { Ok(()) } else { Err(NotShown::Wrong("token-tenant")) }
 }
 
+/// When the issuer asked who they are (`auth_time`, section 2). Where the flow is to show a second factor now, it must say so,
+/// and not before the flow began (section 3.1.3.7, step 13).
+fn asked_at(flow: &Flow, claims: &Claims, now: i64) -> Result<Option<i64>, NotShown> {
+    let Some(at) = claims.auth_time().map(|at| at.timestamp()) else {
+        return if flow.step_up { Err(NotShown::Wrong("token-auth-time-missing")) } else { Ok(None) };
+    };
+    if at > now.saturating_add(CLOCKS_DIFFER_SECONDS) {
+        return Err(NotShown::Wrong("token-auth-time-from-the-future"));
+    }
+    if flow.step_up && at < flow.began().saturating_sub(CLOCKS_DIFFER_SECONDS) {
+        return Err(NotShown::Wrong("token-auth-time-old"));
+    }
+    Ok(Some(at))
+}
+
 /// An address of a domain does not make an account the domain's: Google says which one owns it.
 fn is_owned(provider: &IdentityProvider, domain: &Host, claims: &Claims) -> bool {
     let google = provider.issuer.as_str() == "https://accounts.google.com";
     !google || claims.additional_claims().hd.as_deref() == Some(domain.as_str())
 }
 
-/// The address, if the provider may vouch for one and says that it is verified. Some say so in the ID token, and some only
-/// where it is asked for.
-async fn mail(
+/// The address, if the provider may vouch for one and says that it is verified, and the groups, where `claim` lists them and
+/// they decide. Some say so in the ID token, and some only where it is asked for.
+async fn beside(
     federated: &Federated,
     provider: &IdentityProvider,
     client: &ClientOf,
     tokens: &Tokens,
-    claims: &Claims,
-) -> Result<Option<residency_control::signin::LoginName>, NotShown> {
-    let Some(domain) = &provider.mail_domain else { return Ok(None) };
-    if !is_owned(provider, domain, claims) {
-        return Ok(None);
-    }
-    if let Some(mail) = claims.email() {
-        let verified = claims.email_verified() == Some(true);
-        return Ok(verified.then(|| as_login(mail.as_str())).flatten());
+    (claims, claim): (&Claims, Option<&ClaimName>),
+) -> Result<(Option<LoginName>, Vec<String>), NotShown> {
+    let vouches = provider.mail_domain.as_ref().is_some_and(|domain| is_owned(provider, domain, claims));
+    let listed = |more: &More| claim.and_then(|claim| roles::listed(more.rest.get(claim.as_str())));
+    let groups = listed(claims.additional_claims());
+    let ask_mail = vouches && claims.email().is_none();
+    let ask_groups = claim.is_some() && groups.is_none();
+    let mail = verified(claims.email().filter(|_| vouches), claims.email_verified());
+    let groups = groups.unwrap_or_default();
+    if !ask_mail && !ask_groups {
+        return Ok((mail, groups));
     }
     let subject = Some(claims.subject().clone());
-    let Ok(asked) = client.user_info(tokens.access_token().clone(), subject) else { return Ok(None) };
+    let Ok(asked) = client.user_info(tokens.access_token().clone(), subject) else { return Ok((mail, groups)) };
     let info: Result<UserInfoClaims<More, CoreGenderClaim>, _> = asked.request_async(&federated.out).await;
     let info = info.map_err(|error| match error {
         UserInfoError::Request(error) => unreached(error),
         UserInfoError::ClaimsVerification(_) => NotShown::Wrong("another-subject"),
         _ => NotShown::Unavailable("user-unreadable"),
     })?;
-    let verified = info.email_verified() == Some(true);
-    Ok(info.email().filter(|_| verified).and_then(|mail| as_login(mail.as_str())))
+    let mail = if ask_mail { verified(info.email(), info.email_verified()) } else { mail };
+    let groups = if ask_groups { listed(info.additional_claims()).unwrap_or_default() } else { groups };
+    Ok((mail, groups))
+}
+
+fn verified(mail: Option<&EndUserEmail>, verified: Option<bool>) -> Option<LoginName> {
+    mail.filter(|_| verified == Some(true)).and_then(|mail| as_login(mail.as_str()))
 }
 
 #[cfg(test)]
 mod tests {
     use residency_policy::{IdentityProviderId, OrgId};
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

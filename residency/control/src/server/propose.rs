@@ -22,7 +22,7 @@ use crate::peer::PeerKind;
 use crate::raft::network::CallError;
 use crate::raft::types::{Batch, Member};
 use crate::raft::wire::{self, Forwarded, Led};
-use crate::signin::{Network, SignInChange};
+use crate::signin::{ClaimName, GroupName, Network, SignInChange};
 use crate::writer::ProposeError;
 
 /// How many proposals may wait.
@@ -70,6 +70,10 @@ fn weight(command: &Command) -> usize {
         Command::SignIn(SignInChange::PutSettings { settings, .. }) => {
             64 + (Network::LEN_MAX + 1) * settings.networks.as_slice().len()
         }
+        Command::SignIn(SignInChange::PutIdentityProvider { mapping, .. }) => {
+            let groups = mapping.as_ref().map_or(0, |mapping| mapping.groups.as_slice().len());
+            1_024 + ClaimName::LEN_MAX + (GroupName::LEN_MAX + 3) * groups
+        }
         Command::SignIn(_) => 1_024,
         Command::Key(KeyChange::NoteUses(uses)) => 32 + 27 * uses.as_slice().len(),
         Command::ClaimIds { ids, .. } => 32 + 17 * ids.len(),
@@ -93,6 +97,7 @@ fn weight(command: &Command) -> usize {
         | Command::ChangeClinician { .. }
         | Command::CloseOrganisation { .. }
         | Command::PutLegalBasis { .. }
+        | Command::RecordLegalBasis { .. }
         | Command::RemoveLegalBasis { .. }
         | Command::RevokeKey(_)
         | Command::PutPolicy(_)
@@ -146,6 +151,7 @@ impl Core {
             | Command::ChangeOrganisation { .. }
             | Command::CloseOrganisation { .. }
             | Command::PutLegalBasis { .. }
+            | Command::RecordLegalBasis { .. }
             | Command::RemoveLegalBasis { .. }
             | Command::AddUser(_)
             | Command::ChangeUser { .. }

@@ -51,9 +51,13 @@ pub(crate) fn apply(state: &mut State, change: SignInChange) -> Result<(), Refus
         SignInChange::AddSigningKey(key) => add_key(state, key),
         SignInChange::AddIdentityProvider(new) => enter::add(state, new),
         SignInChange::ChangeIdentityProvider { provider, expected } => enter::change(state, provider, expected),
+        SignInChange::PutIdentityProvider { provider, mapping, expected } => {
+            enter::put(state, provider, mapping, expected)
+        }
         SignInChange::RemoveIdentityProvider { org, provider } => enter::remove(state, org, provider),
         SignInChange::Unlink { org, user, provider } => enter::unlink(state, org, user, provider),
-        SignInChange::Enter(entrance) => enter::enter(state, entrance),
+        SignInChange::Enter(entrance) => enter::enter(state, entrance, None),
+        SignInChange::EnterAssured { entrance, shown_at } => enter::enter(state, entrance, Some(shown_at)),
         SignInChange::NoteDevice(device) => devices::note(state, device),
         SignInChange::AdmitDevice { org, user, id } => devices::admit(state, org, user, id),
         SignInChange::RemoveDevice { org, user, id } => devices::remove(state, org, user, id),

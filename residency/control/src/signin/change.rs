@@ -7,7 +7,7 @@ use super::account::{
     Account, Invitation, PasswordVerifier, RecoveryCodes, SecondFactor, Session, SigningKey, TotpVerifier,
 };
 use super::identity_provider::{Entrance, IdentityProvider};
-use super::{Device, LoginName, PasskeyAdded, PasskeyShown, SignInSettings};
+use super::{Device, LoginName, PasskeyAdded, PasskeyShown, RoleMapping, SignInSettings};
 use crate::command::{commands, must_be_replicated};
 use crate::peer::PeerKind;
 
@@ -212,6 +212,22 @@ commands! {
             id: PasskeyId,
             /// Which session asks. It goes on.
             session: SessionId,
+        },
+        /// Lets somebody in through a server that says that it asked for a second factor.
+        EnterAssured {
+            /// Who comes in.
+            entrance: Entrance,
+            /// When it was shown there, in seconds after the Unix epoch; 0 where that is not said. It counts from then.
+            shown_at: i64,
+        },
+        /// Adds such a server or replaces what of it may change, together with what its groups make of people.
+        PutIdentityProvider {
+            /// What it shall be.
+            provider: IdentityProvider,
+            /// What its groups make of people; without it, roles are what the organisation says they are.
+            mapping: Option<RoleMapping>,
+            /// The version that the proposer knew; 0 for a new one.
+            expected: u64,
         },
     }
 }

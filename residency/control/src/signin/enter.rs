@@ -8,6 +8,7 @@ use super::account::{Account, Session};
 use super::act::{account, changed, end_all_of, make_room};
 use super::federation::Federation;
 use super::identity_provider::{Entrance, IdentityLink, IdentityProvider, Joining};
+use super::role_mapping::RoleMapping;
 use crate::command::Refusal;
 use crate::forget_keys;
 use crate::machine::State;
@@ -32,6 +33,28 @@ pub(super) fn add(state: &mut State, new: IdentityProvider) -> Result<(), Refusa
         return Err(Refusal::Full);
     }
     state.signin.federation_mut().put_provider(new);
+    Ok(())
+}
+
+/// Adds a provider or replaces what of it may change, with what its groups make of people. The same new one again changes
+/// nothing. Who is signed in stays what they are until they come in again.
+pub(super) fn put(
+    state: &mut State,
+    new: IdentityProvider,
+    mapping: Option<RoleMapping>,
+    expected: u64,
+) -> Result<(), Refusal> {
+    let id = new.id;
+    let federation = state.signin.federation();
+    if expected > 0 {
+        change(state, new, expected)?;
+    } else if federation.provider(id).is_some() && federation.mapping(id).map(|one| &**one) != mapping.as_ref()
+    {
+        return Err(Refusal::AlreadyKnown);
+    } else {
+        add(state, new)?;
+    }
+    state.signin.federation_mut().put_mapping(id, mapping);
     Ok(())
 }
 
@@ -92,8 +115,9 @@ fn end_sessions(state: &mut State, org: OrgId, users: &[UserId]) {
     }
 }
 
-/// Lets somebody in, and links them where they were not linked. The flow is used up in the same step.
-pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal> {
+/// Lets somebody in, and links them where they were not linked. The flow is used up in the same step. A second factor
+/// counts from when it was shown, where that is said, and otherwise from now, as earlier releases meant it.
+pub(super) fn enter(state: &mut State, entrance: Entrance, shown_at: Option<i64>) -> Result<(), Refusal> {
     let Entrance { session, expected, provider, subject_sha256, joining, second, flow_sha256, flow_ends } =
         entrance;
     let (org, user) = (session.org, session.user);
@@ -127,7 +151,8 @@ pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal
         Joining::SignedIn(id) => state.signin.session(id).filter(|held| held.assurance >= 2),
         Joining::Linked | Joining::ByMail | Joining::Invited(_) => None,
     };
-    let (id, assured) = (session.id, asking.map(|held| state.signin.assured_at(held)));
+    let said = shown_at.map(|at| at.min(session.created));
+    let (id, assured) = (session.id, asking.map(|held| state.signin.assured_at(held)).or(said));
     make_room(state, &session)?;
     forget_keys::long_over(state, session.created);
 
@@ -143,6 +168,10 @@ pub(super) fn enter(state: &mut State, entrance: Entrance) -> Result<(), Refusal
     }
     spend_flow(state, session.created, flow_ends, flow_sha256);
     state.signin.federation_mut().link(&link);
+    // Only where it says when: otherwise they could never show a fresh one.
+    if shown_at.is_some_and(|at| at > 0) {
+        state.signin.federation_mut().note_sure(org, user, provider);
+    }
     state.signin.put_account(known);
     state.signin.put_session(session);
     if let Some(at) = assured {

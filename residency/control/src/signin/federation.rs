@@ -5,6 +5,7 @@ use std::sync::Arc;
 use residency_policy::{IdentityProviderId, OrgId, UserId};
 
 use super::identity_provider::{IdentityLink, IdentityProvider};
+use super::role_mapping::RoleMapping;
 use crate::Sheets;
 
 /// Everything about identity providers that is replicated. A clone is cheap.
@@ -13,9 +14,13 @@ pub struct Federation {
     providers: Arc<Sheets<IdentityProviderId, Arc<IdentityProvider>>>,
     /// Whose providers are whose; follows from the providers.
     owned: Arc<Sheets<(OrgId, IdentityProviderId), ()>>,
+    /// What groups make of people, at the providers where they decide.
+    mappings: Arc<Sheets<IdentityProviderId, Arc<RoleMapping>>>,
     links: Arc<Sheets<(OrgId, UserId, IdentityProviderId), [u8; 32]>>,
     /// Who a subject is; follows from the links.
     subjects: Arc<Sheets<(IdentityProviderId, [u8; 32]), UserId>>,
+    /// Who showed a second factor at which provider that says when.
+    sure: Arc<Sheets<(OrgId, UserId, IdentityProviderId), ()>>,
     /// When used flows end, and their digests.
     spent: Arc<Sheets<(i64, [u8; 32]), ()>>,
 }
@@ -45,6 +50,25 @@ impl Federation {
         own.filter_map(|(_, id)| self.providers.get(&id))
     }
 
+    /// What a provider's groups make of people; nothing, where the organisation says what they are.
+    pub fn mapping(&self, id: IdentityProviderId) -> Option<&Arc<RoleMapping>> {
+        self.mappings.get(&id)
+    }
+
+    /// Every such table.
+    pub(crate) fn mappings(&self) -> impl Iterator<Item = (IdentityProviderId, &Arc<RoleMapping>)> {
+        self.mappings.iter().map(|(id, mapping)| (*id, mapping))
+    }
+
+    /// Puts such a table in place of the one before, or takes it away.
+    pub(crate) fn put_mapping(&mut self, id: IdentityProviderId, mapping: Option<RoleMapping>) {
+        let mappings = Arc::make_mut(&mut self.mappings);
+        match mapping {
+            Some(mapping) => mappings.insert(id, Arc::new(mapping)),
+            None => mappings.remove(&id),
+        };
+    }
+
     /// Who a subject of a provider is.
     pub fn linked(&self, provider: IdentityProviderId, subject_sha256: &[u8; 32]) -> Option<UserId> {
         self.subjects.get(&(provider, *subject_sha256)).copied()
@@ -53,6 +77,24 @@ impl Federation {
     /// What a provider calls a user.
     pub fn subject_of(&self, org: OrgId, user: UserId, provider: IdentityProviderId) -> Option<[u8; 32]> {
         self.links.get(&(org, user, provider)).copied()
+    }
+
+    /// Whether somebody showed a second factor at a provider that is asked now: they can show one again.
+    pub fn has_second_factor(&self, org: OrgId, user: UserId) -> bool {
+        let first = (org, user, IdentityProviderId::from_bytes([0; 16]));
+        let own = self.sure.iter_from(&first).map(|(place, ())| *place);
+        let mut own = own.take_while(|(of, whose, _)| (*of, *whose) == (org, user));
+        own.any(|(.., id)| self.provider(id).is_some_and(|one| one.active))
+    }
+
+    /// Everybody who did.
+    pub(crate) fn sure(&self) -> impl Iterator<Item = (OrgId, UserId, IdentityProviderId)> {
+        self.sure.keys().copied()
+    }
+
+    /// Notes that somebody did.
+    pub(crate) fn note_sure(&mut self, org: OrgId, user: UserId, provider: IdentityProviderId) {
+        Arc::make_mut(&mut self.sure).insert((org, user, provider), ());
     }
 
     /// Every link.
@@ -91,6 +133,7 @@ impl Federation {
     pub(super) fn remove_provider(&mut self, org: OrgId, id: IdentityProviderId) -> Vec<UserId> {
         Arc::make_mut(&mut self.owned).remove(&(org, id));
         Arc::make_mut(&mut self.providers).remove(&id);
+        self.put_mapping(id, None);
         let linked = self.linked_through(id);
         for user in &linked {
             self.unlink(org, *user, id);
@@ -104,8 +147,11 @@ impl Federation {
         here.map(|(_, user)| *user).collect()
     }
 
-    /// Links. Whatever the provider called the user before is forgotten.
+    /// Links. Whatever the provider called the user before is forgotten, and whether they showed a second factor as that.
     pub(crate) fn link(&mut self, link: &IdentityLink) {
+        if self.subject_of(link.org, link.user, link.provider) == Some(link.subject_sha256) {
+            return;
+        }
         self.unlink(link.org, link.user, link.provider);
         Arc::make_mut(&mut self.links).insert((link.org, link.user, link.provider), link.subject_sha256);
         Arc::make_mut(&mut self.subjects).insert((link.provider, link.subject_sha256), link.user);
@@ -115,6 +161,7 @@ impl Federation {
         if let Some(subject) = self.subject_of(org, user, provider) {
             Arc::make_mut(&mut self.links).remove(&(org, user, provider));
             Arc::make_mut(&mut self.subjects).remove(&(provider, subject));
+            Arc::make_mut(&mut self.sure).remove(&(org, user, provider));
         }
     }
 

@@ -16,12 +16,14 @@ mod credential_id;
 pub mod devices;
 mod enter;
 pub(crate) mod federation;
+mod group_name;
 mod held;
 pub mod identity_provider;
 mod issuer_url;
 mod login_name;
 pub mod networks;
 pub mod passkeys;
+pub mod role_mapping;
 pub mod settings;
 
 pub use account::{
@@ -32,10 +34,12 @@ pub use client_id::{ClientId, NotAClientId};
 pub use credential_id::{CredentialId, NotACredentialId};
 pub use devices::Device;
 pub use federation::Federation;
+pub use group_name::{ClaimName, GroupName, NotAClaimName, NotAGroupName};
 pub use held::SignIns;
 pub use identity_provider::{Entrance, IdentityLink, IdentityProvider, Joining, Preset, SealedSecret};
 pub use issuer_url::{IssuerUrl, NotAnIssuerUrl};
 pub use login_name::{LoginName, NotALoginName};
 pub use networks::{Network, Networks};
 pub use passkeys::{Passkey, PasskeyAdded, PasskeyKey, PasskeyShown};
+pub use role_mapping::{GroupRoles, NotGroupRoles, RoleMapping};
 pub use settings::SignInSettings;

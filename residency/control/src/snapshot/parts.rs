@@ -3,17 +3,19 @@
 use std::iter;
 use std::sync::Arc;
 
-use residency_policy::{BookingHandle, DiskId, Facility, KeyId, NodeId, OrgId, ProviderId, SessionId, UserId};
+use residency_policy::{
+    BookingHandle, DiskId, Facility, IdentityProviderId, KeyId, NodeId, OrgId, ProviderId, SessionId, UserId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::api_keys::KeyGrant;
 use crate::calendar::ledger::Image;
 use crate::command::{FirstProvider, KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
-use crate::legal_basis::LegalBasis;
+use crate::legal_basis::{LegalBasis, Recorded};
 use crate::machine::State;
 use crate::organisations::OrganisationMark;
 use crate::signin::{
-    Account, Device, IdentityLink, IdentityProvider, Passkey, Session, SignInSettings, SigningKey,
+    Account, Device, IdentityLink, IdentityProvider, Passkey, RoleMapping, Session, SignInSettings, SigningKey,
 };
 
 /// How many items a part has at most.
@@ -79,6 +81,12 @@ pub(super) enum Part {
     Facilities(Vec<(OrgId, Facility)>),
     /// Their passkeys.
     Passkeys(Vec<Passkey>),
+    /// What groups at identity providers make of people.
+    RoleMappings(Vec<(IdentityProviderId, RoleMapping)>),
+    /// Who showed a second factor at which provider.
+    SureLinks(Vec<(OrgId, UserId, IdentityProviderId)>),
+    /// Who recorded what lets marketing organisations have anything of a patient.
+    BasesRecorded(Vec<(OrgId, Recorded)>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -103,7 +111,12 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
             federation.providers().map(|one| IdentityProvider::clone(one)),
             Part::IdentityProviders,
         ))
+        .chain(in_parts(
+            federation.mappings().map(|(id, mapping)| (id, RoleMapping::clone(mapping))),
+            Part::RoleMappings,
+        ))
         .chain(in_parts(federation.links(), Part::IdentityLinks))
+        .chain(in_parts(federation.sure(), Part::SureLinks))
         .chain(in_parts(federation.spent(), Part::SpentFlows))
         .chain(in_parts(state.clinicians.iter().map(|(who, one)| (*who, *one)), Part::Clinicians))
         .chain(in_parts(
@@ -115,6 +128,7 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(state.signin.passkeys().map(|one| Passkey::clone(one)), Part::Passkeys))
         .chain(in_parts(state.key_uses.iter().map(|(key, at)| (*key, *at)), Part::KeyUses))
         .chain(in_parts(state.bases.iter().map(|(org, basis)| (*org, *basis)), Part::LegalBases))
+        .chain(in_parts(state.bases_recorded.iter().map(|(org, one)| (*org, *one)), Part::BasesRecorded))
         .chain(in_parts(state.signin.assured(), Part::Assured))
         .chain(in_parts(state.facilities.iter().map(|(org, one)| (*org, *one)), Part::Facilities))
 }
@@ -158,7 +172,17 @@ pub(super) fn put(state: &mut State, part: Part) {
                 state.signin.federation_mut().put_provider(one);
             }
         }
+        Part::RoleMappings(some) => {
+            for (id, mapping) in some {
+                state.signin.federation_mut().put_mapping(id, Some(mapping));
+            }
+        }
         Part::IdentityLinks(some) => some.iter().for_each(|link| state.signin.federation_mut().link(link)),
+        Part::SureLinks(some) => {
+            for (org, user, provider) in some {
+                state.signin.federation_mut().note_sure(org, user, provider);
+            }
+        }
         Part::Clinicians(some) => Arc::make_mut(&mut state.clinicians).extend(some),
         Part::SignInSettings(some) => some.into_iter().for_each(|one| state.signin.put_settings(one)),
         Part::Devices(some) => some.into_iter().for_each(|one| state.signin.put_device(one)),
@@ -166,6 +190,7 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::Passkeys(some) => some.into_iter().for_each(|one| state.signin.put_passkey(one)),
         Part::KeyUses(some) => Arc::make_mut(&mut state.key_uses).extend(some),
         Part::LegalBases(some) => Arc::make_mut(&mut state.bases).extend(some),
+        Part::BasesRecorded(some) => Arc::make_mut(&mut state.bases_recorded).extend(some),
         Part::Assured(some) => some.into_iter().for_each(|(id, at)| state.signin.note_assured(id, at)),
         Part::Facilities(some) => Arc::make_mut(&mut state.facilities).extend(some),
         Part::SpentFlows(some) => {

@@ -3,8 +3,8 @@
 use residency_control::command::{Command, Outcome, Refusal};
 use residency_control::machine::{State, apply};
 use residency_control::signin::{
-    Account, Entrance, Federation, IdentityProvider, Invitation, Joining, Preset, SecondFactor, Session,
-    SignInChange, SignIns, TotpVerifier,
+    Account, Entrance, Federation, GroupRoles, IdentityProvider, Invitation, Joining, Preset, RoleMapping,
+    SecondFactor, Session, SignInChange, SignIns, TotpVerifier,
 };
 use residency_control::snapshot::{encode, restore};
 use residency_policy::{IdentityProviderId, Role, SessionId, UserId};
@@ -150,6 +150,41 @@ fn an_organisation_has_few_providers_and_what_links_rest_on_never_changes() {
 }
 
 #[test]
+fn what_groups_make_of_people_goes_with_their_provider() {
+    let mapping = |role| {
+        let groups = GroupRoles::new(vec![("Doctors".parse().expect("a group"), role)]).expect("a table");
+        RoleMapping { claim: "groups".parse().expect("a claim"), groups }
+    };
+    let put = |n: u8, mapping: Option<RoleMapping>, expected: u64| {
+        let provider = provider(n, 1);
+        Command::SignIn(SignInChange::PutIdentityProvider { provider, mapping, expected })
+    };
+    let id = IdentityProviderId::from_bytes([2; 16]);
+    let known = |state: &State| state.signin().federation().mapping(id).map(|one| (**one).clone());
+    let mut state = state();
+    done(&mut state, put(2, Some(mapping(Role::Provider)), 0));
+    // The same proposal again, and another one under the same id.
+    done(&mut state, put(2, Some(mapping(Role::Provider)), 0));
+    refused(&mut state, put(2, Some(mapping(Role::Auditor)), 0), Refusal::AlreadyKnown);
+    refused(&mut state, put(2, None, 0), Refusal::AlreadyKnown);
+    refused(&mut state, put(2, None, 2), Refusal::StaleVersion);
+    refused(&mut state, put(3, None, 1), Refusal::UnknownIdentityProvider);
+    assert_eq!(known(&state), Some(mapping(Role::Provider)));
+    kept(&state);
+    done(&mut state, put(2, Some(mapping(Role::Auditor)), 1));
+    // What is changed without a word about groups leaves them.
+    done(&mut state, change(provider(2, 1), 2));
+    assert_eq!(known(&state), Some(mapping(Role::Auditor)));
+    kept(&state);
+    let mut without = state.clone();
+    done(&mut without, put(2, None, 3));
+    assert_eq!(known(&without), None);
+    done(&mut state, remove(2, 1));
+    assert_eq!(known(&state), None);
+    kept(&state);
+}
+
+#[test]
 fn a_verified_address_links_once_and_an_address_that_changed_hands_does_not() {
     let mut state = state();
     refused(&mut state, enter(entrance(1, 1, 1, Joining::Linked)), Refusal::UnknownAccount);
@@ -217,6 +252,33 @@ fn a_link_makes_a_second_factor_count_no_longer() {
         assert!(state.signin().session(session_id(1)).is_none());
         kept(&state);
     }
+}
+
+/// Whoever is signed in at a provider comes back from it without being asked anything.
+#[test]
+fn a_second_factor_of_a_provider_counts_from_when_it_was_shown_there() {
+    let sure = |n: u8, expected: u64, joining: Joining| {
+        let session = Session { assurance: 2, ..session(n, 1) };
+        Entrance { session, second: true, ..entrance(n, 1, expected, joining) }
+    };
+    let seconds = |state: &State, n: u8| {
+        let held = state.signin().session(session_id(n)).expect("it goes on");
+        (NOW..NOW + 4_000).filter(|at| state.signin().is_sure(held, *at)).count()
+    };
+    let mut state = state();
+    // As earlier releases said it, it counts from the sign-in.
+    done(&mut state, enter(sure(1, 1, Joining::ByMail)));
+    assert_eq!(seconds(&state, 1), 3_600);
+    for (n, shown_at, left) in
+        [(2, NOW, 3_600), (3, NOW - 3_000, 600), (4, NOW - 3_600, 0), (5, 0, 0), (6, NOW + 300, 3_600)]
+    {
+        let entrance = sure(n, 2, Joining::Linked);
+        done(&mut state, Command::SignIn(SignInChange::EnterAssured { entrance, shown_at }));
+        assert_eq!(seconds(&state, n), left, "{shown_at}");
+        let has = state.signin().federation().has_second_factor(org(1), person(1));
+        assert!(has && !state.signin().federation().has_second_factor(org(1), person(2)));
+    }
+    kept(&state);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! API keys and rules, as a node recognises them from its view.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use residency_control::keys::{authenticate, mint};
 use residency_control::rules::RulesInForce;
-use residency_control::system::SystemEntropy;
+use residency_control::system::{SystemClock, SystemEntropy};
 use residency_control::{Command, KeyVerifier, Organisation, Outcome, PolicyVersion, Signature64};
 use residency_policy::{Ruleset, ruleset};
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -64,8 +66,8 @@ async fn rules_are_in_force_when_the_control_plane_says_so() {
     let local = Ruleset::parse("version = 1\n").expect("rules");
     let (version, digest) = (local.version(), local.digest());
     let key = Ed25519KeyPair::from_seed_unchecked(&[5; 32]).expect("a key");
-    let public = key.public_key().as_ref().try_into().expect("32 bytes");
-    let rules = RulesInForce::new(local, public);
+    let public: [u8; 32] = key.public_key().as_ref().try_into().expect("32 bytes");
+    let rules = RulesInForce::new(local, public.into(), Arc::new(SystemClock));
     assert!(rules.current(&reader).is_none(), "nothing is said yet");
     let signature = key.sign(&ruleset::signed_bytes(version, digest));
     let signature = Signature64::from_bytes(signature.as_ref().try_into().expect("64 bytes"));

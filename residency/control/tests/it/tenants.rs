@@ -8,7 +8,7 @@ use residency_control::machine::{State, apply};
 use residency_control::snapshot::{encode, restore};
 use residency_control::system::SystemEntropy;
 use residency_control::{
-    KeyVerifier, LegalBasis, Membership, Memberships, Organisation, OrganisationMark, User,
+    KeyVerifier, LegalBasis, Membership, Memberships, Organisation, OrganisationMark, Recorded, Recorder, User,
 };
 use residency_policy::{BasisKind, Closure, OrgType, Role, UserId};
 
@@ -118,6 +118,20 @@ fn a_marketing_organisation_has_a_legal_basis_and_no_other_has_one() {
     assert_eq!(apply(&mut state, record(1, 8, 2)), DONE);
     assert_eq!((state.legal_basis(org(1)), state.mark(org(1)).version), (Some(&basis(8)), 3));
     assert_eq!(restore(&encode(&state).expect("encodes")).as_ref(), Ok(&state));
+
+    // Who recorded it is known, unless an earlier release did.
+    assert_eq!(state.legal_basis_recorded(org(1)), None);
+    let recorded = Recorded { by: Recorder::Operator, at: 7 };
+    let said = Command::RecordLegalBasis { org: org(1), basis: basis(8), recorded, expected: 3 };
+    let mut known = state.clone();
+    assert_eq!(apply(&mut known, said), DONE);
+    assert_eq!(known.legal_basis_recorded(org(1)), Some(&recorded));
+    assert_eq!(restore(&encode(&known).expect("encodes")).as_ref(), Ok(&known));
+    for command in [take_back(1, 4), record(1, 7, 4)] {
+        let mut after = known.clone();
+        assert_eq!(apply(&mut after, command), DONE);
+        assert_eq!(after.legal_basis_recorded(org(1)), None);
+    }
 
     let mut as_a_lab = state.clone();
     let lab = Organisation { org_type: OrgType::Lab, ..marketing(1) };

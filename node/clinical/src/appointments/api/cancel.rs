@@ -10,10 +10,10 @@ use node_access::doc::{
 };
 use node_access::etag::{IfMatch, MaybeIfMatch};
 use node_access::idempotency::{Change, IdempotencyKey, Step};
-use node_access::{Act, Action, Entity, LogIndex, PatientCall, Refused};
+use node_access::{Act, Action, Entity, LicenceState, LogIndex, PatientCall, Refused};
 use node_console::calendars::booking::NotDone;
 use residency_control::ProposeError;
-use residency_policy::{AppointmentId, Problem, ProblemKind};
+use residency_policy::{AppointmentId, Problem, ProblemKind, ServiceJurisdiction};
 use storage::bookings::Subject;
 use storage::{Access, AccessAction, Phi, RegionTx};
 
@@ -121,6 +121,9 @@ async fn begin(
     let Some(there) = store::lock(&tx, patient, id).await? else {
         return Err(nothing_found(tx, AccessAction::Update, ENTITY, id.uuid(), patient).await);
     };
+    if let Err(why) = call.call.may_at(ServiceJurisdiction(there.service), LicenceState::Unasked) {
+        return Err(refused(tx, AccessAction::Update, ENTITY, id.uuid(), patient, why).await);
+    }
     let mine = there.request == change.request();
     let access = Access::to(AccessAction::Update, ENTITY, id.uuid(), patient);
     match there.state {

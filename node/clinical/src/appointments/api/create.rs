@@ -10,10 +10,10 @@ use http::StatusCode;
 use node_access::body::Json;
 use node_access::doc::{IdempotencyHeader, PatientPath, PhiCreateProblems, PurposeHeader};
 use node_access::idempotency::{Change, Doing, IdempotencyKey, Step};
-use node_access::{Act, Action, Disclosable as _, Entity, LogIndex, PatientCall, Refused};
+use node_access::{Act, Action, Disclosable as _, Entity, LicenceState, LogIndex, PatientCall, Refused};
 use node_console::calendars::booking::{self, NotDone, When};
 use residency_control::calendar::Slot;
-use residency_policy::{AppointmentId, BookingHandle, Problem, ProblemKind};
+use residency_policy::{AppointmentId, BookingHandle, Problem, ProblemKind, ServiceJurisdiction};
 use storage::bookings::Subject;
 use storage::{Access, AccessAction, Phi, RegionTx};
 
@@ -77,6 +77,8 @@ pub async fn create(call: PatientCall<Create>, key: IdempotencyKey, body: Json) 
     let change = Change::new(&call.call, key, None, Some(&body));
     let (open, guarded) = body.split(Asked::FIELDS);
     let (asked, reason) = reading::read(&open, guarded)?;
+    // Said before anything is looked at, so that it tells nothing of whether there is such a patient.
+    call.call.may_at(ServiceJurisdiction(asked.service), LicenceState::Unasked)?;
     let (hand, full) = (Hand::of_call(&call)?, call.call.full()?);
     let here = &call.call.here;
     let org = call.call.caller.org;

@@ -5,14 +5,14 @@ use http::HeaderMap;
 use http::header::ETAG;
 use node_access::doc::{AppointmentPath, PhiProblems, PurposeHeader};
 use node_access::shown::{Shown, too_little};
-use node_access::{Act, Action, Entity, PatientCall, Refused, etag, idempotency};
-use residency_policy::AppointmentId;
+use node_access::{Act, Action, Entity, LicenceState, PatientCall, Refused, etag, idempotency};
+use residency_policy::{AppointmentId, ServiceJurisdiction};
 use storage::{Access, AccessAction, Phi};
 
 use super::ENTITY;
 use super::view::{AnyAppointment, AppointmentToken, AppointmentView};
 use crate::appointments::store;
-use crate::nothing_found;
+use crate::{nothing_found, refused};
 
 /// Reading an appointment.
 pub struct Read;
@@ -43,6 +43,10 @@ pub async fn read(call: PatientCall<Read>) -> Result<Response, Refused> {
     let Some(appointment) = store::by_id(&tx, patient, id).await? else {
         return Err(nothing_found(tx, AccessAction::Read, ENTITY, id.uuid(), patient).await);
     };
+    let service = ServiceJurisdiction(appointment.facts.service);
+    if let Err(why) = call.call.may_at(service, LicenceState::Unasked) {
+        return Err(refused(tx, AccessAction::Read, ENTITY, id.uuid(), patient, why).await);
+    }
     let seen = tx.disclose(&[Access::to(AccessAction::Read, ENTITY, id.uuid(), patient)]).await?;
     let mut headers = HeaderMap::new();
     headers.insert(ETAG, etag::of(appointment.facts.version));

@@ -11,9 +11,9 @@ use node_access::doc::{
 };
 use node_access::etag::{IfMatch, MaybeIfMatch};
 use node_access::idempotency::{Change, Doing, IdempotencyKey, Step};
-use node_access::{Act, Action, Disclosable as _, Entity, LogIndex, PatientCall, Refused};
+use node_access::{Act, Action, Disclosable as _, Entity, LicenceState, LogIndex, PatientCall, Refused};
 use node_console::calendars::booking::{self, When};
-use residency_policy::{AppointmentId, BookingHandle, Problem, ProblemKind};
+use residency_policy::{AppointmentId, BookingHandle, Problem, ProblemKind, ServiceJurisdiction};
 use storage::bookings::Subject;
 use storage::{Access, AccessAction, RegionTx};
 
@@ -149,6 +149,9 @@ async fn begin(
     let Some(there) = store::lock(&tx, patient, id).await? else {
         return Err(nothing_found(tx, AccessAction::Update, ENTITY, id.uuid(), patient).await);
     };
+    if let Err(why) = call.call.may_at(ServiceJurisdiction(there.service), LicenceState::Unasked) {
+        return Err(refused(tx, AccessAction::Update, ENTITY, id.uuid(), patient, why).await);
+    }
     let mine = there.request == change.request();
     match there.state {
         // It was moved, and the answer was lost on the way.

@@ -8,8 +8,8 @@ use node_access::doc::{
 };
 use node_access::etag::IfMatch;
 use node_access::idempotency::{Change, MaybeIdempotencyKey, Step};
-use node_access::{Act, Action, Disclosable as _, Entity, PatientCall, Refused};
-use residency_policy::{EncounterId, Problem, ProblemKind};
+use node_access::{Act, Action, Disclosable as _, Entity, LicenceState, PatientCall, Refused};
+use residency_policy::{EncounterId, Problem, ProblemKind, ServiceJurisdiction};
 use serde_json::Value;
 use storage::{Access, AccessAction, Event, EventName, Phi, RegionTx};
 
@@ -120,9 +120,12 @@ async fn apply<A: Act>(
         amendment.open.clone(),
         amendment.guarded.clone(),
     )?;
-    if setting != before.setting
-        && let Err(why) = licensed::judged(call, &setting, Whose::Visit)
-    {
+    let allowed = if setting == before.setting {
+        call.call.may_at(ServiceJurisdiction(setting.service), LicenceState::Unasked)
+    } else {
+        licensed::judged(call, &setting, Whose::Visit)
+    };
+    if let Err(why) = allowed {
         return Err(refused(tx, AccessAction::Update, ENTITY, id.uuid(), patient, why).await);
     }
     let state = if amendment.cancel { before.state.cancel()? } else { before.state };

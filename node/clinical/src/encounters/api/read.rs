@@ -5,15 +5,15 @@ use http::HeaderMap;
 use http::header::ETAG;
 use node_access::doc::{EncounterPath, PhiProblems, PurposeHeader};
 use node_access::shown::Shown;
-use node_access::{Act, Action, Entity, PatientCall, Refused, etag, idempotency};
-use residency_policy::EncounterId;
+use node_access::{Act, Action, Entity, LicenceState, PatientCall, Refused, etag, idempotency};
+use residency_policy::{EncounterId, Jurisdiction, Problem, ServiceJurisdiction};
 use storage::{Access, AccessAction, Phi, RegionRead};
 
 use super::ENTITY;
 use super::view::{AnyEncounter, EncounterListItem, EncounterToken, EncounterView};
 use crate::encounters::model::{Heading, State};
 use crate::encounters::store;
-use crate::nothing_found;
+use crate::{nothing_found, refused};
 
 /// Reading an encounter.
 pub struct Read;
@@ -58,6 +58,9 @@ pub(super) async fn run<A: Act>(call: PatientCall<A>) -> Result<Response, Refuse
     let Some(encounter) = store::by_id(&tx, patient, id).await? else {
         return Err(nothing_found(tx, AccessAction::Read, ENTITY, id.uuid(), patient).await);
     };
+    if let Err(why) = may_be_read(&call, encounter.setting.service) {
+        return Err(refused(tx, AccessAction::Read, ENTITY, id.uuid(), patient, why).await);
+    }
     let addenda = store::addenda(&tx, patient, id).await?;
     let seen = tx.disclose(&[access]).await?;
     if let State::Signed(signature) = &encounter.state {
@@ -83,6 +86,18 @@ async fn heading<A: Act>(
     let Some(heading) = store::heading(&tx, patient, id).await? else {
         return Err(nothing_found(tx, AccessAction::Read, ENTITY, id.uuid(), patient).await);
     };
+    // It is read from the row, which holds none but codes.
+    let Ok(service) = heading.service.parse::<Jurisdiction>() else {
+        return Err(Refused::internal("encounter.read: where the visit was is no jurisdiction"));
+    };
+    if let Err(why) = may_be_read(call, service) {
+        return Err(refused(tx, AccessAction::Read, ENTITY, id.uuid(), patient, why).await);
+    }
     let seen = tx.disclose(&[Access::to(AccessAction::Read, ENTITY, id.uuid(), patient)]).await?;
     idempotency::show(HeaderMap::new(), Phi::new(show(heading)), &seen)
+}
+
+/// Whether a visit there is shown to the caller, now that it is known where it was.
+fn may_be_read<A: Act>(call: &PatientCall<A>, service: Jurisdiction) -> Result<(), Problem> {
+    call.call.may_at(ServiceJurisdiction(service), LicenceState::Unasked)
 }

@@ -5,9 +5,10 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, Method, StatusCode};
 use node_access::Refused;
 use node_access::body::PublicJson;
-use node_access::caller::recognise;
+use node_access::caller::recognise_patient;
 use node_access::doc::{HomeParameter, PatientDoorProblems};
 use node_access::own::AtHome;
+use node_access::settings::CameFrom;
 use node_signin::{NotSignedIn, guessable};
 use residency_control::signin::PasswordVerifier;
 use residency_policy::SessionId;
@@ -43,6 +44,7 @@ pub struct ChangeBody {
 pub async fn change(
     Extension(desk): AtDesk,
     at: Result<AtHome, Refused>,
+    from: CameFrom,
     method: Method,
     headers: HeaderMap,
     PublicJson(body): PublicJson,
@@ -50,8 +52,8 @@ pub async fn change(
     let wanted = model::read_change(&body)?;
     let at = at?;
     let here = &at.here;
-    let caller = recognise(here, &method, &headers).await?;
-    let login = caller.user.filter(|_| caller.role.patient().is_some()).ok_or(NotSignedIn::Nobody)?;
+    let caller = recognise_patient(here, &method, &headers, from).await?;
+    let login = caller.user.ok_or(NotSignedIn::Nobody)?;
     let login = here.pool.portal_login_of(login).await?;
     let login = is_theirs(here, &desk, wanted.current, login).await?.ok_or(NotSignedIn::Nobody)?;
     let new = wanted.new.clone();

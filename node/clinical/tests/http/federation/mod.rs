@@ -1,6 +1,8 @@
 //! Coming in through an identity provider, over HTTP: a browser that is sent away and comes back.
 
+mod fresh;
 mod github;
+mod groups;
 mod issuer;
 mod people;
 mod providers;

@@ -139,6 +139,24 @@ async fn somebody_comes_in_through_a_real_provider_also_after_it_changed_its_key
     world.arrives(&away, &wrong).await.is(401);
     world.arrives(&away, &back).await.is(200);
 
+    // Asked for groups, at the user's endpoint, it says them, and they decide.
+    let mapped = world
+        .provider(&json!({
+            "preset": "custom", "issuer": real.url, "client_id": CLIENT, "client_secret": SECRET,
+            "mail_domain": "elm.example",
+            "role_mapping": { "groups": [{ "group": "Clinical Audit", "role": "auditor" }] }
+        }))
+        .await;
+    let (away, back) = world.through(&mapped).await;
+    assert!(away.parameter("scope").split(' ').any(|scope| scope == "groups"));
+    let answer = world.arrives(&away, &back).await.is(200);
+    assert_eq!(world.session_of(&answer).await["role"], "auditor");
+
+    // Told to ask anew it says when it did (otherwise it showed nobody), and of no second factor.
+    let away = world.away(&provider, "?step_up=true").await;
+    let back = browse(&away.location).await;
+    world.arrives(&away, &back).await.is(401).problem("second-factor-required");
+
     // Its next process has another key, and lives where this one did.
     let port = real.port();
     real.stop().await;

@@ -1,5 +1,9 @@
 //! How the sessions of patients end, and what a browser must show.
 
+use std::time::Duration;
+
+use node_access::{Admission, Limits};
+use rates::{Quota, Quotas};
 use residency_policy::Role;
 use serde_json::json;
 
@@ -77,6 +81,56 @@ async fn whoever_knows_the_current_password_changes_it_and_their_other_sessions_
     assert_eq!(world.status_of_patient(&mine, &patient).await, 200);
     assert_eq!(world.status_of_patient(&other, &patient).await, 401);
     world.at_the_portal("sign-in", &world.portal_shown(ADDRESS, PASSWORD)).await.is(401);
+    world.portal_token(ADDRESS, NEXT).await;
+}
+
+#[tokio::test]
+async fn an_address_that_shows_sessions_that_are_none_has_no_other_looked_up_for_a_while() {
+    let quotas = Quotas { address: Quota { per_minute: 200, burst: 200 }, ..Quotas::NONE };
+    let admission = Admission::new(256, Duration::from_mins(1));
+    let world = World::crowded(Limits::default(), &quotas, admission).await;
+    let patient = world.portal_patient(ADDRESS).await;
+    let good = world.portal_token(ADDRESS, PASSWORD).await;
+    let path = format!("/v1/patients/{patient}");
+    let status = async |token: &str, from: &str| {
+        let ask = world.ask(token, "GET", &path).header("purpose-of-use", "PATRQT").from(from);
+        ask.send().await.status.as_u16()
+    };
+    // One letter of its 256 bits is another.
+    let at = good.len() - 20;
+    let other = if &good[at..=at] == "A" { "B" } else { "A" };
+    let guessed = format!("{}{other}{}", &good[..at], &good[at + 1..]);
+    let (here, elsewhere) = ("198.51.100.7", "198.51.100.8");
+    for _ in 0..20 {
+        assert_eq!(status(&good, here).await, 200, "who shows a good one is not counted");
+        assert_eq!(status(&guessed, here).await, 401);
+    }
+    assert_eq!((status(&guessed, here).await, status(&good, here).await), (429, 429));
+    assert_eq!((status(&guessed, elsewhere).await, status(&good, elsewhere).await), (401, 200));
+}
+
+#[tokio::test]
+async fn of_two_cookies_the_patients_changes_the_patients_password() {
+    let world = World::new().await;
+    world.portal_patient(ADDRESS).await;
+    let staff = world.staff("robin@elm.example", &[Role::Provider]);
+    let pairs = |answer: &Answer| {
+        let lines = answer.headers.get_all("set-cookie").iter().map(|line| line.to_str().expect("text"));
+        lines.filter_map(|line| line.split(';').next()).collect::<Vec<_>>().join("; ")
+    };
+    let shown = json!({ "organisation": world.org, "login": staff.login, "password": crate::signin::PASSWORD });
+    let worker = pairs(&world.post("/v1/auth/login", &shown).await.is(200));
+    let shown = json!({ "organisation": world.org, "email": ADDRESS, "password": PASSWORD });
+    let patient = pairs(&world.at_the_portal("sign-in", &shown).await.is(200));
+    let both = format!("{worker}; {patient}");
+    let change = |jar: &str, site: &str| {
+        let ask = world.ask("", "PUT", "/v1/portal/password?home=US-TX").without("authorization");
+        let ask = ask.header("cookie", jar).header("sec-fetch-site", site);
+        ask.json(&json!({ "current_password": PASSWORD, "new_password": NEXT })).send()
+    };
+    change(&worker, "same-origin").await.is(401).problem("unauthenticated");
+    change(&both, "cross-site").await.is(403).problem("cross-site");
+    change(&both, "same-origin").await.is(204);
     world.portal_token(ADDRESS, NEXT).await;
 }
 

@@ -80,7 +80,7 @@ pub async fn link(
     let code = body.has("code").then(|| text_of(&body, "code").unwrap_or_default());
     code_again(&desk, &account, session, code).await?;
     let beside = Beside::Session { org: account.org, user: account.user, session };
-    let wanted = Wanted { provider, role: None, return_to, beside };
+    let wanted = Wanted { provider, role: None, return_to, beside, step_up: false };
     let Begun { location, cookie } = begin(&desk, wanted, asked(&call.uri, &headers)).await?;
     with_flow(Json(SentBody { authorization_url: location }).into_response(), &cookie)
 }

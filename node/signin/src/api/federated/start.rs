@@ -9,6 +9,7 @@ use node_access::doc::FederationProblems;
 use node_access::parameters::{Parameters, bad};
 use node_access::problem::not_found;
 use node_access::{Refused, cookies};
+use residency_control::signin::Preset;
 use residency_policy::{Problem, ProblemKind, Role};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -24,6 +25,7 @@ use crate::{Desk, NotSignedIn};
 
 const RETURN_TO: &str = "return_to";
 const ROLE: &str = "role";
+const STEP_UP: &str = "step_up";
 
 /// An invitation that is taken up through a provider.
 #[derive(Serialize, ToSchema)]
@@ -64,7 +66,9 @@ pub(super) fn with_flow(mut response: Response, cookie: &str) -> Result<Response
         ("return_to" = Option<String>, Query, description = "Where the browser goes afterwards: a path of this server.",
          max_length = 512, example = "/docs/"),
         ("role" = Option<String>, Query, description = "As what, for whoever has several roles there.",
-         example = "provider")
+         example = "provider"),
+        ("step_up" = Option<bool>, Query, description = "Whether the provider is to ask anew who it is, with a second factor. \
+         Who shows none there is not signed in.", example = true)
     ),
     responses(
         (status = 303, description = "To the provider", headers(
@@ -81,15 +85,25 @@ pub async fn start(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     cookies::from_nobody_elses_page(&headers)?;
-    let parameters = Parameters::read(uri.query(), &[RETURN_TO, ROLE])?;
+    let parameters = Parameters::read(uri.query(), &[RETURN_TO, ROLE, STEP_UP])?;
     let return_to = match parameters.get(RETURN_TO) {
         None => "/".to_owned(),
         Some(text) => return_to::read(text).ok_or_else(|| bad(RETURN_TO, "format", RETURN_TO_EXPECTED))?,
     };
     let role = parameters.get(ROLE).map(str::parse::<Role>).transpose();
     let role = role.map_err(|_| bad(ROLE, "not-a-code", "is a role such as provider"))?;
+    let step_up = match parameters.get(STEP_UP) {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(bad(STEP_UP, "format", "is true or false").into()),
+    };
     let provider = found(&desk, &id)?;
-    let wanted = Wanted { provider, role, return_to, beside: Beside::Nothing };
+    if step_up && provider.preset == Preset::Github {
+        return Err(
+            bad(STEP_UP, "not-offered", "GitHub does not say whether it asked for a second factor").into()
+        );
+    }
+    let wanted = Wanted { provider, role, return_to, beside: Beside::Nothing, step_up };
     let Begun { location, cookie } = begin(&desk, wanted, asked(&uri, &headers)).await?;
     let location = HeaderValue::from_str(&location).map_err(|_| Refused::internal("signin: a location"))?;
     with_flow((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(), &cookie)
@@ -127,7 +141,7 @@ pub async fn start_invited(
     let provider = found(&desk, &id)?;
     let token = Token::parse(token).ok_or(NotSignedIn::Nobody)?;
     let beside = token.open(&desk, provider.org).ok_or(NotSignedIn::Nobody)?;
-    let wanted = Wanted { provider, role, return_to, beside };
+    let wanted = Wanted { provider, role, return_to, beside, step_up: false };
     let Begun { location, cookie } = begin(&desk, wanted, asked(&uri, &headers)).await?;
     with_flow(Json(SentBody { authorization_url: location }).into_response(), &cookie)
 }

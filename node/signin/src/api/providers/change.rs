@@ -7,13 +7,14 @@ use node_access::doc::{IfMatchHeader, OpenIfMatchProblems};
 use node_access::etag::IfMatch;
 use node_access::{Act, Action, Entity, OpenCall, Refused};
 use residency_control::Command;
-use residency_control::signin::{IdentityProvider, SignInChange};
-use residency_policy::{FieldError, Problem, ProblemKind};
+use residency_control::signin::{IdentityProvider, Preset, RoleMapping, SignInChange};
+use residency_policy::{FieldError, OrgType, Problem, ProblemKind};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::create::{DOMAIN_EXPECTED, SECRET_EXPECTED, domain, secret};
+use super::role_mapping::{self, RoleMappingBody};
 use super::{ProviderBody, own_provider, shown};
 use crate::api::AtDesk;
 use crate::federation::client_secret;
@@ -42,6 +43,9 @@ pub struct ProviderPatch {
     /// Whether anybody may come in through it. Once set aside, the sessions of everybody linked to it end.
     #[schema(required = false)]
     pub active: bool,
+    /// What its groups make of people, from their next sign-in on, in place of what was said before; `null` takes it away.
+    #[schema(required = false)]
+    pub role_mapping: Option<RoleMappingBody>,
 }
 
 /// Changes an identity provider of the caller's own organisation by merge patch (RFC 7396).
@@ -74,19 +78,38 @@ pub async fn update(
     let caught_up = call.catch_up().await?;
     let before = own_provider(&call)?;
     if_match.check(before.version)?;
+    let decided = call.here.directory.signins().federation().mapping(before.id).map(|one| (**one).clone());
     let after = patched(&desk, &before, &patch)?;
-    if after == *before {
-        return Ok((shown(before.version, caught_up.0), Json(ProviderBody::of(&before))).into_response());
+    let decides = mapping(&patch, before.preset, call.caller.org_type, decided.as_ref())?;
+    let (body, expected) = (ProviderBody::of(&after, decides.as_ref()), before.version);
+    if after == *before && decides == decided {
+        return Ok((shown(expected, caught_up.0), Json(body)).into_response());
     }
-    let expected = before.version;
-    let body = ProviderBody::of(&after);
-    let change = SignInChange::ChangeIdentityProvider { provider: after, expected };
+    let change = if decides == decided {
+        SignInChange::ChangeIdentityProvider { provider: after, expected }
+    } else {
+        SignInChange::PutIdentityProvider { provider: after, mapping: decides, expected }
+    };
     let index = call.propose(Command::SignIn(change)).await?;
     Ok((shown(expected + 1, index.0), Json(body)).into_response())
 }
 
+fn mapping(
+    patch: &Object,
+    preset: Preset,
+    kind: OrgType,
+    before: Option<&RoleMapping>,
+) -> Result<Option<RoleMapping>, Problem> {
+    let wrong = || Problem::new(ProblemKind::Invalid).field("/role_mapping", "format", role_mapping::EXPECTED);
+    match patch.get("role_mapping") {
+        None => Ok(before.cloned()),
+        Some(Value::Null) => Ok(None),
+        Some(value) => role_mapping::read(value, preset, kind).map(Some).ok_or_else(wrong),
+    }
+}
+
 fn patched(desk: &Desk, before: &IdentityProvider, patch: &Object) -> Result<IdentityProvider, Refused> {
-    patch.only(&["client_secret", "mail_domain", "active"])?;
+    patch.only(&["client_secret", "mail_domain", "active", "role_mapping"])?;
     let mut after = before.clone();
     let mut wrong = Vec::new();
     let mut note = |pointer, detail| wrong.push(FieldError { pointer, code: "format", detail });

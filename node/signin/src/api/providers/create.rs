@@ -7,13 +7,14 @@ use node_access::body::{Object, PublicJson};
 use node_access::doc::{IdempotencyHeader, OpenChangeProblems};
 use node_access::idempotency::{self, IdempotencyKey};
 use node_access::{Act, Action, Entity, NotMade, OpenCall, Refused};
-use residency_control::signin::{ClientId, IdentityProvider, IssuerUrl, Preset, SignInChange};
+use residency_control::signin::{ClientId, IdentityProvider, IssuerUrl, Preset, RoleMapping, SignInChange};
 use residency_control::{Command, Host, Refusal};
-use residency_policy::{FieldError, IdentityProviderId, OrgId, Problem, ProblemKind};
+use residency_policy::{FieldError, IdentityProviderId, OrgId, OrgType, Problem, ProblemKind};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::role_mapping::{self, RoleMappingBody};
 use super::{ProviderBody, own_organisation, shown};
 use crate::api::AtDesk;
 use crate::federation::{client_secret, github};
@@ -57,6 +58,9 @@ pub struct NewProviderBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 60, example = "clinic.example")]
     pub mail_domain: Option<String>,
+    /// What its groups make of people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_mapping: Option<RoleMappingBody>,
 }
 
 /// Adds an identity provider to the caller's own organisation, which has eight at most.
@@ -82,18 +86,25 @@ pub async fn create(
     let org = own_organisation(&call)?;
     let id =
         IdentityProviderId::from_bytes(idempotency::derived("identity provider id v1", &call.caller, &key));
-    let new = read(&desk, &body, org, id)?;
+    let (new, mapping) = read(&desk, &body, (org, call.caller.org_type), id)?;
     let index = call.catch_up().await?;
-    if let Some(known) = desk.directory.signins().federation().provider(id) {
+    let signins = desk.directory.signins();
+    if let Some(known) = signins.federation().provider(id) {
+        let decides = signins.federation().mapping(id).map(|one| &**one);
         // Its secret is sealed anew each time, so what is compared is the rest.
-        return if same(known, &new) {
-            let body = Json(ProviderBody::of(known));
+        return if same(known, &new) && decides == mapping.as_ref() {
+            let body = Json(ProviderBody::of(known, decides));
             Ok((StatusCode::CREATED, shown(known.version, index.0), body).into_response())
         } else {
             Err(Problem::new(ProblemKind::IdempotencyReused).into())
         };
     }
-    let index = match call.propose(Command::SignIn(SignInChange::AddIdentityProvider(new.clone()))).await {
+    let body = ProviderBody::of(&new, mapping.as_ref());
+    let change = match mapping {
+        None => SignInChange::AddIdentityProvider(new),
+        mapping => SignInChange::PutIdentityProvider { provider: new, mapping, expected: 0 },
+    };
+    let index = match call.propose(Command::SignIn(change)).await {
         Err(NotMade::Refused(Refusal::AlreadyKnown)) => {
             return Err(Problem::new(ProblemKind::IdempotencyReused).into());
         }
@@ -103,7 +114,7 @@ pub async fn create(
         }
         proposed => proposed?,
     };
-    Ok((StatusCode::CREATED, shown(1, index.0), Json(ProviderBody::of(&new))).into_response())
+    Ok((StatusCode::CREATED, shown(1, index.0), Json(body)).into_response())
 }
 
 fn same(known: &IdentityProvider, new: &IdentityProvider) -> bool {
@@ -120,8 +131,13 @@ fn same(known: &IdentityProvider, new: &IdentityProvider) -> bool {
     compared(known) == compared(new)
 }
 
-fn read(desk: &Desk, body: &Object, org: OrgId, id: IdentityProviderId) -> Result<IdentityProvider, Refused> {
-    body.only(&["preset", "issuer", "client_id", "client_secret", "mail_domain"])?;
+fn read(
+    desk: &Desk,
+    body: &Object,
+    (org, kind): (OrgId, OrgType),
+    id: IdentityProviderId,
+) -> Result<(IdentityProvider, Option<RoleMapping>), Refused> {
+    body.only(&["preset", "issuer", "client_id", "client_secret", "mail_domain", "role_mapping"])?;
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let mut wrong = Vec::new();
     let mut note = |pointer, detail| wrong.push(FieldError { pointer, code: "format", detail });
@@ -130,6 +146,8 @@ fn read(desk: &Desk, body: &Object, org: OrgId, id: IdentityProviderId) -> Resul
     let client: Option<ClientId> = text("client_id").and_then(|text| text.parse().ok());
     let secret = body.get("client_secret").map(secret);
     let domain = body.get("mail_domain").map(domain);
+    let mapping = body.get("role_mapping");
+    let mapping = preset.and_then(|preset| mapping.map(|given| role_mapping::read(given, preset, kind)));
     if preset.is_none() {
         note("/preset", "expected custom, google, okta, entra, cognito or github");
     } else if issuer.is_none() {
@@ -144,6 +162,9 @@ fn read(desk: &Desk, body: &Object, org: OrgId, id: IdentityProviderId) -> Resul
     if domain == Some(None) {
         note("/mail_domain", DOMAIN_EXPECTED);
     }
+    if mapping == Some(None) {
+        note("/role_mapping", role_mapping::EXPECTED);
+    }
     let (Some(preset), Some(issuer), Some(client), true) = (preset, issuer, client, wrong.is_empty()) else {
         return Err(Problem::new(ProblemKind::Invalid).fields(wrong).into());
     };
@@ -152,7 +173,9 @@ fn read(desk: &Desk, body: &Object, org: OrgId, id: IdentityProviderId) -> Resul
     };
     let secret = secret.flatten().map(seal).transpose()?;
     let mail_domain = domain.flatten();
-    Ok(IdentityProvider { id, org, preset, issuer, client, secret, mail_domain, active: true, version: 1 })
+    let new =
+        IdentityProvider { id, org, preset, issuer, client, secret, mail_domain, active: true, version: 1 };
+    Ok((new, mapping.flatten()))
 }
 
 /// A secret as a provider gives it out.

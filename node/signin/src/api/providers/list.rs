@@ -1,9 +1,12 @@
 //! Lists an organisation's identity providers.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use node_access::doc::{ConsistencyParameter, OpenProblems};
 use node_access::{Act, Action, Entity, OpenCall, Refused, change};
+use residency_control::signin::IdentityProvider;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -41,6 +44,9 @@ pub async fn list(call: OpenCall<List>) -> Result<Response, Refused> {
     let org = own_organisation(&call)?;
     let index = call.read_point().await?;
     let signins = call.here.directory.signins();
-    let data = signins.federation().providers_of(org).map(|one| ProviderBody::of(one)).collect();
+    let federation = signins.federation();
+    let body =
+        |one: &Arc<IdentityProvider>| ProviderBody::of(one, federation.mapping(one.id).map(|one| &**one));
+    let data = federation.providers_of(org).map(body).collect();
     Ok(at(Json(ProviderList { data }).into_response(), index.0))
 }

@@ -4,6 +4,7 @@ pub mod change;
 pub mod create;
 pub mod list;
 pub mod remove;
+pub mod role_mapping;
 pub mod test;
 pub mod unlink;
 
@@ -11,10 +12,12 @@ use std::sync::Arc;
 
 use node_access::problem::not_found;
 use node_access::{Act, OpenCall};
-use residency_control::signin::IdentityProvider;
+use residency_control::signin::{IdentityProvider, RoleMapping};
 use residency_policy::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use role_mapping::RoleMappingBody;
 
 use super::{own_organisation, shown};
 
@@ -42,10 +45,13 @@ pub struct ProviderBody {
     pub mail_domain: Option<String>,
     /// Whether anybody may come in through it.
     pub active: bool,
+    /// What its groups make of people; if left out, they are what the organisation says they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_mapping: Option<RoleMappingBody>,
 }
 
 impl ProviderBody {
-    fn of(provider: &IdentityProvider) -> Self {
+    fn of(provider: &IdentityProvider, mapping: Option<&RoleMapping>) -> Self {
         Self {
             id: provider.id.to_string(),
             preset: provider.preset.as_str(),
@@ -54,6 +60,7 @@ impl ProviderBody {
             has_secret: provider.secret.is_some(),
             mail_domain: provider.mail_domain.as_ref().map(ToString::to_string),
             active: provider.active,
+            role_mapping: mapping.map(RoleMappingBody::of),
         }
     }
 }

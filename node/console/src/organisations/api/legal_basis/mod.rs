@@ -8,9 +8,10 @@ pub mod replace;
 pub mod show;
 
 use data_encoding::HEXLOWER;
+use jiff::Timestamp;
 use node_access::body::Object;
 use node_access::{Act, OpenCall, OrgView, RefusalReason};
-use residency_control::LegalBasis;
+use residency_control::{LegalBasis, Recorded, Recorder};
 use residency_policy::{BasisKind, FieldError, OrgType, Problem, ProblemKind};
 use serde::Serialize;
 use serde_json::Value;
@@ -48,13 +49,59 @@ pub struct LegalBasisBody {
     pub document_sha256: String,
 }
 
-impl From<&LegalBasis> for LegalBasisBody {
-    fn from(basis: &LegalBasis) -> Self {
+/// The legal basis of a marketing organisation, and who recorded it. What an earlier release recorded has no author.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RecordedLegalBasis)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedBody {
+    /// What kind of document it is.
+    #[schema(example = "business-associate-agreement")]
+    pub kind: &'static str,
+    /// The first day on which it holds, in UTC.
+    #[schema(format = Date, example = "2026-11-22")]
+    pub from: String,
+    /// The last day on which it holds, in UTC.
+    #[schema(format = Date, example = "2027-11-21")]
+    pub until: String,
+    /// SHA-256 of the signed document.
+    #[schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub document_sha256: String,
+    /// Who recorded it: the `operator`, a `user`, or a `key` that is nobody's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "user")]
+    pub recorded_by: Option<&'static str>,
+    /// The user's or the key's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = Uuid)]
+    pub recorder: Option<String>,
+    /// The organisation for which they did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = Uuid)]
+    pub recorded_for: Option<String>,
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub recorded_at: Option<String>,
+}
+
+impl RecordedBody {
+    fn of(basis: &LegalBasis, recorded: Option<&Recorded>) -> Self {
+        let (recorded_by, who, place) = match recorded.map(|one| one.by) {
+            None => (None, None, None),
+            Some(Recorder::Operator) => (Some("operator"), None, None),
+            Some(Recorder::User { org, user }) => (Some("user"), Some(user.to_string()), Some(org.to_string())),
+            Some(Recorder::Key { org, key }) => (Some("key"), Some(key.to_string()), Some(org.to_string())),
+        };
         Self {
-            kind: basis.kind.as_str().to_owned(),
+            kind: basis.kind.as_str(),
             from: LegalBasis::date(basis.from),
             until: LegalBasis::date(basis.until),
             document_sha256: HEXLOWER.encode(&basis.document_sha256),
+            recorded_by,
+            recorder: who,
+            recorded_for: place,
+            // A second after the epoch that a node wrote is one that a clock showed.
+            recorded_at: recorded.map(|one| Timestamp::from_second(one.at).unwrap_or_default().to_string()),
         }
     }
 }
@@ -128,7 +175,7 @@ mod tests {
     fn a_right_body_is_read_and_shown_as_it_was_sent() {
         let basis = read(&object(right())).expect("it is right");
         assert_eq!((basis.from, basis.until), (20_261_122, 20_261_122));
-        assert_eq!(serde_json::to_value(LegalBasisBody::from(&basis)).expect("writes"), right());
+        assert_eq!(serde_json::to_value(RecordedBody::of(&basis, None)).expect("writes"), right());
         let mut loud = right();
         loud["document_sha256"] = json!(DOCUMENT.to_uppercase());
         assert_eq!(read(&object(loud)), Ok(basis));

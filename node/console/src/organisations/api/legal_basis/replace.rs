@@ -6,10 +6,10 @@ use node_access::body::PublicJson;
 use node_access::doc::{IfMatchHeader, OpenIfMatchProblems};
 use node_access::etag::IfMatch;
 use node_access::{Act, Action, Entity, OpenCall, Refused};
-use residency_control::Command;
+use residency_control::{Command, Recorded, Recorder};
 use storage::{Access, AccessAction};
 
-use super::{ENTITY, LegalBasisBody, read, vouched_for};
+use super::{ENTITY, LegalBasisBody, RecordedBody, read, vouched_for};
 use crate::organisations::shown;
 
 /// Recording a legal basis.
@@ -31,7 +31,7 @@ impl Act for Replace {
     params(("id" = String, Path, description = "The marketing organisation.", format = Uuid), IfMatchHeader),
     request_body(content = LegalBasisBody, description = "What it rests on", content_type = "application/json"),
     responses(
-        (status = 200, description = "It is recorded", body = LegalBasisBody, headers(
+        (status = 200, description = "It is recorded", body = RecordedBody, headers(
             ("etag" = String, description = "The organisation's new version"),
             ("x-log-index" = u64, description = "The change's place in the replicated log")
         )),
@@ -49,7 +49,12 @@ pub async fn replace(
     let basis = read(&body)?;
     // Recorded first: nothing is vouched for without a record of who did.
     call.record(&[Access::about(AccessAction::Update, ENTITY, org.id.uuid())]).await?;
-    let put = Command::PutLegalBasis { org: org.id, basis, expected: org.version };
+    let by = match call.caller.user {
+        Some(user) => Recorder::User { org: call.caller.org, user },
+        None => Recorder::Key { org: call.caller.org, key: call.caller.key },
+    };
+    let recorded = Recorded { by, at: call.here.clock.now().as_second() };
+    let put = Command::RecordLegalBasis { org: org.id, basis, recorded, expected: org.version };
     let index = call.propose(put).await?;
-    Ok((shown(org.version + 1, index), Json(LegalBasisBody::from(&basis))).into_response())
+    Ok((shown(org.version + 1, index), Json(RecordedBody::of(&basis, Some(&recorded)))).into_response())
 }

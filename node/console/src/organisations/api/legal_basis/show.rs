@@ -6,7 +6,7 @@ use node_access::doc::{ConsistencyParameter, OpenProblems};
 use node_access::problem::not_found;
 use node_access::{Act, Action, Entity, OpenCall, Refused, change};
 
-use super::LegalBasisBody;
+use super::RecordedBody;
 use crate::organisations::{looked_up, shown};
 
 /// Reading a legal basis.
@@ -25,7 +25,7 @@ impl Act for Read {
     security(("bearer" = [])),
     params(("id" = String, Path, description = "The organisation.", format = Uuid), ConsistencyParameter),
     responses(
-        (status = 200, description = "What is recorded", body = LegalBasisBody, headers(
+        (status = 200, description = "What is recorded", body = RecordedBody, headers(
             ("etag" = String, description = "The organisation's version"),
             ("x-log-index" = u64, description = "How far in the replicated log this is")
         )),
@@ -36,5 +36,6 @@ pub async fn show(call: OpenCall<Read>) -> Result<Response, Refused> {
     let index = call.read_point().await?;
     let org = looked_up(&call)?;
     let basis = call.here.directory.legal_basis(org.id).ok_or_else(not_found)?;
-    Ok((shown(org.version, index), Json(LegalBasisBody::from(&basis))).into_response())
+    let body = RecordedBody::of(&basis, call.here.directory.legal_basis_recorded(org.id).as_ref());
+    Ok((shown(org.version, index), Json(body)).into_response())
 }
