@@ -24,7 +24,7 @@ COMMENT ON COLUMN access_log.category       IS 'The legal category of what was a
 COMMENT ON COLUMN access_log.query_mac      IS 'Of a search or a list: HMAC-SHA-256 under the region''s secret of organisation, act and what was asked. Two of the same are the same question; which one is not in the log.';
 COMMENT ON COLUMN access_log.rules          IS 'The policies that decided, by their stable ids. None of a refusal that no policy permits.';
 COMMENT ON COLUMN access_log.client_ip      IS 'The address that the request came from: what TCP says at this node''s own door, or at that of the router that forwarded it. It may be a patient''s.';
-COMMENT ON COLUMN access_log.device_id      IS 'The device that the session was begun on. Null: sessions of this version do not know theirs.';
+COMMENT ON COLUMN access_log.device_id      IS 'The device that the request showed, if it is known as the caller''s and admitted.';
 COMMENT ON COLUMN access_log.home           IS 'Where the record rests.';
 COMMENT ON COLUMN access_log.service_jurisdiction IS 'Where the patient was at the visit, where that was asked.';
 COMMENT ON COLUMN access_log.salt           IS 'Random. The leaf is a hash of it and of the record''s canonical bytes (storage/src/canonical.rs), so that a leaf tells nothing of its record.';

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use residency_policy::{Entropy, Epoch, GrantId, Jurisdiction, PatientId, RecordId, UserId};
+use residency_policy::{DeviceId, Entropy, Epoch, GrantId, Jurisdiction, PatientId, RecordId, UserId};
 use tokio_postgres::types::ToSql;
 use uuid::{Builder, Uuid};
 
@@ -173,6 +173,7 @@ pub(crate) struct Record {
     category: &'static str,
     rules: Option<Rules>,
     from: Option<IpAddr>,
+    device: Option<Uuid>,
     on_behalf: Option<(&'static str, Uuid)>,
     home: &'static str,
     access: Access,
@@ -210,6 +211,7 @@ pub(crate) fn records(pool: &RegionPool, scope: &Scope, under: Under, accesses: 
         category: scope.category.name(),
         rules: rules.clone(),
         from: scope.circumstances.from,
+        device: scope.circumstances.device.map(DeviceId::uuid),
         on_behalf: scope.circumstances.on_behalf.map(|whom| (whom.kind(), whom.uuid())),
         home: pool.region().0.code(),
         access: *access,
@@ -280,7 +282,7 @@ impl<'a> Columns<'a> {
             all.queries.push(record.access.query.as_ref().map(<[u8; 32]>::as_slice));
             all.rules.push(record.rules.as_ref().map(Rules::as_str));
             all.addresses.push(record.from);
-            all.devices.push(None);
+            all.devices.push(record.device);
             all.services.push(record.access.service.map(Jurisdiction::code));
             all.home = Some(record.home);
         }

@@ -84,7 +84,7 @@ pub struct AuditRecord<'a> {
     pub request: Uuid,
     /// The address that the request came from, as far as proxies are trusted to say it.
     pub client_ip: Option<IpAddr>,
-    /// The device that the caller signed in on.
+    /// The device that the request showed, if it is known as the caller's.
     pub device: Option<Uuid>,
     /// Where the record rests.
     pub home: Option<&'a str>,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use residency_policy::{
-    Accessor, Category, GrantId, Ingress, KeyId, OrgId, PatientId, Purpose, RequestId, Role, UserId,
+    Accessor, Category, DeviceId, GrantId, Ingress, KeyId, OrgId, PatientId, Purpose, RequestId, Role, UserId,
 };
 use uuid::Uuid;
 
@@ -42,6 +42,8 @@ pub struct Scope {
 pub struct Circumstances {
     /// From where it came, as far as proxies are trusted to say it.
     pub from: Option<IpAddr>,
+    /// The device that was shown, if it is known as the caller's.
+    pub device: Option<DeviceId>,
     /// For whom the caller acts, if not for themselves.
     pub on_behalf: Option<OnBehalf>,
     /// Which policies let it in, or did not. `None` where nobody decided: the node's own work.
@@ -51,7 +53,7 @@ pub struct Circumstances {
 impl Circumstances {
     /// Those of a request that comes from there and was let in by these.
     pub const fn of(from: Option<IpAddr>, rules: Rules) -> Self {
-        Self { from, on_behalf: None, rules: Some(rules) }
+        Self { from, device: None, on_behalf: None, rules: Some(rules) }
     }
 }
 

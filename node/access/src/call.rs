@@ -22,14 +22,13 @@ use storage::{Access, Circumstances, Judge, RegionRead, RegionTx, Scope, Seen};
 
 use crate::arrive::{admitted, purpose, recognised};
 use crate::authorize::{decided, principal};
-use crate::facts::{assumed, facts, segregated, today};
+use crate::facts::{assumed, circumstances, facts, segregated, today};
 use crate::page::PageRequest;
 use crate::parameters::Parameters;
 use crate::policies::{InForce, taken};
 use crate::problem::not_found;
 use crate::refusals::let_in;
 use crate::second_look::SecondLook;
-use crate::settings::CameFrom;
 use crate::shown::too_little;
 use crate::{Act, Credential, Here, Refused, Shape, own};
 
@@ -99,7 +98,7 @@ impl<A: Act> OpenCall<A> {
             uri: parts.uri.clone(),
             path,
             via: via(parts),
-            circumstances: Circumstances::of(CameFrom::of(&parts.extensions).0, rules),
+            circumstances: circumstances(parts, here, &caller, rules),
             facts,
             policies,
             category,

@@ -8,13 +8,12 @@ use residency_policy::decide::RegionDecision;
 use residency_policy::{
     Accessor, Category, Home, PatientId, Problem, Purpose, RecordId, RequestId, Standing, View, decide_region,
 };
-use storage::{Access, AccessAction, AccessOutcome, Circumstances, RegionRead, Rules, Scope};
+use storage::{Access, AccessAction, AccessOutcome, RegionRead, Rules, Scope};
 
 use crate::authorize::decided_by;
 use crate::call::via;
-use crate::facts::today;
+use crate::facts::{circumstances, today};
 use crate::policies::InForce;
-use crate::settings::CameFrom;
 use crate::{Act, Credential, Here, Refused, Shape};
 
 /// Asks the policies, and records a refusal. One without a purpose is none yet: the answer lists those that would do.
@@ -71,7 +70,7 @@ fn scope(
         via: via(parts),
         category: facts.category,
         judge: None,
-        circumstances: Circumstances::of(CameFrom::of(&parts.extensions).0, rules),
+        circumstances: circumstances(parts, here, caller, rules),
     }
 }
 

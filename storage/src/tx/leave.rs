@@ -1,7 +1,7 @@
 //! What a transaction leaves behind beside its change: events, the stored answer, access records. One statement, which
 //! travels with COMMIT.
 
-use residency_policy::{GrantId, Jurisdiction, PatientId, RecordId, UserId};
+use residency_policy::{DeviceId, GrantId, Jurisdiction, PatientId, RecordId, UserId};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -21,10 +21,10 @@ pub(crate) const LEAVE: &str = "WITH
         SELECT $1, $2, $3, $8, $9, $10, $11, $12, $13, $14, $15 WHERE $8::uuid IS NOT NULL)
     INSERT INTO access_log (org_id, at, key_id, user_id, role, purpose, act, request_id, accessor, ingress, home_epoch,
         id, action, entity, entity_id, patient_id, outcome, grant_id, salt, query_mac, service_jurisdiction, category, rules,
-        client_ip, home, on_behalf_kind, on_behalf_of)
+        client_ip, home, on_behalf_kind, on_behalf_of, device_id)
     SELECT $1, $2, $16, $17, $18, $19, $20, $21, $22, $23, $24,
         a.id, a.action, a.entity, a.entity_id, a.patient_id, a.outcome, $31, a.salt, a.query_mac, a.service, $35,
-        string_to_array($36::text, ' '), $37, $38, $39, $40
+        string_to_array($36::text, ' '), $37, $38, $39, $40, $41
     FROM unnest($25::uuid[], $26::text[], $27::text[], $28::uuid[], $29::uuid[], $30::text[], $32::bytea[], $33::bytea[],
         $34::text[])
         AS a (id, action, entity, entity_id, patient_id, outcome, salt, query_mac, service)";
@@ -36,7 +36,7 @@ pub(super) async fn put(tx: &RegionTx, line: &mut Line, accesses: &[Access]) -> 
     let patient = tx.patient().map(PatientId::uuid);
     let (circumstances, entropy) = (&scope.circumstances, tx.pool.0.entropy.as_ref());
     let marks: Vec<Marks> = accesses.iter().map(|_| Marks::new(tx.now(), entropy)).collect();
-    let params: [&(dyn ToSql + Sync); 40] = [
+    let params: [&(dyn ToSql + Sync); 41] = [
         &scope.org.uuid(),
         &tx.now(),
         &patient,
@@ -80,6 +80,7 @@ pub(super) async fn put(tx: &RegionTx, line: &mut Line, accesses: &[Access]) -> 
         &tx.pool.region().0.code(),
         &circumstances.on_behalf.map(OnBehalf::kind),
         &circumstances.on_behalf.map(OnBehalf::uuid),
+        &circumstances.device.map(DeviceId::uuid),
     ];
     line.put(tx.act(), LEAVE, &params).await
 }

@@ -1,6 +1,6 @@
 //! No record, no access.
 
-use residency_policy::{Act, Role};
+use residency_policy::{Act, DeviceId, Role};
 use storage::canonical::{AuditRecord, HEADER};
 use storage::testing::scope;
 use storage::{
@@ -124,6 +124,7 @@ async fn a_record_says_all_that_is_known_of_a_request_and_its_bytes_follow_from_
     let region = texas().await;
     let org = an_org();
     let circumstances = Circumstances {
+        device: Some(DeviceId::from_bytes([9; 16])),
         on_behalf: Some(OnBehalf::Organisation(org)),
         ..Circumstances::of(
             Some("192.0.2.7".parse().expect("an address")),
@@ -144,6 +145,7 @@ async fn a_record_says_all_that_is_known_of_a_request_and_its_bytes_follow_from_
             (Some("US-TX"), Some("US-TX"), Some("general"))
         );
         assert_eq!(record.query_mac, Some([7; 32].as_slice()));
+        assert_eq!(record.device, Some(DeviceId::from_bytes([9; 16]).uuid()));
         assert_eq!(record.id.get_version_num(), 7);
         let bytes = record.canonical();
         assert!(bytes.starts_with(HEADER));

@@ -79,7 +79,7 @@ pub struct AuditEventView {
     /// The address that the request came from.
     #[schema(required, pattern = "^[0-9a-f.:]{2,45}$", example = "192.0.2.1")]
     pub(super) client_ip: Option<String>,
-    /// The device that the session was begun on, where it is known.
+    /// The device that the request showed, if it is known as the caller's.
     #[schema(required, value_type = Option<String>, format = Uuid)]
     pub(super) device_id: Option<Uuid>,
     /// Where the record rests.
