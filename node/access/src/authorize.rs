@@ -1,9 +1,11 @@
 //! Asks the policies whether an act may be done, and answers a refusal.
 
 use node_policy::{
-    Action, Entity, Facts, Loaded, Obligation, RefusalReason, Relationship, Request, Shape, Verdict, decide,
+    Action, Decision, Entity, Facts, Loaded, Obligation, RefusalReason, Relationship, Request, Shape, Verdict,
+    decide,
 };
 use residency_policy::{FieldError, Problem, ProblemKind, Purpose, wire};
+use storage::Rules;
 
 use crate::Here;
 pub use crate::asker::Asker;
@@ -41,13 +43,24 @@ pub(crate) fn decided(
     here: &Here,
     policies: &Loaded,
     asker: Asker,
-    (action, entity): (Action, Entity),
+    what: (Action, Entity),
     facts: Facts,
 ) -> Result<Shape, Problem> {
+    decided_by(here, policies, asker, what, facts).map(|(shape, _)| shape).map_err(|(problem, _)| problem)
+}
+
+/// The same, and by which policies.
+pub(crate) fn decided_by(
+    here: &Here,
+    policies: &Loaded,
+    asker: Asker,
+    (action, entity): (Action, Entity),
+    facts: Facts,
+) -> Result<(Shape, Rules), (Problem, Rules)> {
     if asker.scopes.covers(scope::of(action, entity)) {
         here.policies.recorded().note(&Request { principal: asker.role, action, entity, facts });
     }
-    authorize(policies, asker, action, entity, facts)
+    authorize_by(policies, asker, action, entity, facts)
 }
 
 /// Asks the key's scopes and then the policies. Nothing of what is asked for was looked at before, so that a refusal may name
@@ -59,16 +72,27 @@ pub fn authorize(
     entity: Entity,
     facts: Facts,
 ) -> Result<Shape, Problem> {
+    let decided = authorize_by(policies, asker, action, entity, facts);
+    decided.map(|(shape, _)| shape).map_err(|(problem, _)| problem)
+}
+
+/// The same, and by which policies it is allowed or refused.
+fn authorize_by(
+    policies: &Loaded,
+    asker: Asker,
+    action: Action,
+    entity: Entity,
+    facts: Facts,
+) -> Result<(Shape, Rules), (Problem, Rules)> {
     let (role, scope) = (asker.role, scope::of(action, entity));
     if !asker.scopes.covers(scope) {
-        return Err(Problem::new(ProblemKind::Forbidden).reason(RefusalReason::ScopeLacking.as_str()).field(
-            "scope",
-            "required",
-            scope.as_str(),
-        ));
+        let lacking = Problem::new(ProblemKind::Forbidden).reason(RefusalReason::ScopeLacking.as_str());
+        return Err((lacking.field("scope", "required", scope.as_str()), Rules::of(std::iter::empty())));
     }
-    let reason = match shown(policies, &Request { principal: role, action, entity, facts }) {
-        Ok(shape) => return Ok(shape),
+    let asked = Request { principal: role, action, entity, facts };
+    let decision = decide(policies, &asked);
+    let reason = match shown_by(&decision, &asked) {
+        Ok(shape) => return Ok((shape, rules(&decision))),
         Err(reason) => reason,
     };
     let instead =
@@ -78,9 +102,10 @@ pub fn authorize(
         other => other,
     };
     if reason == RefusalReason::StepUpRequired {
-        return Err(step_up_required().fields(instead));
+        return Err((step_up_required().fields(instead), rules(&decision)));
     }
-    Err(Problem::new(ProblemKind::Forbidden).reason(reason.as_str()).fields(instead))
+    let problem = Problem::new(ProblemKind::Forbidden).reason(reason.as_str()).fields(instead);
+    Err((problem, rules(&decision)))
 }
 
 /// The answer to somebody who showed one factor, where two are asked for.
@@ -112,9 +137,16 @@ pub(crate) fn purposes(
     Purpose::ALL.iter().filter(allowed).map(code).collect()
 }
 
-/// How much is shown, if what is asked of who is shown it is met.
-pub(crate) fn shown(policies: &Loaded, request: &Request) -> Result<Shape, RefusalReason> {
-    let decision = decide(policies, request);
+fn shown(policies: &Loaded, request: &Request) -> Result<Shape, RefusalReason> {
+    shown_by(&decide(policies, request), request)
+}
+
+/// The rules that decided, for the record.
+pub(crate) fn rules(decision: &Decision) -> Rules {
+    Rules::of(decision.rules.iter().map(|rule| rule.id.as_str()))
+}
+
+pub(crate) fn shown_by(decision: &Decision, request: &Request) -> Result<Shape, RefusalReason> {
     match decision.verdict {
         Verdict::Refuse(reason) => Err(reason),
         // Its answer has one view, which shows everything.

@@ -18,15 +18,16 @@ use residency_policy::{
     Purpose, Reason, RegionPermit, RequestId, Ruleset, ServiceJurisdiction, Standing, View, decide,
     decide_region,
 };
-use storage::{Access, Judge, RegionRead, RegionTx, Scope, Seen};
+use storage::{Access, Circumstances, Judge, RegionRead, RegionTx, Scope, Seen};
 
 use crate::arrive::{admitted, purpose, recognised};
 use crate::authorize::{decided, principal};
-use crate::facts::{assumed, facts, segregated, today};
+use crate::facts::{assumed, circumstances, facts, segregated, today};
 use crate::page::PageRequest;
 use crate::parameters::Parameters;
 use crate::policies::{InForce, taken};
 use crate::problem::not_found;
+use crate::refusals::let_in;
 use crate::second_look::SecondLook;
 use crate::shown::too_little;
 use crate::{Act, Credential, Here, Refused, Shape, own};
@@ -52,6 +53,7 @@ pub struct OpenCall<A> {
     pub uri: Uri,
     path: Vec<(String, String)>,
     via: Option<Ingress>,
+    circumstances: Circumstances,
     facts: Facts,
     policies: Arc<InForce>,
     category: Category,
@@ -77,7 +79,7 @@ impl<A: Act> OpenCall<A> {
         let known = Facts { purpose, ..facts::<A>(parts, here, &caller)? };
         let facts = assumed::<A>(known, category, asked_again);
         let policies = taken(parts, here)?;
-        let shape = decided(here, &policies.loaded, (&caller).into(), (A::ACTION, A::ENTITY), facts)?;
+        let (shape, rules) = let_in::<A>(parts, here, &caller, facts, path.as_ref().ok(), &policies).await?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
         // A path that is not UTF-8 after decoding names nothing.
         let path = path.map_err(|_| not_found())?;
@@ -96,6 +98,7 @@ impl<A: Act> OpenCall<A> {
             uri: parts.uri.clone(),
             path,
             via: via(parts),
+            circumstances: circumstances(parts, here, &caller, rules),
             facts,
             policies,
             category,
@@ -187,6 +190,7 @@ impl<A: Act> OpenCall<A> {
             via: self.via,
             category: self.category,
             judge: None,
+            circumstances: self.circumstances.clone(),
         }
     }
 

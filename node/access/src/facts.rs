@@ -7,11 +7,13 @@ use http::request::Parts;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use node_policy::{ConsentState, Device, Entity, Facts, Relationship};
-use residency_policy::{Category, Jurisdiction, OrgType, Problem, ProblemKind, wire};
+use residency_policy::{Category, DeviceId, Jurisdiction, OrgType, Problem, ProblemKind, wire};
 use residency_tokens::device::DeviceSecret;
+use storage::{Circumstances, Rules};
 
 use crate::authorize::is_emergency;
 use crate::call::via;
+use crate::settings::CameFrom;
 use crate::{Act, Credential, Here};
 
 /// The day on which rules are looked up.
@@ -63,13 +65,21 @@ fn accessor(headers: &HeaderMap) -> Result<Option<Jurisdiction>, Problem> {
 /// Whether the request shows a device that is known as this person's. One that waits to be admitted is not, and a key that is
 /// nobody's has none.
 fn device(headers: &HeaderMap, here: &Here, caller: &Credential) -> Device {
-    let known = || {
-        let user = caller.user.filter(|_| caller.role.patient().is_none())?;
-        let shown = DeviceSecret::shown(headers)?;
-        let known = here.directory.signins().device(caller.org, user, shown.id).copied()?;
-        (known.admitted && shown.is(&known)).then_some(())
-    };
-    known().map_or(Device::Unknown, |()| Device::Known)
+    known_device(headers, here, caller).map_or(Device::Unknown, |_| Device::Known)
+}
+
+/// Which device that is.
+fn known_device(headers: &HeaderMap, here: &Here, caller: &Credential) -> Option<DeviceId> {
+    let user = caller.user.filter(|_| caller.role.patient().is_none())?;
+    let shown = DeviceSecret::shown(headers)?;
+    let known = here.directory.signins().device(caller.org, user, shown.id).copied()?;
+    (known.admitted && shown.is(&known)).then_some(shown.id)
+}
+
+/// What a record says of the request besides.
+pub(crate) fn circumstances(parts: &Parts, here: &Here, caller: &Credential, rules: Rules) -> Circumstances {
+    let device = known_device(&parts.headers, here, caller);
+    Circumstances { device, ..Circumstances::of(CameFrom::of(&parts.extensions).0, rules) }
 }
 
 /// The facts with which the first question is asked: the best for what only the home knows. It says no to what no consent

@@ -35,6 +35,7 @@ pub mod page;
 pub mod parameters;
 pub mod policies;
 pub mod problem;
+mod refusals;
 mod scope;
 mod second_look;
 mod secret;

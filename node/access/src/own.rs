@@ -3,6 +3,8 @@
 //! Who they are, only the home's own database knows: a session is looked up there with every request, so that one that was
 //! ended is refused with the next. Nothing of it is in the control plane.
 
+use std::net::IpAddr;
+
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use jiff::civil::Date;
@@ -15,7 +17,7 @@ use residency_policy::{
 };
 use residency_tokens::patient;
 use storage::portal::SignedIn;
-use storage::{Acting, Scope};
+use storage::{Acting, Circumstances, Scope};
 
 use crate::call::via;
 use crate::facts::today;
@@ -79,6 +81,7 @@ pub struct AtHome {
     /// Which request this is.
     pub request: RequestId,
     via: Option<Ingress>,
+    from: Option<IpAddr>,
 }
 
 impl AtHome {
@@ -121,6 +124,7 @@ impl AtHome {
             category,
             // Nothing is disclosed: it is what they sign in with.
             judge: None,
+            circumstances: Circumstances { from: self.from, ..Circumstances::default() },
         };
         Ok((permit, scope))
     }
@@ -145,7 +149,8 @@ impl FromRequestParts<Here> for AtHome {
         }
         let request = parts.extensions.get::<RequestId>().copied();
         let request = request.unwrap_or_else(|| RequestId::random(&*here.entropy));
-        let at = Self { here: here.clone(), request, via: via(parts) };
+        let CameFrom(from) = CameFrom::of(&parts.extensions);
+        let at = Self { here: here.clone(), request, via: via(parts), from };
         let rules = here.directory.rules();
         let view =
             View { age: here.directory.view_age(), age_max: here.limits.view_age_max, rules: rules.as_deref() };

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use node_policy::{
-    Action, ConsentState, Entity, Facts, Principal, RefusalReason, Relationship, Request, Shape,
+    Action, ConsentState, Entity, Facts, Principal, RefusalReason, Relationship, Request, Shape, decide,
 };
-use storage::{Consent, Judging, Known};
+use storage::{Consent, Judged, Judging, Known};
 
 use crate::Here;
-use crate::authorize::shown;
+use crate::authorize::{rules, shown_by};
 use crate::policies::InForce;
 
-/// The second question. The first one was asked before anything was looked up, and took the best for granted; what is as it was
-/// taken for needs no second decision.
+/// The second question, asked by the home with what only it knows. The first one was asked before anything was looked
+/// up, and took the best for granted; what is as it was taken for needs no second decision.
 pub(crate) struct SecondLook {
     pub(crate) here: Here,
     pub(crate) policies: Arc<InForce>,
@@ -42,21 +42,23 @@ impl SecondLook {
 }
 
 impl Judging for SecondLook {
-    fn judge(&self, known: &Known) -> Result<(), &'static str> {
+    fn judge(&self, known: &Known) -> Judged {
         let facts = self.facts(known);
         if facts == self.assumed {
-            return Ok(());
+            return Judged { answer: Ok(()), rules: None };
         }
         let asked = Request { principal: self.role, action: self.action, entity: self.entity, facts };
         self.here.policies.recorded().note(&asked);
-        let reason = match shown(&self.policies.loaded, &asked) {
-            Ok(shape) if shape >= self.shape => return Ok(()),
-            Ok(_) => RefusalReason::ObligationUnmet,
+        let decision = decide(&self.policies.loaded, &asked);
+        let reason = match shown_by(&decision, &asked) {
+            Ok(shape) if shape >= self.shape => None,
+            Ok(_) => Some(RefusalReason::ObligationUnmet),
             Err(RefusalReason::NotPermitted) if facts.relationship != self.assumed.relationship => {
-                RefusalReason::BreakGlassRequired
+                Some(RefusalReason::BreakGlassRequired)
             }
-            Err(reason) => reason,
+            Err(reason) => Some(reason),
         };
-        Err(reason.as_str())
+        let answer = reason.map_or(Ok(()), |reason| Err(reason.as_str()));
+        Judged { answer, rules: Some(rules(&decision)) }
     }
 }

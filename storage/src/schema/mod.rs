@@ -52,6 +52,7 @@ migrations! {
     2026112330 "purposes",
     2026112335 "booked_for",
     2026112340 "portal",
+    2026112350 "whole_records",
 }
 
 /// Every statement that this crate sends, by name, so that a test can prepare each against the migrated schema.
