@@ -7,6 +7,7 @@ use residency_policy::{BookingHandle, DiskId, Facility, KeyId, NodeId, OrgId, Pr
 use serde::{Deserialize, Serialize};
 
 use crate::api_keys::KeyGrant;
+use crate::audit_log::AuditLog;
 use crate::calendar::ledger::Image;
 use crate::command::{FirstProvider, KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
 use crate::legal_basis::LegalBasis;
@@ -79,6 +80,8 @@ pub(super) enum Part {
     Facilities(Vec<(OrgId, Facility)>),
     /// Their passkeys.
     Passkeys(Vec<Passkey>),
+    /// What is known of the regions' audit logs.
+    AuditLogs(Vec<AuditLog>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -117,6 +120,7 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(state.bases.iter().map(|(org, basis)| (*org, *basis)), Part::LegalBases))
         .chain(in_parts(state.signin.assured(), Part::Assured))
         .chain(in_parts(state.facilities.iter().map(|(org, one)| (*org, *one)), Part::Facilities))
+        .chain(in_parts(state.audit_logs.values().cloned(), Part::AuditLogs))
 }
 
 fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
@@ -168,6 +172,9 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::LegalBases(some) => Arc::make_mut(&mut state.bases).extend(some),
         Part::Assured(some) => some.into_iter().for_each(|(id, at)| state.signin.note_assured(id, at)),
         Part::Facilities(some) => Arc::make_mut(&mut state.facilities).extend(some),
+        Part::AuditLogs(some) => {
+            Arc::make_mut(&mut state.audit_logs).extend(some.into_iter().map(|log| (log.keys().region, log)));
+        }
         Part::SpentFlows(some) => {
             for (ends, flow) in some {
                 state.signin.federation_mut().spend(ends, flow);

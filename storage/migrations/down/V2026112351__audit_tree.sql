@@ -1,0 +1,2 @@
+DROP TABLE audit_checkpoints, audit_tiles, audit_leaves, audit_lease;
+DROP FUNCTION keep_audit_checkpoint, keep_audit_tiles, keep_audit_leaves, keep_audit_lease, refuse_change_of_audit_tree;
