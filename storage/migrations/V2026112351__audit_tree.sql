@@ -23,7 +23,7 @@ CREATE TABLE audit_leaves (
     leaf_index bigint PRIMARY KEY CHECK (leaf_index >= 0),
     xid        xid8   NOT NULL,
     record_id  uuid   NOT NULL,
-    entry      bytea  NOT NULL CHECK (length(entry) = 32),
+    entry      bytea  NOT NULL CHECK (length(entry) = 54),
     token      bigint NOT NULL,
     CONSTRAINT audit_leaves_of_record UNIQUE (xid, record_id)
 );
@@ -31,7 +31,7 @@ COMMENT ON TABLE  audit_leaves            IS 'The leaves of the log, in the orde
 COMMENT ON COLUMN audit_leaves.leaf_index IS 'Its place: 0, 1, 2 and so on without a gap.';
 COMMENT ON COLUMN audit_leaves.xid        IS 'The transaction of the access record. The last leaf''s is how far the log has come.';
 COMMENT ON COLUMN audit_leaves.record_id  IS 'The access record.';
-COMMENT ON COLUMN audit_leaves.entry      IS 'What the leaf is a hash of: the salted commitment to the record.';
+COMMENT ON COLUMN audit_leaves.entry      IS 'What the leaf is a hash of: the salted commitment to the record (residency_tlog::commitment).';
 COMMENT ON COLUMN audit_leaves.token      IS 'The lease under which it was added.';
 GRANT SELECT, INSERT ON audit_leaves TO domicile_app;
 
@@ -179,3 +179,44 @@ ALTER TABLE audit_checkpoints ENABLE ALWAYS TRIGGER audit_checkpoints_append_onl
 ALTER TABLE audit_checkpoints ENABLE ALWAYS TRIGGER audit_checkpoints_kept;
 ALTER TABLE audit_lease ENABLE ALWAYS TRIGGER audit_lease_stays;
 ALTER TABLE audit_lease ENABLE ALWAYS TRIGGER audit_lease_raised;
+
+-- The records of all organisations that are to become leaves. It names no organisation; the policy sequencer_see lets it,
+-- and nothing else, see rows of all. Its caller gains nothing by it, since the app's role may set any organisation.
+--
+-- What a transaction under way may still write comes later in the order: it has a higher xid, or holds back the horizon.
+-- A cursor over a sequence or a clock would skip what commits late.
+CREATE FUNCTION records_to_sequence(after_xid xid8, after_id uuid, at_most bigint) RETURNS SETOF access_log
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM set_config('app.org_id', '', true), set_config('app.worker', 'audit_tree', true);
+    RETURN QUERY SELECT l.* FROM public.access_log l
+        WHERE (l.xid, l.id) > (after_xid, after_id) AND l.xid < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY l.xid, l.id LIMIT at_most;
+    PERFORM set_config('app.worker', '', true);
+END
+$$;
+COMMENT ON FUNCTION records_to_sequence IS 'Committed access records after a cursor that nothing can come before any more, in their order.';
+REVOKE ALL ON FUNCTION records_to_sequence FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION records_to_sequence TO domicile_app;
+
+CREATE FUNCTION records_waiting(after_xid xid8, after_id uuid, at_most bigint)
+RETURNS TABLE (waiting bigint, since timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM set_config('app.org_id', '', true), set_config('app.worker', 'audit_tree', true);
+    RETURN QUERY SELECT count(*), min(w.at) FROM (
+        SELECT l.at FROM public.access_log l
+        WHERE (l.xid, l.id) > (after_xid, after_id) ORDER BY l.xid, l.id LIMIT at_most) AS w;
+    PERFORM set_config('app.worker', '', true);
+END
+$$;
+COMMENT ON FUNCTION records_waiting IS 'How many access records come after a cursor, up to a bound, and when the oldest of them was written.';
+REVOKE ALL ON FUNCTION records_waiting FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION records_waiting TO domicile_app;
+
+-- Who reviews is held by a restrictive policy, which held the owner too.
+ALTER POLICY org_purpose_patient_reviewer ON access_log TO domicile_app;
+CREATE POLICY sequencer_see ON access_log FOR SELECT TO CURRENT_USER USING (
+    nullif(current_setting('app.org_id', true), '') IS NULL
+    AND current_setting('app.worker', true) = 'audit_tree');
+COMMENT ON POLICY sequencer_see ON access_log IS 'What becomes leaves, of any organisation, in a transaction of none.';

@@ -52,6 +52,7 @@ migrations! {
     2026112330 "purposes",
     2026112335 "booked_for",
     2026112340 "portal",
+    2026112351 "audit_tree",
 }
 
 /// Every statement that this crate sends, by name, so that a test can prepare each against the migrated schema.
@@ -68,6 +69,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         crate::tx::STATEMENTS,
     ]
     .into_iter()
+    .chain(crate::audit_tree::STATEMENTS.iter().copied())
     .flatten()
     .copied()
 }
