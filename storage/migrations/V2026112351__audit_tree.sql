@@ -185,8 +185,12 @@ ALTER TABLE audit_lease ENABLE ALWAYS TRIGGER audit_lease_raised;
 --
 -- What a transaction under way may still write comes later in the order: it has a higher xid, or holds back the horizon.
 -- A cursor over a sequence or a clock would skip what commits late.
+--
+-- Along the primary key, whatever the statistics say: a plan that gathers all that waits and sorts it would read everything
+-- for every step of a log that is far behind.
 CREATE FUNCTION records_to_sequence(after_xid xid8, after_id uuid, at_most bigint) RETURNS SETOF access_log
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET max_parallel_workers_per_gather = 0 AS $$
 BEGIN
     PERFORM set_config('app.org_id', '', true), set_config('app.worker', 'audit_tree', true);
     RETURN QUERY SELECT l.* FROM public.access_log l
@@ -201,7 +205,8 @@ GRANT EXECUTE ON FUNCTION records_to_sequence TO domicile_app;
 
 CREATE FUNCTION records_waiting(after_xid xid8, after_id uuid, at_most bigint)
 RETURNS TABLE (waiting bigint, since timestamptz)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET max_parallel_workers_per_gather = 0 AS $$
 BEGIN
     PERFORM set_config('app.org_id', '', true), set_config('app.worker', 'audit_tree', true);
     RETURN QUERY SELECT count(*), min(w.at) FROM (

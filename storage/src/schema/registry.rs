@@ -67,6 +67,10 @@ const OTHER_CODE: Option<u8> = Some(18);
 pub const TABLES: &[Table] = &[
     Table { name: "access_log", tenant: true },
     Table { name: "appointments", tenant: true },
+    Table { name: "audit_checkpoints", tenant: false },
+    Table { name: "audit_leaves", tenant: false },
+    Table { name: "audit_lease", tenant: false },
+    Table { name: "audit_tiles", tenant: false },
     Table { name: "booking_handles", tenant: true },
     Table { name: "booking_work", tenant: true },
     Table { name: "break_glass_grants", tenant: true },
@@ -114,6 +118,33 @@ registry! {
     "region_keyring" {
         "only_row" Operational Clear NOBODY None;
         "index_key" Operational Clear NOBODY None;
+    }
+    "audit_lease" {
+        "only_row" Operational Clear NOBODY None;
+        "node" Operational Clear NOBODY None;
+        "token" Operational Clear NOBODY None;
+        "expires_at" Operational Clear NOBODY None;
+    }
+    // Salted commitments: of whom a record is cannot be told from them.
+    "audit_leaves" {
+        "leaf_index" Operational Clear NOBODY None;
+        "xid" Operational Clear NOBODY None;
+        "record_id" Operational Clear NOBODY None;
+        "entry" Operational Clear NOBODY None;
+        "token" Operational Clear NOBODY None;
+    }
+    "audit_tiles" {
+        "level" Operational Clear NOBODY None;
+        "number" Operational Clear NOBODY None;
+        "hashes" Operational Clear NOBODY None;
+        "root" Operational Clear NOBODY None;
+    }
+    "audit_checkpoints" {
+        "size" Operational Clear NOBODY None;
+        "root" Operational Clear NOBODY None;
+        "note" Operational Clear NOBODY None;
+        "token" Operational Clear NOBODY None;
+        "signed_at" Operational Clear NOBODY None;
     }
     "patient_home" {
         "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
