@@ -111,6 +111,16 @@ impl RegionPool {
         end(lease, &tree, &last, 0, &crash).await
     }
 
+    /// How many records wait for their place, of which at most a bounded number are counted, and when the oldest of them was
+    /// written.
+    pub async fn audit_waiting(&self) -> Result<(u64, Option<Timestamp>), TreeError> {
+        let lease = self.0.sequencer.lease().await?;
+        let last = last(&lease).await?;
+        let waiting = records::waiting(&lease, &last).await?;
+        lease.give_back();
+        Ok(waiting)
+    }
+
     /// The root of the tree as it was with so many leaves; `None` when it has fewer.
     pub async fn audit_root(&self, size: u64) -> Result<Option<Hash>, TreeError> {
         let lease = self.0.sequencer.lease().await?;

@@ -10,7 +10,7 @@ use crate::{Error, RegionPool};
 const KEEP: &str = "INSERT INTO audit_checkpoints (size, root, note, token)
     SELECT $1::bigint, $2::bytea, $3::text, $4::bigint
     WHERE NOT EXISTS (SELECT FROM audit_checkpoints WHERE size = $1 AND root = $2)";
-const NEWEST: &str = "SELECT size, root, note, extract(epoch FROM clock_timestamp() - signed_at)::float8 AS age
+const NEWEST: &str = "SELECT size, root, note, date_part('epoch', clock_timestamp() - signed_at) AS age
     FROM audit_checkpoints ORDER BY size DESC LIMIT 1";
 const TILE: &str = "SELECT hashes FROM audit_tiles WHERE level = $1 AND number = $2";
 

@@ -5,6 +5,7 @@ use tests::workspace::Graph;
 /// Crate -> what of ours it may import. A crate that is not here fails the test.
 const FLOORS: &[(&str, &[&str])] = &[
     ("residency-policy", &[]),
+    ("residency-tlog", &[]),
     ("residency-control", &["residency-policy"]),
     ("residency-tokens", &["residency-policy", "residency-control"]),
     ("rates", &["residency-policy"]),
