@@ -19,6 +19,7 @@ mod ask;
 pub mod audit_tree;
 mod blind;
 pub mod bookings;
+pub mod canonical;
 mod error;
 mod fence;
 pub mod idempotency;

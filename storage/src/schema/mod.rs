@@ -52,6 +52,7 @@ migrations! {
     2026112330 "purposes",
     2026112335 "booked_for",
     2026112340 "portal",
+    2026112350 "whole_records",
     2026112351 "audit_tree",
 }
 

@@ -61,6 +61,7 @@ const DATES: Option<u8> = Some(3);
 const PHONE: Option<u8> = Some(4);
 const EMAIL: Option<u8> = Some(6);
 const RECORD_NUMBER: Option<u8> = Some(8);
+const ADDRESS: Option<u8> = Some(15);
 const OTHER_CODE: Option<u8> = Some(18);
 
 /// Every table, except refinery's own history.
@@ -312,6 +313,16 @@ registry! {
         "ingress" Operational Clear NOBODY None;
         "home_epoch" Operational Clear NOBODY None;
         "grant_id" Pseudonym Clear REVIEW OTHER_CODE;
+        "on_behalf_kind" Operational Clear REVIEW None;
+        "on_behalf_of" Pseudonym Clear REVIEW OTHER_CODE;
+        "category" Phi Clear REVIEW None;
+        "query_mac" Pseudonym Clear NOBODY None;
+        "rules" Operational Clear REVIEW None;
+        "client_ip" Phi Clear REVIEW ADDRESS;
+        "device_id" Pseudonym Clear REVIEW None;
+        "home" Operational Clear REVIEW None;
+        "service" Phi Clear REVIEW GEOGRAPHY;
+        "salt" Operational Clear NOBODY None;
     }
     "consents" {
         "id" Pseudonym Clear LEDGER OTHER_CODE;
