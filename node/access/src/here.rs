@@ -111,6 +111,8 @@ pub struct Checks {
     pub policies: Check,
     /// The certificates. Callers are served whatever is said of them.
     pub certificates: Check,
+    /// The region's audit log. Access records are written whatever is said of it.
+    pub audit_log: Check,
 }
 
 /// Where in the replicated log a change is.

@@ -208,7 +208,15 @@ impl Readiness for Book {
         };
         let right = Check::Right;
         Box::pin(async move {
-            Checks { database: right, keys: right, control, rules: right, policies: right, certificates: right }
+            Checks {
+                database: right,
+                keys: right,
+                control,
+                rules: right,
+                policies: right,
+                certificates: right,
+                audit_log: right,
+            }
         })
     }
 }
