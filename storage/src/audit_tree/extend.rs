@@ -148,14 +148,14 @@ async fn end(
     Ok(Extended { size: tree.size(), root: tree.root(), added, waiting, waiting_since })
 }
 
-pub(super) async fn begin(lease: &Lease) -> Result<(), TreeError> {
+async fn begin(lease: &Lease) -> Result<(), TreeError> {
     let begun = lease.ask(BEGIN, &[]).await;
     begun.map_err(|error| Error::from_driver(&error, "audit_tree.begin"))?;
     Ok(())
 }
 
 /// The last leaf. Before the first one the cursor is before every record.
-pub(super) async fn last(lease: &Lease) -> Result<Last, TreeError> {
+async fn last(lease: &Lease) -> Result<Last, TreeError> {
     let asked = lease.ask(LAST, &[]).await.map_err(|error| Error::from_driver(&error, "audit_tree.last"))?;
     let Some(row) = asked.rows.first() else {
         return Ok(Last { size: 0, xid: "0".to_owned(), record: Uuid::nil() });
