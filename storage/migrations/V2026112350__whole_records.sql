@@ -10,7 +10,7 @@ ALTER TABLE access_log
     ADD COLUMN client_ip      inet,
     ADD COLUMN device_id      uuid,
     ADD COLUMN home           text,
-    ADD COLUMN service        text,
+    ADD COLUMN service_jurisdiction text,
     ADD CONSTRAINT access_log_on_behalf_whole CHECK ((on_behalf_kind IS NULL) = (on_behalf_of IS NULL));
 -- The default is for what nodes of the last release write. It is another for every row, so that what is there already
 -- is written anew: a log of millions of rows takes its minutes, in which nothing is recorded and so nothing disclosed.
@@ -21,12 +21,12 @@ COMMENT ON COLUMN access_log.id             IS 'Id of the record. A UUIDv7 of `a
 COMMENT ON COLUMN access_log.on_behalf_kind IS 'For whom the caller acted, if not for their own organisation or themselves: an organisation, or a patient whose representative they are.';
 COMMENT ON COLUMN access_log.on_behalf_of   IS 'Which one.';
 COMMENT ON COLUMN access_log.category       IS 'The legal category of what was asked for.';
-COMMENT ON COLUMN access_log.query_mac      IS 'Of a search or a list: HMAC-SHA-256 under the region''s index key of what was asked. Two of the same are the same question; which one is not in the log.';
+COMMENT ON COLUMN access_log.query_mac      IS 'Of a search or a list: HMAC-SHA-256 under the region''s secret of organisation, act and what was asked. Two of the same are the same question; which one is not in the log.';
 COMMENT ON COLUMN access_log.rules          IS 'The policies that decided, by their stable ids. None of a refusal that no policy permits.';
 COMMENT ON COLUMN access_log.client_ip      IS 'The address that the request came from: what TCP says at this node''s own door, or at that of the router that forwarded it. It may be a patient''s.';
-COMMENT ON COLUMN access_log.device_id      IS 'The device that the session was begun on, where it is known.';
+COMMENT ON COLUMN access_log.device_id      IS 'The device that the session was begun on. Null: sessions of this version do not know theirs.';
 COMMENT ON COLUMN access_log.home           IS 'Where the record rests.';
-COMMENT ON COLUMN access_log.service        IS 'Where the patient was at the visit, where that was asked.';
+COMMENT ON COLUMN access_log.service_jurisdiction IS 'Where the patient was at the visit, where that was asked.';
 COMMENT ON COLUMN access_log.salt           IS 'Random. The leaf is a hash of it and of the record''s canonical bytes (storage/src/canonical.rs), so that a leaf tells nothing of its record.';
 
 ALTER TABLE access_log DROP CONSTRAINT access_log_action_check;
@@ -49,7 +49,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 BEGIN
     INSERT INTO public.access_log (id, at, org_id, key_id, user_id, role, purpose, act, request_id, accessor, ingress,
         home_epoch, action, entity, entity_id, patient_id, outcome, grant_id, salt, on_behalf_kind, on_behalf_of,
-        category, query_mac, rules, client_ip, device_id, service, home)
+        category, query_mac, rules, client_ip, device_id, service_jurisdiction,
+        home)
     SELECT r.id, r.at, r.org_id, r.key_id, r.user_id, r.role, r.purpose, r.act, r.request_id, r.accessor, r.ingress,
         r.home_epoch, r.action, r.entity, r.entity_id, r.patient_id, r.outcome, r.grant_id, r.salt, r.on_behalf_kind,
         r.on_behalf_of, r.category, r.query_mac, string_to_array(r.rule_ids, ' '), r.client_ip, r.device_id, r.service,

@@ -1,12 +1,14 @@
 //! The access log: who did what to whose record, written in the transaction that did it, or, of what was only looked
 //! at, before it is disclosed.
 
-use jiff::Timestamp;
-use residency_policy::{Epoch, GrantId, PatientId, RecordId, UserId};
-use tokio_postgres::types::ToSql;
-use uuid::Uuid;
+use std::net::IpAddr;
 
-use crate::{RegionPool, Scope};
+use jiff::Timestamp;
+use residency_policy::{Entropy, Epoch, GrantId, Jurisdiction, PatientId, RecordId, UserId};
+use tokio_postgres::types::ToSql;
+use uuid::{Builder, Uuid};
+
+use crate::{RegionPool, Rules, Scope};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,12 +76,17 @@ pub struct Access {
     pub patient: Option<PatientId>,
     /// How it ended.
     pub outcome: AccessOutcome,
+    /// Of a search or a list: a keyed digest of what was asked.
+    pub query: Option<[u8; 32]>,
+    /// Where the patient is or was at the visit that it is about.
+    pub service: Option<Jurisdiction>,
 }
 
 impl Access {
     /// Something done to a kind of record as a whole, such as a search.
     pub const fn of(action: AccessAction, entity: &'static str) -> Self {
-        Self { action, entity, entity_id: None, patient: None, outcome: AccessOutcome::Done }
+        let outcome = AccessOutcome::Done;
+        Self { action, entity, entity_id: None, patient: None, outcome, query: None, service: None }
     }
 
     /// Something done to one record of one patient.
@@ -97,18 +104,46 @@ impl Access {
     pub const fn ended(self, outcome: AccessOutcome) -> Self {
         Self { outcome, ..self }
     }
+
+    /// The same of a visit in this jurisdiction.
+    #[must_use]
+    pub const fn at(self, service: Jurisdiction) -> Self {
+        Self { service: Some(service), ..self }
+    }
+}
+
+/// What a record is known by, and what hides it in its leaf.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Marks {
+    /// A UUIDv7 (RFC 9562 section 5.7), whose 12 bits after the milliseconds are their fraction (section 6.2, method 3).
+    pub(crate) id: Uuid,
+    pub(crate) salt: [u8; 32],
+}
+
+impl Marks {
+    pub(crate) fn new(at: Timestamp, entropy: &dyn Entropy) -> Self {
+        let (mut random, mut salt) = ([0; 10], [0; 32]);
+        entropy.fill(&mut random);
+        entropy.fill(&mut salt);
+        let fraction = at.as_microsecond().rem_euclid(1_000) * 4_096 / 1_000;
+        let [high, low] = u16::try_from(fraction).unwrap_or_default().to_be_bytes();
+        (random[0], random[1]) = (high, low);
+        // Before 1970 nothing is recorded.
+        let millis = u64::try_from(at.as_millisecond()).unwrap_or_default();
+        Self { id: Builder::from_unix_timestamp_millis(millis, &random).into_uuid(), salt }
+    }
 }
 
 /// Inserts records of several requests, which may be of several organisations.
-pub(crate) const RECORD: &str = "SELECT record_accesses_under($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+pub(crate) const RECORD: &str = "SELECT record_accesses_whole($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)";
 
 /// The statements of this file.
 pub(crate) const STATEMENTS: &[(&str, &str)] = &[("access_log.record", RECORD)];
 
 /// One row of the log.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Record {
-    id: Uuid,
+    marks: Marks,
     at: Timestamp,
     org: Uuid,
     key: Uuid,
@@ -121,23 +156,31 @@ pub(crate) struct Record {
     ingress: Option<&'static str>,
     epoch: Option<i64>,
     glass: Option<Uuid>,
+    category: &'static str,
+    rules: Option<Rules>,
+    from: Option<IpAddr>,
+    on_behalf: Option<(&'static str, Uuid)>,
+    home: &'static str,
     access: Access,
 }
 
 /// What the records of one read have in common, beside who asked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Under {
     pub(crate) act: &'static str,
     pub(crate) at: Timestamp,
     pub(crate) home: Option<(PatientId, Epoch)>,
     pub(crate) glass: Option<GrantId>,
+    /// What decided at the home; without, what decided before.
+    pub(crate) rules: Option<Rules>,
 }
 
 /// The rows of one read.
 pub(crate) fn records(pool: &RegionPool, scope: &Scope, under: Under, accesses: &[Access]) -> Vec<Record> {
-    let Under { act, at, home, glass } = under;
+    let Under { act, at, home, glass, rules } = under;
+    let rules = rules.or_else(|| scope.circumstances.rules.clone());
     let record = |access: &Access| Record {
-        id: RecordId::random(pool.0.entropy.as_ref()).uuid(),
+        marks: Marks::new(at, pool.0.entropy.as_ref()),
         at,
         org: scope.org.uuid(),
         key: scope.key.uuid(),
@@ -150,6 +193,11 @@ pub(crate) fn records(pool: &RegionPool, scope: &Scope, under: Under, accesses: 
         ingress: scope.via.map(|ingress| ingress.0.code()),
         epoch: home.map(|(_, epoch)| i64::from(epoch.0)),
         glass: glass.map(GrantId::uuid),
+        category: scope.category.name(),
+        rules: rules.clone(),
+        from: scope.circumstances.from,
+        on_behalf: scope.circumstances.on_behalf.map(|whom| (whom.kind(), whom.uuid())),
+        home: pool.region().0.code(),
         access: *access,
     };
     accesses.iter().map(record).collect()
@@ -157,7 +205,7 @@ pub(crate) fn records(pool: &RegionPool, scope: &Scope, under: Under, accesses: 
 
 /// The rows of many reads, column by column: the parameters of [`RECORD`].
 #[derive(Default)]
-pub(crate) struct Columns {
+pub(crate) struct Columns<'a> {
     ids: Vec<Uuid>,
     ats: Vec<Timestamp>,
     orgs: Vec<Uuid>,
@@ -176,13 +224,24 @@ pub(crate) struct Columns {
     patients: Vec<Option<Uuid>>,
     outcomes: Vec<&'static str>,
     grants: Vec<Option<Uuid>>,
+    salts: Vec<&'a [u8]>,
+    on_behalf_kinds: Vec<Option<&'static str>>,
+    on_behalf_ofs: Vec<Option<Uuid>>,
+    categories: Vec<&'static str>,
+    queries: Vec<Option<&'a [u8]>>,
+    rules: Vec<Option<&'a str>>,
+    addresses: Vec<Option<IpAddr>>,
+    devices: Vec<Option<Uuid>>,
+    services: Vec<Option<&'static str>>,
+    /// One region's: a pool has one recorder.
+    home: Option<&'static str>,
 }
 
-impl Columns {
-    pub(crate) fn of<'a>(records: impl Iterator<Item = &'a Record>) -> Self {
+impl<'a> Columns<'a> {
+    pub(crate) fn of(records: impl Iterator<Item = &'a Record>) -> Self {
         let mut all = Self::default();
         for record in records {
-            all.ids.push(record.id);
+            all.ids.push(record.marks.id);
             all.ats.push(record.at);
             all.orgs.push(record.org);
             all.keys.push(record.key);
@@ -200,11 +259,21 @@ impl Columns {
             all.patients.push(record.access.patient.map(PatientId::uuid));
             all.outcomes.push(record.access.outcome.as_str());
             all.grants.push(record.glass);
+            all.salts.push(&record.marks.salt);
+            all.on_behalf_kinds.push(record.on_behalf.map(|(kind, _)| kind));
+            all.on_behalf_ofs.push(record.on_behalf.map(|(_, whom)| whom));
+            all.categories.push(record.category);
+            all.queries.push(record.access.query.as_ref().map(<[u8; 32]>::as_slice));
+            all.rules.push(record.rules.as_ref().map(Rules::as_str));
+            all.addresses.push(record.from);
+            all.devices.push(None);
+            all.services.push(record.access.service.map(Jurisdiction::code));
+            all.home = Some(record.home);
         }
         all
     }
 
-    pub(crate) fn params(&self) -> [&(dyn ToSql + Sync); 18] {
+    pub(crate) fn params(&self) -> [&(dyn ToSql + Sync); 28] {
         [
             &self.ids,
             &self.ats,
@@ -224,6 +293,44 @@ impl Columns {
             &self.patients,
             &self.outcomes,
             &self.grants,
+            &self.salts,
+            &self.on_behalf_kinds,
+            &self.on_behalf_ofs,
+            &self.categories,
+            &self.queries,
+            &self.rules,
+            &self.addresses,
+            &self.devices,
+            &self.services,
+            &self.home,
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Version;
+
+    use super::*;
+
+    struct Same(u8);
+
+    impl Entropy for Same {
+        fn fill(&self, dest: &mut [u8]) {
+            dest.fill(self.0);
+        }
+    }
+
+    #[test]
+    fn ids_are_in_the_order_of_time_to_the_microsecond() {
+        let at = |micros| Timestamp::from_microsecond(1_763_856_000_123_000 + micros).expect("a time");
+        // The random bits of the earlier one are the higher ones.
+        let (early, late) = (Marks::new(at(456), &Same(0xff)), Marks::new(at(457), &Same(0)));
+        assert!(early.id < late.id, "{} {}", early.id, late.id);
+        assert_eq!(early.id.get_version(), Some(Version::SortRand));
+        let seconds = early.id.get_timestamp().map(|time| time.to_unix().0);
+        assert_eq!(seconds, Some(1_763_856_000));
+        assert_ne!(early.salt, late.salt);
+        assert_ne!(Marks::new(at(1), &Same(1)).id, Marks::new(at(1), &Same(2)).id);
     }
 }

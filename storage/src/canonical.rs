@@ -36,9 +36,10 @@ use crate::{Error, Row};
 pub const HEADER: &[u8; 25] = b"domicile-audit-record/v1\n";
 
 /// The columns that [`AuditRecord::of`] reads.
-pub const COLUMNS: &str = "id, at, org_id, key_id, user_id, role, on_behalf_kind, on_behalf_of, purpose, act, action,
-    entity, entity_id, patient_id, category, query_mac, outcome, rules, request_id, client_ip, device_id, home, service,
-    accessor, ingress, home_epoch, grant_id, salt";
+pub const COLUMNS: &str =
+    "id, at, org_id, key_id, user_id, role, on_behalf_kind, on_behalf_of, purpose, act, action,
+    entity, entity_id, patient_id, category, query_mac, outcome, rules, request_id, client_ip, device_id, home,
+    service_jurisdiction, accessor, ingress, home_epoch, grant_id, salt";
 
 /// One row of the access log, as it is read back from Postgres. The order of the fields is that of the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +132,7 @@ impl<'a> AuditRecord<'a> {
             client_ip: row.get("client_ip")?,
             device: row.get("device_id")?,
             home: row.get("home")?,
-            service: row.get("service")?,
+            service: row.get("service_jurisdiction")?,
             accessor: row.get("accessor")?,
             ingress: row.get("ingress")?,
             home_epoch: row.get("home_epoch")?,

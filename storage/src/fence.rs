@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::error::Unavailable;
 use crate::scope::{Acting, Consent};
-use crate::{Access, AccessAction, AccessOutcome, Error, Known, RegionPool, Row, Scope, access_log};
+use crate::{Access, AccessAction, AccessOutcome, Error, Known, RegionPool, Row, Rules, Scope, access_log};
 
 /// What goes before all else: the settings, which end with the transaction, then the gate, then the row, then what a
 /// decision depends on, in the function of `V2026112322__enter_home.sql`. The patient and the gate are null when it is
@@ -68,6 +68,14 @@ impl Entered {
     }
 }
 
+/// What whoever was let in is recorded with.
+pub(crate) struct Passed {
+    /// The grant under which what follows is done.
+    pub(crate) glass: Option<GrantId>,
+    /// What decided here; `None` where what decided before still holds.
+    pub(crate) rules: Option<Rules>,
+}
+
 /// One question to the home: who asks, and under which permit.
 pub(crate) struct Asking<'a> {
     pub(crate) pool: &'a RegionPool,
@@ -79,29 +87,31 @@ pub(crate) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// The fence, and then the decision. Returns the grant under which what follows is done.
-    pub(crate) async fn check(&self, entered: Option<Entered>) -> Result<Option<GrantId>, Error> {
+    /// The fence, and then the decision.
+    pub(crate) async fn check(&self, entered: Option<Entered>) -> Result<Passed, Error> {
         let (patient, permit) = self.home;
         let home = entered.and_then(|entered| entered.epoch);
         let known = match entered {
             Some(Entered { known: Some(known), .. }) if home == Some(permit) => known,
             _ => return Err(Error::Fenced { patient, permit, home }),
         };
-        let judged = self.scope.judge.as_ref().map_or(Ok(()), |judge| judge.0.judge(&known));
-        match judged {
-            Ok(()) => Ok(known.glass),
-            Err(reason) => Err(self.refuse(reason, entered.is_some_and(|entered| entered.own)).await),
+        let judged = self.scope.judge.as_ref().map(|judge| judge.0.judge(&known));
+        let (answer, rules) = judged.map_or((Ok(()), None), |judged| (judged.answer, judged.rules));
+        match answer {
+            Ok(()) => Ok(Passed { glass: known.glass, rules }),
+            Err(reason) => Err(self.refuse(reason, rules, entered.is_some_and(|entered| entered.own)).await),
         }
     }
 
     /// The refusal is recorded before it is said. Whoever's organisation has no such patient learns no more than that
     /// nothing is found.
-    async fn refuse(&self, reason: &'static str, own: bool) -> Error {
+    async fn refuse(&self, reason: &'static str, rules: Option<Rules>, own: bool) -> Error {
         let (patient, permit) = self.home;
         let action = if self.may_write { AccessAction::Update } else { AccessAction::Read };
         let outcome = if own { AccessOutcome::Refused } else { AccessOutcome::NotFound };
         let access = Access::to(action, "patient", patient.uuid(), patient).ended(outcome);
-        let under = access_log::Under { act: self.act, at: self.now, home: Some(self.home), glass: None };
+        let under =
+            access_log::Under { act: self.act, at: self.now, home: Some(self.home), glass: None, rules };
         let records = access_log::records(self.pool, self.scope, under, &[access]);
         let recorded =
             tokio::time::timeout(self.pool.0.config.timeouts.read, self.pool.0.recorder.record(records));

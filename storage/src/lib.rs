@@ -56,7 +56,7 @@ pub use pool::{PoolConfig, PoolStatus, RegionPool, Timeouts};
 pub use provision::{APP, OWNER, Provision, ProvisionError, provision};
 pub use read::{Reading, RegionRead};
 pub use row::Row;
-pub use scope::{Acting, Consent, Judge, Judging, Known, Scope};
+pub use scope::{Acting, Circumstances, Consent, Judge, Judged, Judging, Known, OnBehalf, Rules, Scope};
 pub use seal::{Cell, Sealed};
 pub use storage_keys::connect::{Secret, Server};
 pub use tokio_postgres::types::{FromSql, ToSql};

@@ -30,7 +30,7 @@ use crate::fence::Asking;
 use crate::seal::{LastKeys, unseal_of};
 use crate::tx::{Ask, only_reads, to_microseconds};
 use crate::{
-    Access, BlindIndex, Cell, Error, IndexField, Phi, RegionPool, RegionTx, Row, Scope, Sealed, Seen,
+    Access, BlindIndex, Cell, Error, IndexField, Phi, RegionPool, RegionTx, Row, Rules, Scope, Sealed, Seen,
     access_log, blind, row,
 };
 
@@ -115,6 +115,8 @@ pub struct RegionRead {
     fenced: AtomicBool,
     /// The grant under which the caller broke the glass, if they did.
     glass: OnceLock<GrantId>,
+    /// Which policies decided at the home, if any was asked.
+    rules: OnceLock<Rules>,
     last_keys: LastKeys,
     /// Ends with the read.
     _span: tracing::Span,
@@ -155,6 +157,7 @@ impl RegionRead {
             until: Instant::now() + pool.0.config.timeouts.read,
             fenced: AtomicBool::new(home.is_none()),
             glass: OnceLock::new(),
+            rules: OnceLock::new(),
             last_keys: LastKeys::default(),
             _span: crate::pool::span_of(act),
         })
@@ -177,7 +180,8 @@ impl RegionRead {
             return Ok(Seen::recorded());
         }
         let glass = self.glass.get().copied();
-        let under = access_log::Under { act: self.act, at: self.now, home: self.home, glass };
+        let rules = self.rules.get().cloned();
+        let under = access_log::Under { act: self.act, at: self.now, home: self.home, glass, rules };
         let records = access_log::records(&self.pool, &self.scope, under, accesses);
         let recorded = tokio::time::timeout_at(self.until, self.pool.0.recorder.record(records)).await;
         recorded.unwrap_or(Err(Error::Unavailable(Unavailable::Slow)))?;
@@ -193,9 +197,13 @@ impl RegionRead {
         if let Some(home) = self.home {
             let (pool, scope, act, now) = (&self.pool, &self.scope, self.act, self.now);
             let asking = Asking { pool, scope, act, home, may_write: false, now };
-            if let Some(glass) = asking.check(entered).await? {
-                // The first one stays: the records of one read name one grant.
+            let passed = asking.check(entered).await?;
+            // The first one stays: the records of one read name one grant, and what decided about it.
+            if let Some(glass) = passed.glass {
                 self.glass.get_or_init(|| glass);
+            }
+            if let Some(rules) = passed.rules {
+                self.rules.get_or_init(|| rules);
             }
             self.fenced.store(true, Ordering::Relaxed);
         }

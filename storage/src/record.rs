@@ -11,7 +11,7 @@
 //!   [`crate::Timeouts::read`].
 //!
 //! The rows of a batch are of several organisations, so no transaction's settings fit them all. The function
-//! `record_accesses` of the database inserts them with the rights of the tables' owner, and can do nothing else.
+//! `record_accesses_whole` of the database inserts them with the rights of the tables' owner, and can do nothing else.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -160,7 +160,9 @@ async fn write(lease: Lease, batch: Vec<Asker>) {
     while let Some(mut part) = parts.pop() {
         tries += 1;
         let columns = Columns::of(part.iter().flat_map(|asker| &asker.records));
-        match lease.ask(RECORD, &columns.params()).await {
+        let written = lease.ask(RECORD, &columns.params()).await;
+        drop(columns);
+        match written {
             Ok(_) => part.into_iter().for_each(|asker| drop(asker.answer.send(Ok(())))),
             Err(error) if part.len() > 1 && tries < TRIES_MAX && is_of_one(&error) => {
                 let rest = part.split_off(part.len() / 2);

@@ -2,11 +2,13 @@
 //! what the home knows.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use residency_policy::{
     Accessor, Category, GrantId, Ingress, KeyId, OrgId, PatientId, Purpose, RequestId, Role, UserId,
 };
+use uuid::Uuid;
 
 /// The standing of one request. It is set for the transaction only, never for the connection.
 #[derive(Debug, Clone)]
@@ -31,6 +33,75 @@ pub struct Scope {
     pub category: Category,
     /// Who decides when the home has said what it knows. `None` is the node's own work, which discloses to nobody.
     pub judge: Option<Judge>,
+    /// What else a record says of the request.
+    pub circumstances: Circumstances,
+}
+
+/// What a record says of a request, and nothing depends on.
+#[derive(Debug, Clone, Default)]
+pub struct Circumstances {
+    /// From where it came, as far as proxies are trusted to say it.
+    pub from: Option<IpAddr>,
+    /// For whom the caller acts, if not for themselves.
+    pub on_behalf: Option<OnBehalf>,
+    /// Which policies let it in, or did not. `None` where nobody decided: the node's own work.
+    pub rules: Option<Rules>,
+}
+
+impl Circumstances {
+    /// Those of a request that comes from there and was let in by these.
+    pub const fn of(from: Option<IpAddr>, rules: Rules) -> Self {
+        Self { from, on_behalf: None, rules: Some(rules) }
+    }
+}
+
+/// For whom somebody acts who does not act for themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnBehalf {
+    /// The node goes on with what somebody of this organisation began.
+    Organisation(OrgId),
+}
+
+impl OnBehalf {
+    /// The word in the log.
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            Self::Organisation(_) => "organisation",
+        }
+    }
+
+    pub(crate) fn uuid(self) -> Uuid {
+        match self {
+            Self::Organisation(org) => org.uuid(),
+        }
+    }
+}
+
+/// Which policies decided: their stable ids, a space between them. None, where no policy permits what is refused. Cheap to
+/// clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules(Arc<str>);
+
+impl Rules {
+    /// How many are recorded at most.
+    pub const MAX: usize = 16;
+
+    /// The first [`Rules::MAX`] of these.
+    pub fn of<'a>(ids: impl Iterator<Item = &'a str>) -> Self {
+        let mut text = String::new();
+        for id in ids.take(Self::MAX) {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(id);
+        }
+        Self(text.into())
+    }
+
+    /// The ids, a space between them.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// As what somebody acts.
@@ -103,8 +174,17 @@ pub struct Known {
 
 /// Decides by what the home knows. It is asked with every answer of a patient's home, before any row is handed out.
 pub trait Judging: Send + Sync {
-    /// Says no with a stable word for programs, which is a constant.
-    fn judge(&self, known: &Known) -> Result<(), &'static str>;
+    /// Decides.
+    fn judge(&self, known: &Known) -> Judged;
+}
+
+/// What was decided by what the home knows.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// No comes with a stable word for programs, which is a constant.
+    pub answer: Result<(), &'static str>,
+    /// By which policies; `None` where nothing was to be decided anew.
+    pub rules: Option<Rules>,
 }
 
 /// Somebody who decides. Cheap to clone.

@@ -20,7 +20,7 @@ use crate::error::Unavailable;
 use crate::fence::{Asking, ENTER, Entered, enter, gate};
 use crate::idempotency::Answer;
 use crate::seal::LastKeys;
-use crate::{Error, Event, RegionPool, Row, Scope, row};
+use crate::{Error, Event, RegionPool, Row, Rules, Scope, row};
 
 use leave::LEAVE;
 use line::{Line, Stage};
@@ -45,6 +45,8 @@ pub struct RegionTx {
     now: Timestamp,
     /// The grant under which the caller broke the glass, if they did.
     glass: OnceLock<GrantId>,
+    /// Which policies decided at the home, if any was asked.
+    rules: OnceLock<Rules>,
     with_commit: Mutex<WithCommit>,
     pub(crate) last_keys: LastKeys,
     /// Ends with the transaction.
@@ -128,6 +130,7 @@ impl RegionTx {
             may_write,
             now: to_microseconds(pool.0.clock.now()),
             glass: OnceLock::new(),
+            rules: OnceLock::new(),
             with_commit: Mutex::default(),
             last_keys: LastKeys::default(),
             _span: crate::pool::span_of(act),
@@ -241,8 +244,12 @@ impl RegionTx {
         let entered = row.map(Entered::read).transpose()?;
         let (pool, scope, act, now) = (&self.pool, &self.scope, self.act, self.now);
         let asking = Asking { pool, scope, act, home, may_write: self.may_write, now };
-        if let Some(glass) = asking.check(entered).await? {
+        let passed = asking.check(entered).await?;
+        if let Some(glass) = passed.glass {
             self.glass.get_or_init(|| glass);
+        }
+        if let Some(rules) = passed.rules {
+            self.rules.get_or_init(|| rules);
         }
         Ok(())
     }
@@ -282,6 +289,11 @@ impl RegionTx {
     /// The grant under which the caller broke the glass, once the home has spoken.
     pub(crate) fn glass(&self) -> Option<GrantId> {
         self.glass.get().copied()
+    }
+
+    /// Which policies decided: at the home, or else before.
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        self.rules.get().or(self.scope.circumstances.rules.as_ref())
     }
 
     /// Who acts.

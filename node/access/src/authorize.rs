@@ -1,17 +1,13 @@
 //! Asks the policies whether an act may be done, and answers a refusal.
 
-use std::sync::Arc;
-
 use node_policy::{
-    Action, ConsentState, Entity, Facts, Loaded, Obligation, Principal, RefusalReason, Relationship, Request,
-    Shape, Verdict, decide,
+    Action, Decision, Entity, Facts, Loaded, Obligation, RefusalReason, Relationship, Request, Shape, Verdict,
+    decide,
 };
 use residency_policy::{FieldError, Problem, ProblemKind, Purpose, wire};
-use storage::{Consent, Judging, Known};
+use storage::Rules;
 
 pub use crate::asker::Asker;
-pub(crate) use crate::asker::principal;
-use crate::policies::InForce;
 use crate::scope;
 use crate::shown::{has_views, left_out};
 
@@ -34,54 +30,6 @@ pub(crate) const fn is_emergency(purpose: Purpose) -> bool {
     matches!(purpose, Purpose::EmergencyTreat | Purpose::BreakTheGlass)
 }
 
-/// The second question, asked by the home with what only it knows. The first one was asked before anything was looked
-/// up, and took the best for granted; what is as it was taken for needs no second decision.
-pub(crate) struct SecondLook {
-    pub(crate) policies: Arc<InForce>,
-    pub(crate) role: Principal,
-    pub(crate) action: Action,
-    pub(crate) entity: Entity,
-    /// What the first question took for granted.
-    pub(crate) assumed: Facts,
-    /// What the caller was promised.
-    pub(crate) shape: Shape,
-}
-
-impl SecondLook {
-    fn facts(&self, known: &Known) -> Facts {
-        let relationship = match self.assumed.relationship {
-            Relationship::BreakGlass if known.glass.is_none() => Relationship::Organisation,
-            as_assumed => as_assumed,
-        };
-        let consent = match known.consent {
-            Consent::Revoked => ConsentState::Revoked,
-            Consent::None => ConsentState::None,
-            Consent::General => ConsentState::General,
-            Consent::Specific => ConsentState::Specific,
-        };
-        Facts { relationship, consent, ..self.assumed }
-    }
-}
-
-impl Judging for SecondLook {
-    fn judge(&self, known: &Known) -> Result<(), &'static str> {
-        let facts = self.facts(known);
-        if facts == self.assumed {
-            return Ok(());
-        }
-        let asked = Request { principal: self.role, action: self.action, entity: self.entity, facts };
-        let reason = match shown(&self.policies.loaded, &asked) {
-            Ok(shape) if shape >= self.shape => return Ok(()),
-            Ok(_) => RefusalReason::ObligationUnmet,
-            Err(RefusalReason::NotPermitted) if facts.relationship != self.assumed.relationship => {
-                RefusalReason::BreakGlassRequired
-            }
-            Err(reason) => reason,
-        };
-        Err(reason.as_str())
-    }
-}
-
 /// What to do where a second factor is asked for.
 const STEP_UP: &str = "show a second factor, which counts for an hour: send a code of your authenticator to /v1/auth/step-up in \
                        this session or to /v1/auth/login, use a passkey, or come in through an identity provider that asks \
@@ -96,6 +44,17 @@ pub fn authorize(
     entity: Entity,
     facts: Facts,
 ) -> Result<Shape, Problem> {
+    authorize_by(policies, asker, action, entity, facts).map(|(shape, _)| shape)
+}
+
+/// The same, and by which policies it is allowed.
+pub(crate) fn authorize_by(
+    policies: &Loaded,
+    asker: Asker,
+    action: Action,
+    entity: Entity,
+    facts: Facts,
+) -> Result<(Shape, Rules), Problem> {
     let (role, scope) = (asker.role, scope::of(action, entity));
     if !asker.scopes.covers(scope) {
         return Err(Problem::new(ProblemKind::Forbidden).reason(RefusalReason::ScopeLacking.as_str()).field(
@@ -104,8 +63,10 @@ pub fn authorize(
             scope.as_str(),
         ));
     }
-    let reason = match shown(policies, &Request { principal: role, action, entity, facts }) {
-        Ok(shape) => return Ok(shape),
+    let asked = Request { principal: role, action, entity, facts };
+    let decision = decide(policies, &asked);
+    let reason = match shown_by(&decision, &asked) {
+        Ok(shape) => return Ok((shape, rules(&decision))),
         Err(reason) => reason,
     };
     let instead =
@@ -150,7 +111,15 @@ pub(crate) fn purposes(
 }
 
 fn shown(policies: &Loaded, request: &Request) -> Result<Shape, RefusalReason> {
-    let decision = decide(policies, request);
+    shown_by(&decide(policies, request), request)
+}
+
+/// The rules that decided, for the record.
+pub(crate) fn rules(decision: &Decision) -> Rules {
+    Rules::of(decision.rules.iter().map(|rule| rule.id.as_str()))
+}
+
+pub(crate) fn shown_by(decision: &Decision, request: &Request) -> Result<Shape, RefusalReason> {
     match decision.verdict {
         Verdict::Refuse(reason) => Err(reason),
         // Its answer has one view, which shows everything.
@@ -195,7 +164,7 @@ fn unmet(obligation: &Obligation, entity: Entity, shape: Shape, facts: &Facts) -
 mod tests {
     use std::sync::OnceLock;
 
-    use node_policy::{PolicyFile, Relationship, SCHEMA};
+    use node_policy::{PolicyFile, Principal, Relationship, SCHEMA};
     use residency_policy::{Jurisdiction, KeyScope, KeyScopes, OrgType, Role};
 
     use super::*;

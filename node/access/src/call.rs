@@ -17,15 +17,18 @@ use residency_policy::{
     Act as DataAct, Category, Decision, Home, Ingress, PatientId, Permit, Problem, ProblemKind, Purpose,
     Reason, Region, RegionPermit, RequestId, Ruleset, Standing, View, decide, decide_region, wire,
 };
-use storage::{Access, Judge, RegionRead, RegionTx, Scope, Seen};
+use storage::{Access, Circumstances, Judge, RegionRead, RegionTx, Scope, Seen};
 
 use crate::arrive::{admitted, purpose, recognised};
-use crate::authorize::{SecondLook, authorize, principal};
+use crate::asker::principal;
+use crate::authorize::{authorize, authorize_by};
 use crate::facts::{assumed, facts, segregated, today};
 use crate::page::PageRequest;
 use crate::parameters::{Parameters, bad};
 use crate::policies::{InForce, taken};
 use crate::problem::not_found;
+use crate::second_look::SecondLook;
+use crate::settings::CameFrom;
 use crate::{Act, Credential, Here, Refused, Shape, own};
 
 /// Where the bytes entered the cluster. The node's peer listener sets it as a request extension, from the
@@ -49,6 +52,7 @@ pub struct OpenCall<A> {
     pub uri: Uri,
     path: Vec<(String, String)>,
     via: Option<Ingress>,
+    circumstances: Circumstances,
     facts: Facts,
     policies: Arc<InForce>,
     category: Category,
@@ -74,7 +78,7 @@ impl<A: Act> OpenCall<A> {
         let known = Facts { purpose, ..facts(via(parts), here, &caller) };
         let facts = assumed::<A>(known, category, asked_again);
         let policies = taken(parts, here)?;
-        let shape = authorize(&policies.loaded, (&caller).into(), A::ACTION, A::ENTITY, facts)?;
+        let (shape, rules) = authorize_by(&policies.loaded, (&caller).into(), A::ACTION, A::ENTITY, facts)?;
         let parameters = Parameters::read(parts.uri.query(), A::PARAMETERS)?;
         // A path that is not UTF-8 after decoding names nothing.
         let path = path.map_err(|_| not_found())?;
@@ -93,6 +97,7 @@ impl<A: Act> OpenCall<A> {
             uri: parts.uri.clone(),
             path,
             via: via(parts),
+            circumstances: Circumstances::of(CameFrom::of(&parts.extensions).0, rules),
             facts,
             policies,
             category,
@@ -178,6 +183,7 @@ impl<A: Act> OpenCall<A> {
             via: self.via,
             category: self.category,
             judge: None,
+            circumstances: self.circumstances.clone(),
         }
     }
 

@@ -36,6 +36,7 @@ pub mod parameters;
 pub mod policies;
 pub mod problem;
 mod scope;
+mod second_look;
 mod secret;
 pub mod settings;
 pub mod shown;

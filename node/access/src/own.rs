@@ -3,6 +3,8 @@
 //! Who they are, only the home's own database knows: a session is looked up there with every request, so that one that was
 //! ended is refused with the next. Nothing of it is in the control plane.
 
+use std::net::IpAddr;
+
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use jiff::civil::Date;
@@ -14,12 +16,13 @@ use residency_policy::{
 };
 use residency_tokens::patient;
 use storage::portal::SignedIn;
-use storage::{Acting, Scope};
+use storage::{Acting, Circumstances, Scope};
 
 use crate::call::{home, via};
 use crate::facts::today;
 use crate::parameters::{HOME, Parameters};
 use crate::problem::not_found;
+use crate::settings::CameFrom;
 use crate::{Credential, Here, OrgView, Refused};
 
 /// The patient whose session this is, if it goes on here. One of another home is nobody's.
@@ -66,6 +69,7 @@ pub struct AtHome {
     /// Which request this is.
     pub request: RequestId,
     via: Option<Ingress>,
+    from: Option<IpAddr>,
 }
 
 impl AtHome {
@@ -108,6 +112,7 @@ impl AtHome {
             category,
             // Nothing is disclosed: it is what they sign in with.
             judge: None,
+            circumstances: Circumstances { from: self.from, ..Circumstances::default() },
         };
         Ok((permit, scope))
     }
@@ -132,7 +137,8 @@ impl FromRequestParts<Here> for AtHome {
         }
         let request = parts.extensions.get::<RequestId>().copied();
         let request = request.unwrap_or_else(|| RequestId::random(&*here.entropy));
-        let at = Self { here: here.clone(), request, via: via(parts) };
+        let CameFrom(from) = CameFrom::of(&parts.extensions);
+        let at = Self { here: here.clone(), request, via: via(parts), from };
         let rules = here.directory.rules();
         let view =
             View { age: here.directory.view_age(), age_max: here.limits.view_age_max, rules: rules.as_deref() };

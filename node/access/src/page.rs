@@ -89,6 +89,11 @@ impl PageRequest {
         Ok(request)
     }
 
+    /// A keyed digest of what is asked for, whatever page of it: for the record.
+    pub const fn asked(&self) -> [u8; 32] {
+        self.bound_to
+    }
+
     /// One more than fits, so that the last row tells whether there is a next page.
     pub fn fetch(&self) -> i64 {
         i64::from(self.limit) + 1

@@ -13,7 +13,7 @@ END
 $$;
 ALTER TABLE access_log
     DROP COLUMN salt,
-    DROP COLUMN service,
+    DROP COLUMN service_jurisdiction,
     DROP COLUMN home,
     DROP COLUMN device_id,
     DROP COLUMN client_ip,

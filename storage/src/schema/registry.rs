@@ -321,7 +321,7 @@ registry! {
         "client_ip" Phi Clear REVIEW ADDRESS;
         "device_id" Pseudonym Clear REVIEW None;
         "home" Operational Clear REVIEW None;
-        "service" Phi Clear REVIEW GEOGRAPHY;
+        "service_jurisdiction" Phi Clear REVIEW None;
         "salt" Operational Clear NOBODY None;
     }
     "consents" {

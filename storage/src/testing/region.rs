@@ -22,7 +22,8 @@ use tokio_postgres::Client;
 
 use super::PostgresServer;
 use crate::{
-    APP, MigrateConfig, OWNER, PoolConfig, Provision, RegionPool, Scope, Timeouts, migrate, provision,
+    APP, Circumstances, MigrateConfig, OWNER, PoolConfig, Provision, RegionPool, Scope, Timeouts, migrate,
+    provision,
 };
 
 /// Real randomness.
@@ -221,5 +222,6 @@ pub fn scope(org: OrgId) -> Scope {
         via: None,
         category: residency_policy::Category::General,
         judge: None,
+        circumstances: Circumstances::default(),
     }
 }

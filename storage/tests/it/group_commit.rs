@@ -166,7 +166,7 @@ async fn a_record_that_is_refused_keeps_nobody_elses_out() {
 async fn a_shared_commit_that_fails_refuses_all_who_waited_for_it() {
     let region = texas().await;
     let superuser = region.as_superuser().await;
-    let revoke = "REVOKE EXECUTE ON FUNCTION record_accesses_under FROM domicile_app";
+    let revoke = "REVOKE EXECUTE ON FUNCTION record_accesses_whole FROM domicile_app";
     superuser.batch_execute(revoke).await.expect("a planted fault");
     let org = an_org();
     let (patient, _) = register(&region, org).await;
@@ -178,7 +178,7 @@ async fn a_shared_commit_that_fails_refuses_all_who_waited_for_it() {
         seen.expect_err("no record, no access");
     }
     assert_eq!(count(&region, "SELECT count(*) FROM access_log WHERE act = 'test.all'").await, 0);
-    let grant = "GRANT EXECUTE ON FUNCTION record_accesses_under TO domicile_app";
+    let grant = "GRANT EXECUTE ON FUNCTION record_accesses_whole TO domicile_app";
     superuser.batch_execute(grant).await.expect("the fault mended");
     for seen in all().await {
         seen.expect("the control: with the record there is access");

@@ -22,7 +22,7 @@ const OF_NO_ORGANISATION: &[(&str, &str)] = &[
     ("enter_home_as_patient", "is given the organisation and the patient as parameters and sets both"),
     ("consent_withheld", "is given the organisation as a parameter"),
     ("find_attempt", "finds by a keyed digest over the credential"),
-    ("record_accesses_under", "each record is given with its organisation"),
+    ("record_accesses_whole", "each record is given with its organisation"),
     ("take_booking_work", "a task of the region takes work of any organisation, which it answers with"),
     ("wake_wishes", "a task of the region wakes what has waited, of any organisation"),
     ("portal_session", "a patient's session says whose it is: nobody is known before"),

@@ -10,7 +10,7 @@ use residency_policy::{
     Act as DataAct, Category, Decision, PatientId, Permit, Purpose, Reason, RequestId, Standing, View, decide,
 };
 use storage::bookings::Taken;
-use storage::{RegionTx, Scope};
+use storage::{Circumstances, OnBehalf, RegionTx, Scope};
 
 /// Somebody who carries.
 #[derive(Clone)]
@@ -46,6 +46,10 @@ impl Hand {
             category: Category::General,
             // Nothing is disclosed to anybody by it, and a time that nobody comes for must be freed.
             judge: None,
+            circumstances: Circumstances {
+                on_behalf: Some(OnBehalf::Organisation(work.org)),
+                ..Circumstances::default()
+            },
         };
         Self { here: here.clone(), patient: work.patient, scope: Arc::new(scope), act }
     }

@@ -313,17 +313,18 @@ async fn an_older_paper_that_is_entered_later_brings_nothing_back() {
 #[tokio::test]
 async fn without_the_decision_after_the_home_spoke_a_revoked_consent_would_stop_nobody() {
     use residency_policy::Act;
-    use storage::{Error, Judge, Judging, Known, Reading as _, RegionRead, RegionTx};
+    use storage::{Error, Judge, Judged, Judging, Known, Reading as _, RegionRead, RegionTx};
     struct Yes;
     impl Judging for Yes {
-        fn judge(&self, _: &Known) -> Result<(), &'static str> {
-            Ok(())
+        fn judge(&self, _: &Known) -> Judged {
+            Judged { answer: Ok(()), rules: None }
         }
     }
     struct No;
     impl Judging for No {
-        fn judge(&self, known: &Known) -> Result<(), &'static str> {
-            if known.consent == storage::Consent::Revoked { Err("consent-revoked") } else { Ok(()) }
+        fn judge(&self, known: &Known) -> Judged {
+            let revoked = known.consent == storage::Consent::Revoked;
+            Judged { answer: if revoked { Err("consent-revoked") } else { Ok(()) }, rules: None }
         }
     }
     let world = world().await;

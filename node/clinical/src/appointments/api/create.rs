@@ -203,7 +203,7 @@ async fn start(
         None => work::store::begin_first(&tx, id, patient, appointment, handle).await?,
         Some(_) => work::store::begin(&tx, id, patient, appointment, handle, LEASE_SECONDS).await?,
     };
-    let access = Access::to(AccessAction::Create, ENTITY, facts.id.uuid(), patient);
+    let access = Access::to(AccessAction::Create, ENTITY, facts.id.uuid(), patient).at(facts.service);
     tx.commit(&[access]).await?;
     Ok(Begun::Ours(facts, fence))
 }

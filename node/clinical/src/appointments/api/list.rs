@@ -71,7 +71,11 @@ pub async fn list(call: PatientCall<List>) -> Result<Response, Refused> {
         Shown::Token(token) => AnyAppointmentItem::Token(AppointmentToken::of(row, token)),
     };
     let data: Vec<_> = rows.iter().map(show).collect();
-    let access = Access { patient: Some(patient), ..Access::of(AccessAction::List, ENTITY) };
+    let access = Access {
+        patient: Some(patient),
+        query: Some(request.asked()),
+        ..Access::of(AccessAction::List, ENTITY)
+    };
     let seen = tx.disclose(&[access]).await?;
     let headers = page::link(&call.call.uri, &page);
     idempotency::show(headers, Phi::new(AppointmentPage { data, page }), &seen)

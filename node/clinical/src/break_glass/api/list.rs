@@ -45,7 +45,8 @@ pub async fn list(call: RegionCall<List>) -> Result<Response, Refused> {
     })?;
     // As one act, and as one for each patient whose grant was shown.
     let each = rows.iter().map(|row| Access::to(AccessAction::List, ENTITY, row.id.uuid(), row.patient));
-    let accesses: Vec<_> = std::iter::once(Access::of(AccessAction::List, ENTITY)).chain(each).collect();
+    let whole = Access { query: Some(request.asked()), ..Access::of(AccessAction::List, ENTITY) };
+    let accesses: Vec<_> = std::iter::once(whole).chain(each).collect();
     let data = together(rows.into_iter().map(|row| BreakGlassView::of(row, full)).collect());
     let seen = tx.disclose(&accesses).await?;
     let headers = page::link(&call.call.uri, &page);

@@ -52,7 +52,11 @@ pub async fn list(call: PatientCall<List>) -> Result<Response, Refused> {
     let (shown, now) = (call.call.shown(), tx.now());
     let data: Result<Vec<_>, _> = rows.into_iter().map(|row| AnyConsent::of(row, &shown, now)).collect();
     let data = together(data?);
-    let access = Access { patient: Some(patient), ..Access::of(AccessAction::List, ENTITY) };
+    let access = Access {
+        patient: Some(patient),
+        query: Some(request.asked()),
+        ..Access::of(AccessAction::List, ENTITY)
+    };
     let seen = tx.disclose(&[access]).await?;
     let headers = page::link(&call.call.uri, &page);
     idempotency::show(headers, data.map(|data| ConsentPage { data, page }), &seen)

@@ -62,7 +62,11 @@ pub(super) async fn run<A: Act>(call: PatientCall<A>) -> Result<Response, Refuse
         Shown::Token(token) => AnyHeading::Token(EncounterToken::of(row, token)),
     };
     let data: Vec<_> = rows.into_iter().map(show).collect();
-    let access = Access { patient: Some(patient), ..Access::of(AccessAction::List, ENTITY) };
+    let access = Access {
+        patient: Some(patient),
+        query: Some(request.asked()),
+        ..Access::of(AccessAction::List, ENTITY)
+    };
     let seen = tx.disclose(&[access]).await?;
     let headers = page::link(&call.call.uri, &page);
     idempotency::show(headers, Phi::new(EncounterPage { data, page }), &seen)

@@ -112,7 +112,7 @@ async fn apply<A: Act>(
     tx.emit(&Event::new(EventName::EncounterOpened, id.uuid())).await?;
     let location = path(patient, call.category(), id);
     let headers = [("location", location.as_str()), ("etag", "\"1\"")];
-    let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient);
+    let access = Access::to(AccessAction::Create, ENTITY, id.uuid(), patient).at(new.setting.service);
     let view = EncounterView::of(encounter, Vec::new(), full);
     doing.commit(tx, &[access], StatusCode::CREATED, &headers, Some(view)).await
 }

@@ -155,7 +155,7 @@ async fn register(
     let view = PatientView::of(patient, home, full).map(|view| view.beside(alike));
     let location = format!("/v1/patients/{id}");
     let headers = [("location", location.as_str()), ("etag", "\"1\"")];
-    let mut recorded = accesses(AccessAction::Search, alike);
+    let mut recorded = accesses(AccessAction::Search, None, alike);
     recorded.push(Access::to(AccessAction::Create, ENTITY, id.uuid(), id));
     doing.commit_or(tx, &recorded, StatusCode::CREATED, &headers, Some(view), number_taken).await.map(Some)
 }

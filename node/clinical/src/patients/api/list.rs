@@ -66,15 +66,15 @@ pub async fn list(call: RegionCall<List>) -> Result<Response, Refused> {
             (ids, data, page)
         }
     };
-    let seen = tx.disclose(&accesses(AccessAction::List, &ids)).await?;
+    let seen = tx.disclose(&accesses(AccessAction::List, Some(request.asked()), &ids)).await?;
     let headers = page::link(&call.call.uri, &page);
     idempotency::show(headers, together(data).map(|data| PatientPage { data, page }), &seen)
 }
 
 /// A list is recorded as one act, and as one for each patient who was shown: "who saw my data" must find both.
-pub(super) fn accesses(action: AccessAction, ids: &[PatientId]) -> Vec<Access> {
+pub(super) fn accesses(action: AccessAction, query: Option<[u8; 32]>, ids: &[PatientId]) -> Vec<Access> {
     let each = ids.iter().map(|id| Access::to(action, ENTITY, id.uuid(), *id));
-    std::iter::once(Access::of(action, ENTITY)).chain(each).collect()
+    std::iter::once(Access { query, ..Access::of(action, ENTITY) }).chain(each).collect()
 }
 
 pub(super) fn position_of_patient(row: &Patient) -> Position {

@@ -49,7 +49,7 @@ pub async fn search(call: RegionCall<Search>, _key: IdempotencyKey, body: Json) 
     let page = request.cut(&mut rows, &*call.call.here.entropy, position_of_patient)?;
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
     let data = together(rows.into_iter().map(|row| AnyPatient::full(row, home, full)).collect());
-    let seen = tx.disclose(&accesses(AccessAction::Search, &ids)).await?;
+    let seen = tx.disclose(&accesses(AccessAction::Search, Some(request.asked()), &ids)).await?;
     // No `Link`: a link is followed with GET, and this is a POST.
     let headers = HeaderMap::new();
     idempotency::show(headers, data.map(|data| PatientPage { data, page }), &seen)

@@ -74,7 +74,11 @@ pub async fn list(call: PatientCall<List>) -> Result<Response, Refused> {
         request.cut(&mut rows, &*call.call.here.entropy, |row: &Entry| Position { at: row.at, id: row.id })?;
     let data: Result<Vec<_>, _> = rows.into_iter().map(|row| AnyPurposeEvent::of(row, &shown)).collect();
     let data = data?;
-    let access = Access { patient: Some(patient), ..Access::of(AccessAction::List, ENTITY) };
+    let access = Access {
+        patient: Some(patient),
+        query: Some(request.asked()),
+        ..Access::of(AccessAction::List, ENTITY)
+    };
     let seen = tx.disclose(&[access]).await?;
     let headers = page::link(&call.call.uri, &page);
     idempotency::show(headers, Phi::new(PurposePage { data, page }), &seen)

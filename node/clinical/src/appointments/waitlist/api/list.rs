@@ -61,7 +61,11 @@ pub async fn list(call: PatientCall<List>) -> Result<Response, Refused> {
         id: row.id.uuid(),
     })?;
     let data: Vec<_> = rows.iter().map(|wish| WishView::of(wish, full)).collect();
-    let access = Access { patient: Some(patient), ..Access::of(AccessAction::List, ENTITY) };
+    let access = Access {
+        patient: Some(patient),
+        query: Some(request.asked()),
+        ..Access::of(AccessAction::List, ENTITY)
+    };
     let seen = tx.disclose(&[access]).await?;
     let headers = page::link(&call.call.uri, &page);
     idempotency::show(headers, Phi::new(WaitlistPage { data, page }), &seen)
