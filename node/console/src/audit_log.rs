@@ -6,6 +6,8 @@
 //!
 //! Its prefix is `/v1/audit/log/` at the region's own endpoint. At a router the query names the home, and so may it here.
 
+mod cosigned;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
 use bytes::Bytes;
@@ -24,10 +26,13 @@ use utoipa_axum::routes;
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 /// What grows.
 const ANEW: &str = "no-cache";
+const TEXT: &str = "text/plain; charset=utf-8";
 
 pub(crate) fn routes() -> OpenApiRouter<Here> {
     OpenApiRouter::new()
         .routes(routes!(checkpoint))
+        .routes(routes!(cosigned::cosigned))
+        .routes(routes!(cosigned::keys))
         .routes(routes!(tile))
         .routes(routes!(tile_of_two))
         .routes(routes!(tile_of_three))
@@ -48,7 +53,7 @@ pub(crate) fn routes() -> OpenApiRouter<Here> {
 async fn checkpoint(State(here): State<Here>, uri: Uri) -> Result<Response, Refused> {
     of_here(&here, &uri)?;
     let newest = here.pool.audit_checkpoint().await.map_err(refused)?.ok_or_else(not_found)?;
-    Ok(file(newest.note.into(), "text/plain; charset=utf-8", ANEW))
+    Ok(file(newest.note.into(), TEXT, ANEW))
 }
 
 /// A tile of the region's audit log by level and number (C2SP tlog-tiles): hashes, or with the level `entries` what the

@@ -75,6 +75,8 @@ fn a_path_names_what_it_says() {
         ("GET", "/v1/patients?home=US-TX%00".into(), code),
         ("GET", "/v1/audit/log/checkpoint?home=US-TX".into(), Target::Region(texas)),
         ("GET", "/v1/audit/log/checkpoint".into(), missing),
+        ("GET", "/v1/audit/log/cosigned?home=US-TX".into(), Target::Region(texas)),
+        ("GET", "/v1/audit/log/keys?home=US-TX".into(), Target::Region(texas)),
         ("GET", "/v1/audit/log/tile/0/000?home=US-TX".into(), Target::Region(texas)),
         ("GET", "/v1/audit/log/tile/entries/x001/x234/067.p/5?home=US-TX".into(), Target::Region(texas)),
         ("GET", "/v1/audit/log/tile/0/x001/x001/x001/067.p/5?home=US-TX".into(), Target::Nothing),

@@ -12,12 +12,14 @@ const KEEP: &str = "INSERT INTO audit_checkpoints (size, root, note, token)
     WHERE NOT EXISTS (SELECT FROM audit_checkpoints WHERE size = $1 AND root = $2)";
 const NEWEST: &str = "SELECT size, root, note, date_part('epoch', clock_timestamp() - signed_at) AS age
     FROM audit_checkpoints ORDER BY size DESC LIMIT 1";
+const OF_SIZE: &str = "SELECT note FROM audit_checkpoints WHERE size = $1";
 const TILE: &str = "SELECT hashes FROM audit_tiles WHERE level = $1 AND number = $2";
 
 /// The statements of this file.
 pub(super) const STATEMENTS: &[(&str, &str)] = &[
     ("audit_tree.keep_checkpoint", KEEP),
     ("audit_tree.newest_checkpoint", NEWEST),
+    ("audit_tree.checkpoint_of", OF_SIZE),
     ("audit_tree.tile", TILE),
 ];
 
@@ -59,6 +61,12 @@ impl RegionPool {
             note: row.get("note")?,
             age_seconds: row.get("age")?,
         }))
+    }
+
+    /// The signed note over so many leaves, if one was kept.
+    pub async fn audit_checkpoint_of(&self, size: u64) -> Result<Option<String>, TreeError> {
+        let asked = self.ask("audit_tree.checkpoint_of", OF_SIZE, &[&stored(size)]).await?;
+        Ok(asked.rows.first().map(|row| row.get("note")).transpose()?)
     }
 
     /// The bytes of a tile; `None` when the tree has not all of its hashes.

@@ -114,6 +114,8 @@ fn nothing_is_open_but_what_is_listed_here() {
             "/problems/{slug}",
             "/readyz",
             "/v1/audit/log/checkpoint",
+            "/v1/audit/log/cosigned",
+            "/v1/audit/log/keys",
             "/v1/audit/log/tile/{level}/{a}",
             "/v1/audit/log/tile/{level}/{a}/{b}",
             "/v1/audit/log/tile/{level}/{a}/{b}/{c}",
