@@ -105,6 +105,8 @@ impl Witness {
     /// The head that the region shows whoever asks.
     async fn shown(&self, log: &Known, at: &Endpoint) -> Result<Head, Unclear> {
         let bytes = self.fetch(log, at, Resource::Checkpoint, NOTE_BYTES_MAX).await?;
+        // A head was told, so that there was one.
+        let bytes = bytes.ok_or(Unclear::Suspicious(Suspicion::Rewound))?;
         let key = VerifierKey::new(&log.origin(), KeyKind::Ed25519, &log.keys().log);
         let unsigned = || Unclear::Suspicious(Suspicion::NotSigned);
         let known = [key.map_err(|_| unsigned())?];
@@ -148,7 +150,8 @@ impl Witness {
         }
         let mut tiles = BTreeMap::new();
         for tile in wanted {
-            tiles.insert(tile, self.fetch(log, at, Resource::Tile(tile), TILE_BYTES).await?);
+            let bytes = self.fetch(log, at, Resource::Tile(tile), TILE_BYTES).await?;
+            tiles.insert(tile, bytes.ok_or_else(inconsistent)?);
         }
         let read = |tile: Tile| tiles.get(&tile).map(|bytes| bytes.to_vec()).ok_or(());
         let proof = prove_consistency(old, new, &mut TileNodes::new(new, read));
@@ -174,23 +177,27 @@ impl Witness {
         }
     }
 
-    /// One file of another region's log. That there is none is no answer: a log has what its head says.
+    /// One file of another region's log; `None` where it says to have none.
     async fn fetch(
         &self,
         log: &Known,
         at: &Endpoint,
         resource: Resource,
         bytes_max: usize,
-    ) -> Result<Bytes, Unclear> {
+    ) -> Result<Option<Bytes>, Unclear> {
         let path = format!("/v1/audit/log/{resource}");
         let request = Request::get(path).body(Empty::<Bytes>::new()).map_err(|_| Unclear::Away)?;
         let exchange = async {
             let expect = PeerExpect::Region(log.keys().region);
             let response = self.peers.send(at, expect, request).await.ok()?;
-            if response.status() != StatusCode::OK {
-                return None;
+            match response.status() {
+                StatusCode::OK => {
+                    let body = Limited::new(response.into_body(), bytes_max).collect().await.ok()?;
+                    Some(Some(body.to_bytes()))
+                }
+                StatusCode::NOT_FOUND => Some(None),
+                _ => None,
             }
-            Some(Limited::new(response.into_body(), bytes_max).collect().await.ok()?.to_bytes())
         };
         timeout(WITHIN, exchange).await.ok().flatten().ok_or(Unclear::Away)
     }
