@@ -178,6 +178,7 @@ fn versioned(path: &str, query: &str) -> Identified {
             "password" => is("/v1/portal/password", region(query)),
             _ => is("-", Target::Nothing),
         },
+        (Some("audit"), Some("events"), None) => is("/v1/audit/events", region(query)),
         (Some("break-glass"), Some("reviews"), None) => is("/v1/break-glass/reviews", region(query)),
         (Some("policies"), Some("test"), None) => is("/v1/policies/test", Target::Anywhere),
         (Some("auth"), Some(act), below) => signing_in(act, below),
@@ -250,7 +251,7 @@ fn versioned(path: &str, query: &str) -> Identified {
 /// The templates of the paths beneath a patient that are known by name here, and what they tell of the category.
 /// Others are routed just the same: the home knows what it has, and the strictest rule holds on the way there.
 /// Beneath those a home takes and gives only the general category; segregated ones get paths of their own. But consents,
-/// grants and the ledger of purposes tell of any category, in bodies that are not read here.
+/// grants, disclosures and the ledger of purposes tell of any category, in bodies that are not read here.
 fn beneath(below: &str) -> (&'static str, Sensitivity) {
     if let Some(found) = below.strip_prefix("segregated/").and_then(segregated) {
         return found;
@@ -274,6 +275,7 @@ fn beneath(below: &str) -> (&'static str, Sensitivity) {
         (Some("consents"), Some(_), None, _) => "/v1/patients/{patient}/consents/{consent}",
         (Some("consents"), Some(_), Some("revoke"), None) => "/v1/patients/{patient}/consents/{consent}/revoke",
         (Some("purposes"), None, ..) => "/v1/patients/{patient}/purposes",
+        (Some("disclosures"), None, ..) => "/v1/patients/{patient}/disclosures",
         (Some("appointments"), None, ..) => "/v1/patients/{patient}/appointments",
         (Some("appointments"), Some(_), None, _) => "/v1/patients/{patient}/appointments/{appointment}",
         (Some("appointments"), Some(_), Some("reschedule"), None) => {
@@ -289,7 +291,7 @@ fn beneath(below: &str) -> (&'static str, Sensitivity) {
         _ => return ("/v1/patients/{patient}/...", Sensitivity::Any),
     };
     let sensitivity = match first {
-        Some("break-glass" | "consents" | "purposes") => Sensitivity::Any,
+        Some("break-glass" | "consents" | "purposes" | "disclosures") => Sensitivity::Any,
         _ => Sensitivity::Of(Category::General),
     };
     (known, sensitivity)

@@ -10,56 +10,70 @@ use uuid::{Builder, Uuid};
 
 use crate::{RegionPool, Rules, Scope};
 
-/// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccessAction {
-    /// Made.
-    Create,
-    /// Looked at.
-    Read,
-    /// Changed.
-    Update,
-    /// Removed from view.
-    Delete,
-    /// Searched for.
-    Search,
-    /// Listed.
-    List,
+macro_rules! logged {
+    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$word_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// The word in the log.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+
+            /// What a word in the log means.
+            pub fn read(text: &str) -> Option<Self> {
+                match text {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
 }
 
-impl AccessAction {
-    /// The word in the log.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Read => "read",
-            Self::Update => "update",
-            Self::Delete => "delete",
-            Self::Search => "search",
-            Self::List => "list",
-        }
+logged! {
+    /// What was done.
+    AccessAction {
+        /// Made.
+        Create = "create",
+        /// Looked at.
+        Read = "read",
+        /// Changed.
+        Update = "update",
+        /// Removed from view.
+        Delete = "delete",
+        /// Searched for.
+        Search = "search",
+        /// Listed.
+        List = "list",
+        /// Copied out.
+        Export = "export",
+        /// Printed.
+        Print = "print",
+        /// Signed in, or tried to.
+        SignIn = "sign-in",
+        /// A policy was changed.
+        Policy = "policy",
+        /// A key was made, changed or destroyed.
+        Key = "key",
     }
 }
 
-/// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccessOutcome {
-    /// It was done.
-    Done,
-    /// Nothing was found.
-    NotFound,
-    /// It was refused.
-    Refused,
-}
-
-impl AccessOutcome {
-    /// The word in the log.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::NotFound => "not-found",
-            Self::Refused => "refused",
-        }
+logged! {
+    /// How it ended.
+    AccessOutcome {
+        /// It was done.
+        Done = "done",
+        /// Nothing was found.
+        NotFound = "not-found",
+        /// It was refused.
+        Refused = "refused",
     }
 }
 

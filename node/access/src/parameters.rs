@@ -1,5 +1,6 @@
 //! Query parameters: each at most once, and none that the route does not take.
 
+use jiff::Timestamp;
 use residency_policy::{Problem, ProblemKind, wire};
 
 /// The parameters of one request.
@@ -33,6 +34,12 @@ impl Parameters {
     /// A parameter that must be there.
     pub fn required(&self, name: &'static str) -> Result<&str, Problem> {
         self.get(name).ok_or_else(|| bad(name, "required", "is required"))
+    }
+
+    /// An instant (RFC 3339), if it is given.
+    pub fn instant(&self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
+        let read = |text: &str| text.parse().map_err(|_| bad(name, "format", "is an instant (RFC 3339)"));
+        self.get(name).map(read).transpose()
     }
 }
 

@@ -2,8 +2,10 @@
 //! public.
 
 pub mod appointments;
+pub mod audit_events;
 pub mod break_glass;
 pub mod consents;
+pub mod disclosures;
 pub mod encounters;
 mod marketers;
 mod merge_patch;
@@ -43,6 +45,8 @@ pub fn features() -> Vec<Feature> {
         consents::feature(),
         break_glass::feature(),
         purposes::feature(),
+        audit_events::feature(),
+        disclosures::feature(),
         appointments::feature(),
         portal::feature(),
     ]
@@ -64,6 +68,7 @@ pub fn features() -> Vec<Feature> {
         (name = "encounters", description = "Visits, and what was found"),
         (name = "consents", description = "What patients allowed, and took back"),
         (name = "break-glass", description = "Access in an emergency, and its review"),
+        (name = "audit", description = "Who did what to whose records, for those who review it"),
         (name = "appointments", description = "Who comes when, and why: at the patient's home"),
         (name = "calendars", description = "When providers can be seen, what is free, and what is held"),
         (name = "patients' logins", description = "How patients sign in, at their home"),

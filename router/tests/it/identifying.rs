@@ -39,6 +39,7 @@ fn a_patients_path_names_patient_and_category() {
         ("GET", format!("/v1/patients/{id}/consents/{id}"), any),
         ("POST", format!("/v1/patients/{id}/consents/{id}/revoke"), any),
         ("GET", format!("/v1/patients/{id}/purposes?kind=access"), any),
+        ("GET", format!("/v1/patients/{id}/disclosures"), any),
         ("GET", format!("/v1/patients/{id}/what/comes/later"), any),
         ("GET", format!("https://elsewhere.example/v1/patients/{id}"), general),
     ] {
@@ -64,6 +65,8 @@ fn a_path_names_what_it_says() {
         ("POST", "/v1/patients/search?home=US-TX".into(), Target::Region(texas)),
         ("GET", "/v1/break-glass/reviews?home=US-TX".into(), Target::Region(texas)),
         ("GET", "/v1/break-glass/reviews".into(), missing),
+        ("GET", "/v1/audit/events?home=US-TX&outcome=refused".into(), Target::Region(texas)),
+        ("GET", "/v1/audit/events".into(), missing),
         ("POST", format!("/v1/patients/{id}/break-glass"), any),
         ("POST", format!("/v1/patients/{id}/break-glass/{id}/review"), any),
         ("GET", "/v1/patients".into(), missing),

@@ -302,27 +302,27 @@ registry! {
         "user_id" Operational Clear REVIEW None;
         "role" Operational Clear REVIEW None;
         "purpose" Operational Clear REVIEW None;
-        "act" Operational Clear NOBODY None;
+        "act" Operational Clear REVIEW None;
         "action" Operational Clear REVIEW None;
         "entity" Operational Clear REVIEW None;
         "entity_id" Pseudonym Clear REVIEW OTHER_CODE;
-        "patient_id" Pseudonym Clear NOBODY OTHER_CODE;
+        "patient_id" Pseudonym Clear REVIEW OTHER_CODE;
         "outcome" Operational Clear REVIEW None;
         "request_id" Operational Clear REVIEW None;
-        "accessor" Operational Clear NOBODY None;
-        "ingress" Operational Clear NOBODY None;
-        "home_epoch" Operational Clear NOBODY None;
+        "accessor" Operational Clear REVIEW None;
+        "ingress" Operational Clear REVIEW None;
+        "home_epoch" Operational Clear REVIEW None;
         "grant_id" Pseudonym Clear REVIEW OTHER_CODE;
         "on_behalf_kind" Operational Clear REVIEW None;
         "on_behalf_of" Pseudonym Clear REVIEW OTHER_CODE;
         "category" Phi Clear REVIEW None;
-        "query_mac" Pseudonym Clear NOBODY None;
+        "query_mac" Pseudonym Clear REVIEW None;
         "rules" Operational Clear REVIEW None;
         "client_ip" Phi Clear REVIEW ADDRESS;
         "device_id" Pseudonym Clear REVIEW None;
         "home" Operational Clear REVIEW None;
         "service_jurisdiction" Phi Clear REVIEW None;
-        "salt" Operational Clear NOBODY None;
+        "salt" Operational Clear REVIEW None;
     }
     "consents" {
         "id" Pseudonym Clear LEDGER OTHER_CODE;

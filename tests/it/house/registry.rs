@@ -27,7 +27,11 @@ const VIEWS: &[(&str, &str, &[Role])] = &[
     ("PurposeEvent", "access_log", &[Role::OrgAdmin, Role::Auditor]),
     ("PurposeAccess", "access_log", &[Role::OrgAdmin, Role::Auditor]),
     ("PurposeConsent", "consents", &[Role::OrgAdmin, Role::Auditor]),
+    ("AuditEvent", "access_log", &[Role::OrgAdmin, Role::Auditor]),
+    ("Disclosure", "access_log", &[Role::OrgAdmin, Role::Auditor]),
     // Of the patient, and of nobody who works with the record.
+    ("AuditEventListItem", "access_log", &[]),
+    ("DisclosureListItem", "access_log", &[]),
     ("PurposeEventListItem", "access_log", &[]),
     ("PurposeAccessListItem", "access_log", &[]),
     ("PurposeConsentListItem", "consents", &[]),

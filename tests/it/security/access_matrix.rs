@@ -39,6 +39,8 @@ pub(crate) const OPERATIONS: &[(&str, &str, &str)] = &[
     ("read_consent", "consent", "read"),
     ("revoke_consent", "consent", "revoke"),
     ("list_purposes", "audit_event", "list"),
+    ("list_audit_events", "audit_event", "list"),
+    ("list_disclosures", "audit_event", "list"),
     ("book_appointment", "appointment", "create"),
     ("list_appointments", "appointment", "list"),
     ("read_appointment", "appointment", "read"),

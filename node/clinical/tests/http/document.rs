@@ -179,7 +179,7 @@ fn every_operation_says_what_it_is_takes_and_answers() {
         let takes = |name: &str, required: bool| {
             parameters.iter().any(|p| p["name"] == name && (p["required"] == true) == required)
         };
-        let phi = path.starts_with("/v1/patients") || path.starts_with("/v1/break-glass");
+        let phi = ["/v1/patients", "/v1/break-glass", "/v1/audit/events"].iter().any(|of| path.starts_with(of));
         assert_eq!(takes("Purpose-Of-Use", true), phi, "{at}");
         // A question to the policies or to a provider is answered anew each time; a repeated sign-in is another session, and a repeated
         // invitation another link.
@@ -202,7 +202,8 @@ fn every_operation_says_what_it_is_takes_and_answers() {
         assert_eq!(
             takes("home", true),
             at_home
-                || ["/v1/patients", "/v1/patients/search", "/v1/break-glass/reviews"].contains(&path.as_str()),
+                || ["/v1/patients", "/v1/patients/search", "/v1/break-glass/reviews", "/v1/audit/events"]
+                    .contains(&path.as_str()),
             "{at}"
         );
         let names: Vec<_> = operation["responses"].as_object().expect("responses").keys().collect();

@@ -130,7 +130,7 @@ async fn begin(
     session: SessionId,
     secret: &[u8; 32],
 ) -> Result<Timestamp, Refused> {
-    let access = Access::to(AccessAction::Create, ENTITY, session.uuid(), login.patient);
+    let access = Access::to(AccessAction::SignIn, ENTITY, session.uuid(), login.patient);
     // Others failed meanwhile, perhaps, and what was hashed may be in force no more.
     if !store::still(&tx, login.patient, login.login, &login.hash).await? {
         tx.commit(&[access.ended(AccessOutcome::Refused)]).await?;

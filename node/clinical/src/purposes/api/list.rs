@@ -96,17 +96,12 @@ fn read(parameters: &Parameters) -> Result<Filter, Problem> {
         .map(|text| Kind::read(text).ok_or_else(|| bad("kind", "not-a-code", "is access or consent")))
         .transpose()?;
     // Nothing was recorded before the epoch of Unix, and Postgres keeps no time as early as the earliest one here.
-    let from = instant(parameters, "from")?.unwrap_or(Timestamp::UNIX_EPOCH).max(Timestamp::UNIX_EPOCH);
-    let until = instant(parameters, "until")?.unwrap_or(Timestamp::MAX).max(Timestamp::UNIX_EPOCH);
+    let from = parameters.instant("from")?.unwrap_or(Timestamp::UNIX_EPOCH).max(Timestamp::UNIX_EPOCH);
+    let until = parameters.instant("until")?.unwrap_or(Timestamp::MAX).max(Timestamp::UNIX_EPOCH);
     if until < from {
         return Err(bad("until", "range", "is not before from"));
     }
     Ok(Filter { purpose: purpose.map(Purpose::as_str), kind, from, until })
-}
-
-fn instant(parameters: &Parameters, name: &'static str) -> Result<Option<Timestamp>, Problem> {
-    let read = |text: &str| text.parse().map_err(|_| bad(name, "format", "is an instant (RFC 3339)"));
-    parameters.get(name).map(read).transpose()
 }
 
 #[cfg(test)]

@@ -50,7 +50,10 @@ pub struct PurposeAccess {
     #[schema(pattern = "^[a-z_]{1,40}$", example = "provider")]
     role: String,
     /// What was done.
-    #[schema(pattern = "^(create|read|update|delete|search|list)$", example = "read")]
+    #[schema(
+        pattern = "^(create|read|update|delete|search|list|export|print|sign-in|policy|key)$",
+        example = "read"
+    )]
     action: String,
     /// To what kind of record.
     #[schema(pattern = "^[a-z_-]{1,40}$", example = "encounter")]
@@ -125,7 +128,10 @@ pub struct PurposeAccessListItem {
     #[schema(pattern = "^[a-z_]{1,40}$", example = "provider")]
     role: String,
     /// What was done.
-    #[schema(pattern = "^(create|read|update|delete|search|list)$", example = "read")]
+    #[schema(
+        pattern = "^(create|read|update|delete|search|list|export|print|sign-in|policy|key)$",
+        example = "read"
+    )]
     action: String,
     /// To what kind of record.
     #[schema(pattern = "^[a-z_-]{1,40}$", example = "encounter")]
