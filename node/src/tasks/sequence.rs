@@ -12,7 +12,7 @@ use residency_control::{Reader, Writer};
 use residency_policy::{Clock, NodeId, Region};
 use residency_tlog::Hash;
 use storage::RegionPool;
-use storage::audit_tree::{Extended, Held, TreeError};
+use storage::audit_tree::{Extended, Held, Known, TreeError};
 use tokio::time::{Instant, sleep};
 
 use crate::wiring::Node;
@@ -86,6 +86,8 @@ impl From<TreeError> for Ended {
     fn from(error: TreeError) -> Self {
         match error {
             TreeError::Fenced => Self::Fenced,
+            TreeError::Behind => Self::Stopped(Stopped::Behind),
+            TreeError::Forked => Self::Stopped(Stopped::Forked),
             TreeError::Damaged(what) => {
                 tracing::error!(what, "the stored audit log is not whole");
                 Self::Stopped(Stopped::Damaged)
@@ -97,9 +99,6 @@ impl From<TreeError> for Ended {
         }
     }
 }
-
-/// A head that the tree must begin with.
-type Known = (u64, Hash);
 
 impl Sequencer {
     /// Waits until the lease is this process's.
@@ -128,18 +127,16 @@ impl Sequencer {
         self.log.note(|standing| standing.holds = true);
         tracing::info!(size = floor.map_or(0, |(size, _)| size), "this node sequences the audit log");
         loop {
-            let step = match self.pool.extend_audit_tree(held, TOGETHER, &|_| false).await {
+            // The server that answers may be another one than a moment ago, so what is known travels along.
+            let step = match self.pool.extend_audit_tree(held, floor, TOGETHER, &|_| false).await {
                 Ok(step) => step,
                 Err(error) => {
                     let ended = Ended::from(error);
                     let Ended::Unavailable = ended else { return Err(ended) };
                     sleep(AGAIN).await;
-                    // The server that answers next may be another one.
-                    self.prove(floor).await?;
                     continue;
                 }
             };
-            grown(floor, &step)?;
             floor = Some((step.size, step.root)).filter(|(size, _)| *size > 0);
             self.noted(&step);
             let full = step.added >= TOGETHER as usize;
@@ -219,37 +216,5 @@ impl Sequencer {
         if let Ok(waits) = waits {
             self.log.note(|standing| (standing.waiting, standing.waiting_since) = waits);
         }
-    }
-}
-
-/// A tree that has become smaller under way is another database's.
-fn grown(floor: Option<Known>, step: &Extended) -> Result<(), Ended> {
-    let Some((size, root)) = floor else { return Ok(()) };
-    if step.size < size {
-        return Err(Ended::Stopped(Stopped::Behind));
-    }
-    if step.size == size && step.root != root {
-        return Err(Ended::Stopped(Stopped::Forked));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn step(size: u64, root: u8) -> Extended {
-        Extended { size, root: Hash([root; 32]), added: 0, waiting: 0, waiting_since: None }
-    }
-
-    #[test]
-    fn a_tree_that_shrank_or_changed_under_way_is_not_gone_on_with() {
-        let floor = Some((10, Hash([1; 32])));
-        for fine in [step(10, 1), step(11, 2)] {
-            assert!(grown(floor, &fine).is_ok(), "{fine:?}");
-        }
-        assert!(matches!(grown(floor, &step(9, 3)), Err(Ended::Stopped(Stopped::Behind))));
-        assert!(matches!(grown(floor, &step(10, 3)), Err(Ended::Stopped(Stopped::Forked))));
-        assert!(grown(None, &step(0, 0)).is_ok());
     }
 }

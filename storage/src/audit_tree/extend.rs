@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::lease::{Held, renew};
 use super::records::{self, Entry};
-use super::{TreeError, edge, stored};
+use super::{Known, TreeError, edge, stored};
 use crate::error::Unavailable;
 use crate::lend::Lease;
 use crate::tx::COMMIT;
@@ -70,21 +70,23 @@ pub(super) struct Last {
 }
 
 impl RegionPool {
-    /// Makes leaves of at most so many records. `ends_at` is asked between any two acts whether to stop there, which
+    /// Makes leaves of at most so many records, if the tree begins with what is `known` of it. `ends_at` is asked between any two acts whether to stop there, which
     /// leaves everything as a crash would.
     pub async fn extend_audit_tree(
         &self,
         held: Held,
+        known: Option<Known>,
         at_most: u32,
         ends_at: &(dyn Fn(Point) -> bool + Sync),
     ) -> Result<Extended, TreeError> {
-        let step = self.step(held, at_most, ends_at);
+        let step = self.step(held, known, at_most, ends_at);
         tokio::time::timeout(STEP_MAX, step).await.unwrap_or(Err(slow()))
     }
 
     async fn step(
         &self,
         held: Held,
+        known: Option<Known>,
         at_most: u32,
         ends_at: &(dyn Fn(Point) -> bool + Sync),
     ) -> Result<Extended, TreeError> {
@@ -96,6 +98,7 @@ impl RegionPool {
         crash(Point::Locked)?;
         let last = last(&lease).await?;
         let mut tree = edge::tree_of(&lease, last.size).await?;
+        begins_with(&lease, &tree, known).await?;
         let entries = records::committed(&lease, &last, at_most).await?;
         crash(Point::Read)?;
         if let Some(newest) = entries.last() {
@@ -129,6 +132,16 @@ impl RegionPool {
         lease.give_back();
         Ok(root)
     }
+}
+
+/// Mostly the tree is as it was left, and its root is at hand.
+async fn begins_with(lease: &Lease, tree: &GrowingTree, known: Option<Known>) -> Result<(), TreeError> {
+    let Some((size, root)) = known else { return Ok(()) };
+    if tree.size() < size {
+        return Err(TreeError::Behind);
+    }
+    let found = if tree.size() == size { tree.root() } else { edge::tree_of(lease, size).await?.root() };
+    if found == root { Ok(()) } else { Err(TreeError::Forked) }
 }
 
 /// Commits, and tells what waits. Where nothing was added the commit is of the renewed lease.

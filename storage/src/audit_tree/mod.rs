@@ -13,6 +13,8 @@
 //! - Who lost the lease adds nothing: the database compares tokens in the transaction that adds
 //!   (`V2026112351__audit_tree.sql`).
 //! - Nothing is signed that is not committed.
+//! - Nothing is added to a tree that does not begin with what is known of it. It is looked at in the transaction that adds:
+//!   the server that answers may be another one than a moment ago.
 
 mod edge;
 mod extend;
@@ -24,7 +26,12 @@ pub use extend::{Extended, Point};
 pub use lease::Held;
 pub use published::Signed;
 
+use residency_tlog::Hash;
+
 use crate::Error;
+
+/// How many leaves the tree had, and its root then.
+pub type Known = (u64, Hash);
 
 /// The statements of these files.
 pub(crate) const STATEMENTS: &[&[(&str, &str)]] =
@@ -37,7 +44,13 @@ pub enum TreeError {
     /// Another node holds the lease. What was begun was undone.
     #[error("another node holds the lease")]
     Fenced,
-    /// What is stored is no tree, or not the one that was signed: somebody changed it, or it is of an older backup.
+    /// The tree has fewer leaves than it had: the database is of an older backup, or another one took over too early.
+    #[error("the stored tree has fewer leaves than it had")]
+    Behind,
+    /// The tree is not the one that it was.
+    #[error("the stored tree has another root than it had")]
+    Forked,
+    /// What is stored is no tree: somebody changed it.
     #[error("the stored tree is not whole: {0}")]
     Damaged(&'static str),
     /// From the database.

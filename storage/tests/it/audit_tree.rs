@@ -37,7 +37,7 @@ async fn holder(region: &TestRegion, node: u64) -> Held {
 }
 
 async fn step(region: &TestRegion, held: Held, at_most: u32) -> Extended {
-    region.pool.extend_audit_tree(held, at_most, &never).await.expect("a step")
+    region.pool.extend_audit_tree(held, None, at_most, &never).await.expect("a step")
 }
 
 /// Steps until nothing waits. Transactions of other tests' databases hold the horizon back for a moment, too.
@@ -196,7 +196,7 @@ async fn whoever_lost_the_lease_adds_and_signs_nothing() {
     let third = region.pool.take_audit_lease(NodeId(3), LASTS).await.expect("asked");
     assert_eq!(third, None, "it is held");
 
-    let woken = region.pool.extend_audit_tree(first, 8_192, &never).await;
+    let woken = region.pool.extend_audit_tree(first, None, 8_192, &never).await;
     assert!(matches!(woken, Err(TreeError::Fenced)), "{woken:?}");
     let extended = all(&region, second, 8_192).await;
     let head = (extended.size, extended.root);
@@ -235,7 +235,7 @@ async fn a_crash_between_any_two_acts_leaves_nothing_to_mend() {
         let began = Instant::now();
         loop {
             assert!(began.elapsed() < Duration::from_secs(60), "{point:?}");
-            let crashed = region.pool.extend_audit_tree(held, 8_192, &|here| here == point).await;
+            let crashed = region.pool.extend_audit_tree(held, None, 8_192, &|here| here == point).await;
             let after = count(&region, "SELECT count(*) FROM audit_leaves").await;
             match crashed {
                 Ok(nothing) => assert_eq!((nothing.added, after), (0, before), "{point:?}"),
@@ -316,11 +316,24 @@ async fn the_tree_is_only_ever_added_to_even_by_the_owner() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_behind_what_was_published_shows_it() {
+async fn nothing_is_added_to_a_database_that_is_behind_what_was_published_or_has_another_tree() {
     let region = texas().await;
     let held = holder(&region, 1).await;
     write(&region, 10).await;
     let extended = all(&region, held, 8_192).await;
     assert_eq!(region.pool.audit_root(extended.size + 1).await.expect("asked"), None);
     assert_eq!(region.pool.audit_root(extended.size).await.expect("asked"), Some(extended.root));
+    write(&region, 10).await;
+    let add = async |known| region.pool.extend_audit_tree(held, Some(known), 8_192, &never).await;
+    let behind = add((extended.size + 1, extended.root)).await;
+    assert!(matches!(behind, Err(TreeError::Behind)), "{behind:?}");
+    let forked = add((extended.size, root_over(&[]))).await;
+    assert!(matches!(forked, Err(TreeError::Forked)), "{forked:?}");
+    let leaves = count(&region, "SELECT count(*) FROM audit_leaves").await;
+    assert_eq!(leaves.unsigned_abs(), extended.size, "nothing was added meanwhile");
+    let grown = all(&region, held, 8_192).await;
+    assert!(grown.size >= extended.size + 10, "the control: there was something to add");
+    add((extended.size, extended.root))
+        .await
+        .expect("and a tree that goes on from what is known is gone on with");
 }
