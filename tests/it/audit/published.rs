@@ -2,7 +2,7 @@
 
 use http::Method;
 use residency_tlog::{
-    Bundle, Checkpoint, Entries, KeyKind, Opened, Resource, VerifierKey, commitment, consistency_nodes,
+    Bundle, Checkpoint, Entries, Hash, KeyKind, Opened, Resource, VerifierKey, commitment, consistency_nodes,
     inclusion_nodes, leaf_hash, prove_consistency, prove_inclusion, tiles_holding, verify_consistency,
     verify_inclusion,
 };
@@ -46,7 +46,7 @@ async fn a_stranger_can_prove_that_an_entry_is_in_the_log_and_that_the_log_only_
     let tiles = log.tiles(wanted).await.expect("tiles");
     let proof = prove_consistency(before.size, after.size, &mut nodes(after.size, &tiles));
     let proof = proof.expect("tiles").expect("it grew");
-    let verify = |root| verify_consistency(before.size, root, after.size, &after.root, &proof);
+    let verify = |root: &Hash| verify_consistency(before.size, root, after.size, &after.root, &proof);
     verify(&before.root).expect("the newer one goes on from the older one");
     assert!(verify(&another(&before.root)).is_err(), "the control");
 
