@@ -2,8 +2,10 @@
 
 mod registry;
 mod shown_to;
+mod tables;
 
-pub use registry::{Class, Field, Form, REGISTRY, TABLES, Table};
+pub use registry::{Class, Field, Form, REGISTRY};
+pub use tables::{TABLES, Table};
 
 /// One migration.
 #[derive(Debug, Clone, Copy)]
