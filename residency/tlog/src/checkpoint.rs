@@ -4,7 +4,7 @@ use crate::hash::Hash;
 use crate::keys::VerifierKey;
 use crate::lines::{Lines, number, text_of};
 use crate::malformed::{Malformed, Wrong};
-use crate::note::{NOTE_BYTES_MAX, Note, OpenError, Verified};
+use crate::note::{Note, OpenError, TEXT_BYTES_MAX, Verified};
 
 /// What a log says of itself: how many leaves it has, and their root. `Display` is the text that is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Checkpoint {
     }
 
     pub(crate) fn parse_from(text: &str, first: usize) -> Result<Self, Malformed> {
-        text_of(text.as_bytes(), NOTE_BYTES_MAX)?;
+        text_of(text.as_bytes(), TEXT_BYTES_MAX)?;
         let mut lines = Lines::new(text, first);
         let origin = lines.next()?;
         if origin.is_empty() {

@@ -49,7 +49,9 @@ pub use grow::GrowingTree;
 pub use hash::{EMPTY_ROOT, HASH_BYTES, Hash, leaf_hash, node_hash};
 pub use keys::{KeyKind, SigningKey, VerifierKey, key_id, skey_text};
 pub use malformed::{At, Malformed, Wrong};
-pub use note::{NOTE_BYTES_MAX, Note, OpenError, SIGNATURES_MAX, SignError, SignatureLine, Verified};
+pub use note::{
+    NOTE_BYTES_MAX, Note, OpenError, SIGNATURES_MAX, SignError, SignatureLine, TEXT_BYTES_MAX, Verified,
+};
 pub use proof_file::{ProofFile, ProofFileError, Shown, Trust};
 pub use prove::{
     ProveError, ReadNodes, TileNodes, consistency_nodes, inclusion_nodes, prove_consistency, prove_inclusion,

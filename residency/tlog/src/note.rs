@@ -12,6 +12,8 @@ use crate::malformed::{Malformed, Wrong};
 
 /// The longest note, in bytes: room for the most signatures there may be, were each an ML-DSA-44 one.
 pub const NOTE_BYTES_MAX: usize = 128 * 1_024;
+/// The longest text of a note, in bytes.
+pub const TEXT_BYTES_MAX: usize = 16 * 1_024;
 /// The most signatures in a note. Verifiers must accept 16 at least.
 pub const SIGNATURES_MAX: usize = 32;
 
@@ -147,11 +149,11 @@ pub enum SignError {
     /// The key is for the other kind of signature.
     #[error("the key is not for signatures of this kind")]
     Kind,
-    /// The time is above [`SIZE_MAX`] or 0.
+    /// The time is above 2^63 - 1, or 0.
     #[error("not a time at which a cosignature can be made")]
     Time,
-    /// It has as many signatures as it may have.
-    #[error("the note has as many signatures as it may have")]
+    /// It has as many signatures as it may have, or would be longer than a note may be.
+    #[error("the note has no room for another signature")]
     Full,
 }
 
@@ -161,7 +163,7 @@ impl Note {
     /// # Errors
     /// When it does not end with a newline, has control characters or is too long.
     pub fn new(text: String) -> Result<Self, Malformed> {
-        text_of(text.as_bytes(), NOTE_BYTES_MAX)?;
+        text_of(text.as_bytes(), TEXT_BYTES_MAX)?;
         if text.ends_with('\n') {
             Ok(Self { text, signatures: Vec::new() })
         } else {
@@ -187,6 +189,11 @@ impl Note {
         let empty = note.rfind("\n\n").ok_or(Malformed::line(first + lines, Wrong::NoEmptyLine))?;
         let (text, rest) = note.split_at(empty + 1);
         let rest = rest.strip_prefix('\n').unwrap_or(rest);
+        for (part, max) in [(note, NOTE_BYTES_MAX), (text, TEXT_BYTES_MAX)] {
+            if part.len() > max {
+                return Err(Malformed::line(first, Wrong::TooLong(max)));
+            }
+        }
         let above = text.bytes().filter(|b| *b == b'\n').count() + 1;
         let signatures = signatures(&mut Lines::new(rest, first + above))?;
         Ok(Self { text: text.into(), signatures })
@@ -235,14 +242,17 @@ impl Note {
     /// # Errors
     /// [`SignError::Full`].
     pub fn add(&mut self, signature: SignatureLine) -> Result<(), SignError> {
-        let same = |s: &&mut SignatureLine| s.id == signature.id && s.name == signature.name;
-        if let Some(before) = self.signatures.iter_mut().find(same) {
-            *before = signature;
-        } else if self.signatures.len() == SIGNATURES_MAX {
-            return Err(SignError::Full);
-        } else {
-            self.signatures.push(signature);
+        let at = self.signatures.iter().position(|s| s.id == signature.id && s.name == signature.name);
+        let mut signatures = self.signatures.clone();
+        match at.and_then(|at| signatures.get_mut(at)) {
+            Some(before) => *before = signature,
+            None => signatures.push(signature),
         }
+        let added = Self { text: self.text.clone(), signatures };
+        if added.signatures.len() > SIGNATURES_MAX || added.to_string().len() > NOTE_BYTES_MAX {
+            return Err(SignError::Full);
+        }
+        *self = added;
         Ok(())
     }
 

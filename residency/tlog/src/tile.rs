@@ -49,7 +49,12 @@ impl Tile {
 
     /// The partial tiles of a tree of `size` leaves, lowest level first: what [`crate::GrowingTree::resume`] reads.
     pub fn right_edge(size: u64) -> Vec<Self> {
-        tiles_of(size).filter(|tile| !tile.is_full()).collect()
+        let at = |level| {
+            let there = hashes_at(level, size);
+            let index = there / u64::from(TILE_WIDTH);
+            Some(Self { level, index, width: width_of(index, there)? })
+        };
+        (0..LEVELS).filter_map(at).collect()
     }
 }
 
