@@ -3,6 +3,7 @@
 mod again;
 mod api_keys;
 mod appointments;
+mod audit_events;
 mod authenticators;
 mod book;
 mod break_glass;
@@ -12,6 +13,7 @@ mod crashes;
 mod crowds;
 mod csp_reports;
 mod devices;
+mod disclosures;
 mod document;
 mod encounters;
 mod facilities;

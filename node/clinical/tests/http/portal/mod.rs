@@ -11,9 +11,9 @@ use storage::testing::TestEntropy;
 use crate::signin::text;
 use crate::support::{Answer, World, ana, id};
 
-const PASSWORD: &str = "seven lamps over a quiet canal";
+pub(crate) const PASSWORD: &str = "seven lamps over a quiet canal";
 const NEXT: &str = "five blue herons wait for rain";
-const ADDRESS: &str = "zzportal4k.ana@example.com";
+pub(crate) const ADDRESS: &str = "zzportal4k.ana@example.com";
 const BORN: &str = "1980-02-29";
 
 /// What is shown with a code.
