@@ -115,10 +115,8 @@ impl Sequencer {
     }
 
     async fn lead(&self, held: Held) -> Ended {
-        match self.lead_until(held).await {
-            Err(ended) => ended,
-            Ok(never) => match never {},
-        }
+        let Err(ended) = self.lead_until(held).await;
+        ended
     }
 
     async fn lead_until(&self, held: Held) -> Result<std::convert::Infallible, Ended> {

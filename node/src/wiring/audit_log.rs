@@ -102,7 +102,10 @@ impl AuditLog {
         };
         let log = key(&origin, KeyKind::Ed25519, false)?;
         let witness = key(&witness_name, KeyKind::CosignatureV1, true)?;
-        let public = |key: &SigningKey| key.verifier().public_key().try_into().unwrap_or([0; 32]);
+        let public = |key: &SigningKey| -> [u8; 32] {
+            // Ed25519 keys have 32 bytes; were it otherwise nothing would verify.
+            key.verifier().public_key().try_into().unwrap_or([0; 32])
+        };
         let keys = LogKeys { region, cluster, log: public(&log), witness: public(&witness) };
         Ok(Self { origin, keys, log, witness, standing: Mutex::default(), suspects: Mutex::default() })
     }
