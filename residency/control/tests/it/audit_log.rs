@@ -35,7 +35,7 @@ fn sign(pair: &Ed25519KeyPair, text: &str) -> Signature64 {
     Signature64::from_bytes(pair.sign(text.as_bytes()).as_ref().try_into().expect("64 bytes"))
 }
 
-fn keys(of: &str) -> LogKeys {
+pub(crate) fn keys(of: &str) -> LogKeys {
     let (log, witness) = (public(&pair(of, false)), public(&pair(of, true)));
     LogKeys { region: region(of), cluster: cluster(), log, witness }
 }
