@@ -160,6 +160,8 @@ enum Errand {
     Control,
     Operate,
     Forwarded(Via),
+    /// A region looks at this one's audit log, as anybody may.
+    AuditLog,
     NotTheirs,
 }
 
@@ -173,6 +175,7 @@ fn errand(peer: &PeerId, own: &PeerId, path: &str) -> Errand {
     }
     match peer.kind {
         PeerKind::Router(ingress) => Errand::Forwarded(Via(ingress)),
+        PeerKind::Region(_) if path.starts_with("/v1/audit/log/") => Errand::AuditLog,
         PeerKind::Region(_) => Errand::NotTheirs,
     }
 }
@@ -201,6 +204,11 @@ impl PeerDoor {
                 // The certificate has said where the bytes entered; a header that says so too is only noise.
                 request.headers_mut().remove(wire::INGRESS);
                 request.headers_mut().remove(wire::CLIENT);
+                let Ok(response) = self.app.clone().oneshot(request.map(Body::new)).await;
+                response
+            }
+            Errand::AuditLog => {
+                request.extensions_mut().remove::<ClientAddress>();
                 let Ok(response) = self.app.clone().oneshot(request.map(Body::new)).await;
                 response
             }
@@ -270,6 +278,8 @@ mod tests {
         let ca = residency_policy::Ingress("US-CA".parse().expect("a jurisdiction"));
         assert_eq!(errand(&router, &own, "/v1/patients"), Errand::Forwarded(Via(ca)));
         assert_eq!(errand(&other, &own, "/v1/patients"), Errand::NotTheirs);
+        assert_eq!(errand(&other, &own, "/v1/audit/log/checkpoint"), Errand::AuditLog);
+        assert_eq!(errand(&other, &own, "/v1/audit/events"), Errand::NotTheirs);
         assert_eq!(errand(&own, &own, "/v1/patients"), Errand::NotTheirs);
         assert_eq!(errand(&own, &own, "/operate/status"), Errand::Operate);
         for stranger in [other, router] {

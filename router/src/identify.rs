@@ -182,6 +182,16 @@ fn versioned(path: &str, query: &str) -> Identified {
         (Some("break-glass"), Some("reviews"), None) => is("/v1/break-glass/reviews", region(query)),
         (Some("policies"), Some("test"), None) => is("/v1/policies/test", Target::Anywhere),
         (Some("auth"), Some(act), below) => signing_in(act, below),
+        (Some("audit"), Some("log"), Some("checkpoint")) => is("/v1/audit/log/checkpoint", region(query)),
+        (Some("audit"), Some("log"), Some("cosigned")) => is("/v1/audit/log/cosigned", region(query)),
+        (Some("audit"), Some("log"), Some("keys")) => is("/v1/audit/log/keys", region(query)),
+        (Some("audit"), Some("log"), Some(below)) => match below.strip_prefix("tile/") {
+            // A number has as many groups of digits as it needs.
+            Some(tile) if (2..=5).contains(&tile.split('/').count()) => {
+                is("/v1/audit/log/tile/...", region(query))
+            }
+            _ => is("-", Target::Nothing),
+        },
         (Some("regions"), None, None) => is("/v1/regions", Target::Anywhere),
         (Some("csp-reports"), None, None) => is("/v1/csp-reports", Target::Anywhere),
         (Some("orgs"), None, None) => is("/v1/orgs", Target::Anywhere),

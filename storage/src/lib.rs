@@ -16,6 +16,7 @@
 
 mod access_log;
 mod ask;
+pub mod audit_tree;
 mod blind;
 pub mod bookings;
 pub mod canonical;

@@ -28,7 +28,7 @@ pub struct PoolConfig {
     /// The region: the database must be stamped with it.
     pub region: Region,
     /// The most connections of transactions. Reads and the access log have a few of their own beside them: one for
-    /// the log, and one in eight of this number, but not more than eight, for reads.
+    /// access records, one for their log, and one in eight of this number, but not more than eight, for reads.
     pub connections_max: usize,
     /// How long things may take.
     pub timeouts: Timeouts,
@@ -96,6 +96,8 @@ pub(crate) struct Inner {
     types: RwLock<HashMap<At, Arc<[Type]>>>,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) recorder: Arc<Recorder>,
+    /// One, of the log's own: what makes leaves waits for no caller.
+    pub(crate) sequencer: Connections,
     pub(crate) config: PoolConfig,
     pub(crate) envelope: Arc<Envelope>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -135,14 +137,26 @@ impl RegionPool {
         let count = (config.connections_max / 8).clamp(1, 8);
         let of_lanes = connections(&format!("{options} {}", lanes::OPTIONS), lanes::AHEAD, count)?;
         let of_recorder = connections(&options, record::AHEAD, 1)?;
+        let sequencer = connections(&options, &[], 1)?;
         let connections = connections(&options, tx::AHEAD, config.connections_max)?;
         let limit = config.timeouts.statement + config.timeouts.wait;
         let lanes = Lanes::open(&of_lanes, count, limit);
         let recorder = Recorder::open(of_recorder, limit);
         let types = RwLock::new(HashMap::from([(at(lanes::SETTINGS), settings)]));
         let taken = ids::Taken::default();
-        let inner =
-            Inner { connections, types, lanes, recorder, config, envelope, clock, entropy, index, taken };
+        let inner = Inner {
+            connections,
+            types,
+            lanes,
+            recorder,
+            sequencer,
+            config,
+            envelope,
+            clock,
+            entropy,
+            index,
+            taken,
+        };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -181,6 +195,13 @@ impl RegionPool {
     /// The keyed fingerprint of a request's bytes. Keyed, because an unkeyed hash of a short body can be guessed.
     pub fn fingerprint(&self, request: &[u8]) -> [u8; 32] {
         self.mac("fingerprint", &[request])
+    }
+
+    /// What the region's log signs with, or with which it cosigns others': 32 bytes that are the same on every node of the
+    /// region and after a restart, from the key that the region's keyring keeps for blind indexes.
+    pub fn audit_seed(&self, witness: bool) -> Zeroizing<[u8; 32]> {
+        let purpose = if witness { "audit witness key/1" } else { "audit log key/1" };
+        Zeroizing::new(self.mac(purpose, &[]))
     }
 
     /// Lets go of all connections. Transactions in progress end as they would.
@@ -238,6 +259,7 @@ impl Inner {
         self.connections.close();
         self.lanes.close();
         self.recorder.close();
+        self.sequencer.close();
     }
 }
 

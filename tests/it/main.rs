@@ -1,5 +1,6 @@
 //! One binary for every test that reads the whole house or needs a running cluster.
 
+mod audit;
 mod control;
 mod dev;
 mod faults;

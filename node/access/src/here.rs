@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use rates::Rates;
+use residency_control::audit_log::AuditLog;
 use residency_control::calendar::Ledger;
 use residency_control::signin::{SignInSettings, SignIns};
 use residency_control::{
@@ -45,6 +46,8 @@ pub trait Directory: Send + Sync + 'static {
     fn region(&self, region: Region) -> Option<RegionView>;
     /// Every region, in a fixed order.
     fn regions(&self) -> Vec<RegionView>;
+    /// What every region's audit log is known by, and who has seen which head of it.
+    fn audit_logs(&self) -> Vec<AuditLog>;
     /// One organisation.
     fn organisation(&self, org: OrgId) -> Option<OrgView>;
     /// What is recorded to let a marketing organisation have anything of a patient, whether it holds today or not.
@@ -115,6 +118,8 @@ pub struct Checks {
     pub policies: Check,
     /// The certificates. Callers are served whatever is said of them.
     pub certificates: Check,
+    /// The region's audit log. Access records are written whatever is said of it.
+    pub audit_log: Check,
 }
 
 /// Where in the replicated log a change is.

@@ -52,6 +52,9 @@ pub struct Ready {
     /// The certificates of both listeners. What is wrong with them does not make the node unready: callers are served
     /// with those that are in use.
     pub certificates: Part,
+    /// The region's audit log. What is wrong with it does not make the node unready: access records are written, and wait
+    /// for their place in the log.
+    pub audit_log: Part,
 }
 
 /// One part.
@@ -109,6 +112,7 @@ async fn ready(State(here): State<Here>) -> (StatusCode, Json<Ready>) {
         rules: checks.rules.into(),
         policies: checks.policies.into(),
         certificates: checks.certificates.into(),
+        audit_log: checks.audit_log.into(),
     };
     (status, Json(body))
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here is PHI, and nothing here begins a transaction.
 
+mod audit_log;
 pub mod calendars;
 mod csp_reports;
 pub mod docs;
@@ -29,6 +30,7 @@ pub fn routes(document: &Document) -> OpenApiRouter<Here> {
         .merge(regions::routes())
         .merge(policies::routes())
         .merge(health::routes())
+        .merge(audit_log::routes())
         .merge(problems::routes())
         .merge(csp_reports::routes())
         .merge(docs::routes(document))

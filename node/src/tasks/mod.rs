@@ -6,9 +6,13 @@ pub mod fence;
 pub mod gauges;
 pub mod id_pool;
 pub mod key_uses;
+pub mod log_gauges;
 pub mod policies;
+pub mod publish_log;
 pub mod purge;
+pub mod sequence;
 pub mod signing_keys;
+pub mod witness;
 
 use std::sync::Arc;
 
@@ -22,6 +26,7 @@ use crate::wiring::Node;
 pub fn start(node: &Node, drain: &Drain) -> TaskTracker {
     let tasks = TaskTracker::new();
     gauges::register(node);
+    log_gauges::register(node);
     let until = |drain: &Drain| {
         let drain = drain.clone();
         async move { drain.begun().await }
@@ -33,8 +38,11 @@ pub fn start(node: &Node, drain: &Drain) -> TaskTracker {
         fence::follow(node).boxed(),
         key_uses::tell(node).boxed(),
         policies::follow(node).boxed(),
+        publish_log::publish(node).boxed(),
         purge::purge(node).boxed(),
+        sequence::sequence(node).boxed(),
         signing_keys::publish(node).boxed(),
+        witness::witness(node).boxed(),
         router::count::forget(Arc::clone(&node.here.rates)).boxed(),
     ];
     for task in all {

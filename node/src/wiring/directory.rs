@@ -10,6 +10,7 @@ use node_access::{
     OrgView, RegionView,
 };
 use node_signin::token::caller::caller_of;
+use residency_control::audit_log::AuditLog;
 use residency_control::calendar::Ledger;
 use residency_control::keys::Held;
 use residency_control::machine::State;
@@ -111,6 +112,10 @@ impl Directory for ControlDirectory {
 
     fn regions(&self) -> Vec<RegionView> {
         self.reader.regions().iter().map(region_view).collect()
+    }
+
+    fn audit_logs(&self) -> Vec<AuditLog> {
+        self.reader.audit_logs()
     }
 
     fn organisation(&self, org: OrgId) -> Option<OrgView> {

@@ -4,6 +4,7 @@
 //! right one.
 
 mod ask_seldom;
+pub mod audit_log;
 pub mod control;
 pub mod database;
 pub mod directory;
@@ -33,6 +34,7 @@ use storage_keys::Envelope;
 
 use crate::config::{Config, LimitsSection, secret_file};
 use crate::exit::{Cause, Stop};
+use audit_log::AuditLog;
 use used::Used;
 
 /// A node whose parts are joined and proven, and which listens nowhere yet.
@@ -67,6 +69,8 @@ pub struct Node {
     pub desk: Arc<Desk>,
     /// Which API keys were used here.
     pub used: Arc<Used>,
+    /// The region's audit log.
+    pub audit_log: Arc<AuditLog>,
 }
 
 /// Joins the parts of a node.
@@ -85,6 +89,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         Arc::new(policies::Installed::of(&config.rules, config.region.cluster, Arc::clone(&clock))?);
     let envelope = Arc::new(keys::envelope(&config, Arc::clone(&entropy)).await?);
     let pool = database::open(&config, &envelope, &clock, &entropy).await?;
+    let audit_log = Arc::new(AuditLog::of(config.region.cluster, config.region.region(), &pool)?);
     let control = control::start(&config, &peer_tls, Arc::clone(&clock)).await?;
 
     let issuer = Arc::new(signin::issuer(&config)?);
@@ -120,6 +125,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
             Arc::clone(&policies),
             view_age_max,
             Arc::clone(&certificates),
+            Arc::clone(&audit_log),
         )),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
@@ -146,6 +152,7 @@ pub async fn join(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entrop
         here,
         desk,
         used,
+        audit_log,
     })
 }
 

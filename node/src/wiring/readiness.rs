@@ -14,6 +14,7 @@ use storage_keys::Envelope;
 use tokio::time::{Instant, timeout};
 
 use super::ask_seldom::LastAnswer;
+use super::audit_log::{AuditLog, Stopped};
 use super::policies::decides;
 
 /// No part may keep a prober waiting for longer.
@@ -35,12 +36,14 @@ pub struct NodeReadiness {
     policies: Arc<Policies>,
     view_age_max: Duration,
     certificates: Arc<Certificates>,
+    audit_log: Arc<AuditLog>,
     last_database: LastAnswer,
     last_keys: LastAnswer,
 }
 
 impl NodeReadiness {
     /// Looks at these.
+    #[expect(clippy::too_many_arguments, reason = "one for each part that is looked at")]
     pub fn new(
         pool: RegionPool,
         envelope: Arc<Envelope>,
@@ -49,6 +52,7 @@ impl NodeReadiness {
         policies: Arc<Policies>,
         view_age_max: Duration,
         certificates: Arc<Certificates>,
+        audit_log: Arc<AuditLog>,
     ) -> Self {
         Self {
             pool,
@@ -58,6 +62,7 @@ impl NodeReadiness {
             policies,
             view_age_max,
             certificates,
+            audit_log,
             last_database: LastAnswer::default(),
             last_keys: LastAnswer::default(),
         }
@@ -128,6 +133,7 @@ impl Readiness for NodeReadiness {
         Box::pin(async {
             let (database, keys) = tokio::join!(self.database(), self.keys());
             let certificates = self.certificates.wrong().map_or(Check::Right, Check::Wrong);
+            let stopped = self.audit_log.standing().stopped.map(Stopped::says);
             Checks {
                 database,
                 keys,
@@ -135,6 +141,7 @@ impl Readiness for NodeReadiness {
                 rules: self.rules(),
                 policies: self.policies(),
                 certificates,
+                audit_log: stopped.map_or(Check::Right, Check::Wrong),
             }
         })
     }

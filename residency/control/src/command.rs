@@ -15,12 +15,13 @@ use residency_policy::licensure::{Attested, Licences};
 use residency_policy::ruleset::Digest;
 use residency_policy::{
     BasisKind, BookingHandle, Closure, DeviceId, DiskId, Epoch, Facility, IdentityProviderId, KeyId, KeyScopes,
-    NodeId, Npi, OrgId, OrgType, PasskeyId, PatientId, ProviderId, Region, Role, SessionId, SigningKeyId,
-    UserId,
+    Label, NodeId, Npi, OrgId, OrgType, PasskeyId, PatientId, ProviderId, Region, Role, SessionId,
+    SigningKeyId, UserId,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::api_keys::{KeyChange, KeyGrant, KeyUses, PreviousSecret};
+use crate::audit_log::{Cosignature, Head, LogChange, LogKeys};
 use crate::calendar::{
     Calendar, CalendarChange, Confirmation, Exceptions, Hold, Minute, Move, OverrideReason, Waiting, Wanted,
     WeeklyRules, ZoneName,
@@ -81,6 +82,7 @@ replicated!(PasskeyId, CredentialId, PasskeyKey, Passkey, PasskeyAdded, PasskeyS
 replicated!(KeyScopes, KeyGrant, KeyChange, KeyUses, Option<PreviousSecret>);
 replicated!(SignInChange);
 replicated!(BasisKind, LegalBasis, Recorder, Recorded);
+replicated!(Label, LogKeys, Head, Cosignature, LogChange);
 
 /// Defines a record whose every field must be [`Replicated`].
 macro_rules! record {
@@ -363,6 +365,8 @@ commands! {
             /// The version of the organisation that the proposer knew.
             expected: u64,
         },
+        /// Says something of a region's audit log.
+        AuditLog(LogChange),
     }
 }
 

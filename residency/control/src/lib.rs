@@ -43,6 +43,7 @@
 //! out.
 
 pub mod api_keys;
+pub mod audit_log;
 pub mod calendar;
 pub mod command;
 mod directory;

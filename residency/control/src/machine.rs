@@ -13,6 +13,7 @@ use residency_policy::{
 
 use crate::IdBatch;
 use crate::api_keys::{self, KeyGrant};
+use crate::audit_log::{self, AuditLog};
 use crate::calendar::{self, Ledger};
 use crate::command::{Command, KeyVerifier, Organisation, Outcome, PolicyVersion, Refusal, RegionEntry, User};
 use crate::directory::{AlreadyKnown, Directory};
@@ -53,6 +54,8 @@ pub struct State {
     pub(crate) org_keys: Arc<Sheets<(OrgId, KeyId), ()>>,
     /// When issued keys end; follows from `keys` and `grants`.
     pub(crate) key_endings: Arc<Sheets<(i64, KeyId), ()>>,
+    /// The heads of the regions' audit logs.
+    pub(crate) audit_logs: Arc<BTreeMap<Region, AuditLog>>,
     /// Follows from `users`.
     pub(crate) members: Arc<Sheets<(OrgId, UserId), ()>>,
 }
@@ -165,6 +168,7 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         Command::Enlist { node, disk } => seats::enlist(state, node, disk),
         Command::Calendar(change) => calendar::change::apply(state, change),
         Command::SignIn(change) => signin::act::apply(state, change),
+        Command::AuditLog(change) => audit_log::apply(state, change),
         Command::PutKey(verifier) => put_key(state, verifier),
         Command::Key(change) => api_keys::apply(state, change),
         Command::RevokeKey(key) => revoke_key(state, key),

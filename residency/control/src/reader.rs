@@ -6,6 +6,7 @@ use std::time::Duration;
 use residency_policy::{KeyId, Npi, OrgId, PatientId, Placement, ProviderId, Region, UserId};
 
 use crate::api_keys::{KeyGrant, KeyStanding};
+use crate::audit_log::AuditLog;
 use crate::calendar::{Book, Ledger};
 use crate::machine::State;
 use crate::server::{Core, Status};
@@ -145,6 +146,16 @@ impl Reader {
     /// Which access policies the control plane says are in force. `None` where those that come with the program are.
     pub fn access_policies(&self) -> Option<PolicyVersion> {
         self.core.view.read(|a| a.state.access_policies().cloned())
+    }
+
+    /// What is known of a region's audit log.
+    pub fn audit_log(&self, region: Region) -> Option<AuditLog> {
+        self.core.view.read(|a| a.state.audit_logs().get(&region).cloned())
+    }
+
+    /// What is known of every region's audit log.
+    pub fn audit_logs(&self) -> Vec<AuditLog> {
+        self.core.view.read(|a| a.state.audit_logs().values().cloned().collect())
     }
 
     /// How long ago this view was shown to be what a quorum holds: everything that was acknowledged to anybody

@@ -100,4 +100,19 @@ pub enum Refusal {
     /// No such passkey.
     #[error("the passkey is not known")]
     UnknownPasskey,
+    /// No such audit log: its region has not said who signs it.
+    #[error("the audit log is not known")]
+    UnknownLog,
+    /// The signature is not by the key that was said, or not over this.
+    #[error("it is not signed by the key that was said")]
+    NotSigned,
+    /// The log has fewer leaves than a head of it that is kept.
+    #[error("the log is smaller than it was")]
+    Rewound,
+    /// The log has another root than the head of its size that is kept.
+    #[error("the log has another root than it had at this size")]
+    SplitView,
+    /// The head contradicts none that is kept.
+    #[error("the head contradicts none that is kept")]
+    NotSplit,
 }

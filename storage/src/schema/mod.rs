@@ -2,8 +2,10 @@
 
 mod registry;
 mod shown_to;
+mod tables;
 
-pub use registry::{Class, Field, Form, REGISTRY, TABLES, Table};
+pub use registry::{Class, Field, Form, REGISTRY};
+pub use tables::{TABLES, Table};
 
 /// One migration.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +55,7 @@ migrations! {
     2026112335 "booked_for",
     2026112340 "portal",
     2026112350 "whole_records",
+    2026112351 "audit_tree",
 }
 
 /// Every statement that this crate sends, by name, so that a test can prepare each against the migrated schema.
@@ -69,6 +72,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         crate::tx::STATEMENTS,
     ]
     .into_iter()
+    .chain(crate::audit_tree::STATEMENTS.iter().copied())
     .flatten()
     .copied()
 }

@@ -7,15 +7,6 @@ use super::shown_to::{CARE, CLINICIAN, DEMOGRAPHICS, GLASS, LEDGER, NOBODY, RECO
 use Class::{Operational, Phi, Pseudonym};
 use Form::{Blind, Clear, Sealed};
 
-/// One table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Table {
-    /// Its name.
-    pub name: &'static str,
-    /// Whether its rows belong to organisations, which row-level security then keeps apart.
-    pub tenant: bool,
-}
-
 /// What a value says about a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -64,31 +55,6 @@ const RECORD_NUMBER: Option<u8> = Some(8);
 const ADDRESS: Option<u8> = Some(15);
 const OTHER_CODE: Option<u8> = Some(18);
 
-/// Every table, except refinery's own history.
-pub const TABLES: &[Table] = &[
-    Table { name: "access_log", tenant: true },
-    Table { name: "appointments", tenant: true },
-    Table { name: "booking_handles", tenant: true },
-    Table { name: "booking_work", tenant: true },
-    Table { name: "break_glass_grants", tenant: true },
-    Table { name: "consents", tenant: true },
-    Table { name: "encounter_addenda", tenant: true },
-    Table { name: "encounters", tenant: true },
-    Table { name: "id_pool", tenant: false },
-    Table { name: "idempotency_records", tenant: true },
-    Table { name: "outbox", tenant: true },
-    Table { name: "patient_home", tenant: false },
-    Table { name: "patient_index", tenant: true },
-    Table { name: "patients", tenant: true },
-    Table { name: "patients_history", tenant: true },
-    Table { name: "portal_accounts", tenant: true },
-    Table { name: "portal_invitations", tenant: true },
-    Table { name: "portal_sessions", tenant: true },
-    Table { name: "region_keyring", tenant: false },
-    Table { name: "region_stamp", tenant: false },
-    Table { name: "waitlist", tenant: true },
-];
-
 macro_rules! registry {
     ($($table:literal { $($column:literal $class:ident $form:ident $roles:ident $hipaa:expr;)+ })+) => {
         /// Every column of every table.
@@ -115,6 +81,33 @@ registry! {
     "region_keyring" {
         "only_row" Operational Clear NOBODY None;
         "index_key" Operational Clear NOBODY None;
+    }
+    "audit_lease" {
+        "only_row" Operational Clear NOBODY None;
+        "node" Operational Clear NOBODY None;
+        "token" Operational Clear NOBODY None;
+        "expires_at" Operational Clear NOBODY None;
+    }
+    // Salted commitments: of whom a record is cannot be told from them.
+    "audit_leaves" {
+        "leaf_index" Operational Clear NOBODY None;
+        "xid" Operational Clear NOBODY None;
+        "record_id" Operational Clear NOBODY None;
+        "entry" Operational Clear NOBODY None;
+        "token" Operational Clear NOBODY None;
+    }
+    "audit_tiles" {
+        "level" Operational Clear NOBODY None;
+        "number" Operational Clear NOBODY None;
+        "hashes" Operational Clear NOBODY None;
+        "root" Operational Clear NOBODY None;
+    }
+    "audit_checkpoints" {
+        "size" Operational Clear NOBODY None;
+        "root" Operational Clear NOBODY None;
+        "note" Operational Clear NOBODY None;
+        "token" Operational Clear NOBODY None;
+        "signed_at" Operational Clear NOBODY None;
     }
     "patient_home" {
         "patient_id" Pseudonym Clear NOBODY OTHER_CODE;

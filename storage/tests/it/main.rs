@@ -1,6 +1,7 @@
 //! Storage against a real Postgres. Every check has a control: a planted fault that it must catch.
 
 mod access_log;
+mod audit_tree;
 mod catalog;
 mod consents;
 mod events;

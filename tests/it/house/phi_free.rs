@@ -14,6 +14,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("residency/control/src/signature.rs", &[]),
     ("residency/control/src/organisations.rs", &[]),
     ("residency/control/src/legal_basis.rs", &[]),
+    ("residency/control/src/audit_log.rs", &["BTreeMap"]),
     ("residency/control/src/membership.rs", &[]),
     ("residency/control/src/provider.rs", &[]),
     (

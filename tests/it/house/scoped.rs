@@ -30,6 +30,12 @@ const OF_NO_ORGANISATION: &[(&str, &str)] = &[
     ("portal_invited", "whoever shows a code is told for whom it is: nobody is known before"),
     ("portal_login", "is given the organisation as a parameter, of nobody who is known yet"),
     ("portal_signed_out", "ends a session by the digest of what its holder shows"),
+    ("audit_lease", "which node adds to the region's log"),
+    ("audit_leaves", "commitments to records of the region's log, whichever organisation's"),
+    ("audit_tiles", "hashes of the region's log"),
+    ("audit_checkpoints", "heads of the region's log"),
+    ("records_to_sequence", "a task of the region gives records of any organisation their place in the log"),
+    ("records_waiting", "how many records of any organisation wait for their place"),
     ("purge_answers", "a task of the region forgets what is old, of any organisation"),
 ];
 

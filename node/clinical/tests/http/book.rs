@@ -85,6 +85,10 @@ impl Directory for Book {
         self.regions().into_iter().find(|view| view.region == region)
     }
 
+    fn audit_logs(&self) -> Vec<residency_control::audit_log::AuditLog> {
+        Vec::new()
+    }
+
     fn regions(&self) -> Vec<RegionView> {
         ["US-TX", "US-CA", "US-NY"]
             .map(|code| RegionView {
@@ -212,7 +216,15 @@ impl Readiness for Book {
         };
         let right = Check::Right;
         Box::pin(async move {
-            Checks { database: right, keys: right, control, rules: right, policies: right, certificates: right }
+            Checks {
+                database: right,
+                keys: right,
+                control,
+                rules: right,
+                policies: right,
+                certificates: right,
+                audit_log: right,
+            }
         })
     }
 }

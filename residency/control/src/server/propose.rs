@@ -75,6 +75,7 @@ fn weight(command: &Command) -> usize {
             1_024 + ClaimName::LEN_MAX + (GroupName::LEN_MAX + 3) * groups
         }
         Command::SignIn(_) => 1_024,
+        Command::AuditLog(_) => 256,
         Command::Key(KeyChange::NoteUses(uses)) => 32 + 27 * uses.as_slice().len(),
         Command::ClaimIds { ids, .. } => 32 + 17 * ids.len(),
         Command::PutFirstProvider { provider, .. } => 1_024 + 96 * provider.licences.len(),
@@ -134,6 +135,7 @@ impl Core {
             Command::ClaimIds { region, .. } => *region == own,
             Command::Calendar(change) => change.may_be_proposed_by(who),
             Command::SignIn(change) => change.may_be_proposed_by(who),
+            Command::AuditLog(change) => change.may_be_proposed_by(who),
             Command::Key(_) => KeyChange::may_be_proposed_by(who),
             Command::Retire { patient, .. } => {
                 let placement = self.view.read(|a| a.state.placement(*patient));

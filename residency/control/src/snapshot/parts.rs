@@ -9,6 +9,7 @@ use residency_policy::{
 use serde::{Deserialize, Serialize};
 
 use crate::api_keys::KeyGrant;
+use crate::audit_log::AuditLog;
 use crate::calendar::ledger::Image;
 use crate::command::{FirstProvider, KeyVerifier, Organisation, PolicyVersion, Provider, RegionEntry, User};
 use crate::legal_basis::{LegalBasis, Recorded};
@@ -87,6 +88,8 @@ pub(super) enum Part {
     SureLinks(Vec<(OrgId, UserId, IdentityProviderId)>),
     /// Who recorded what lets marketing organisations have anything of a patient.
     BasesRecorded(Vec<(OrgId, Recorded)>),
+    /// What is known of the regions' audit logs.
+    AuditLogs(Vec<AuditLog>),
 }
 
 /// The parts of a state, each made when it is its turn. The same state has the same parts.
@@ -131,6 +134,7 @@ pub(super) fn of(state: &State) -> impl Iterator<Item = Part> {
         .chain(in_parts(state.bases_recorded.iter().map(|(org, one)| (*org, *one)), Part::BasesRecorded))
         .chain(in_parts(state.signin.assured(), Part::Assured))
         .chain(in_parts(state.facilities.iter().map(|(org, one)| (*org, *one)), Part::Facilities))
+        .chain(in_parts(state.audit_logs.values().cloned(), Part::AuditLogs))
 }
 
 fn in_parts<T>(mut items: impl Iterator<Item = T>, part: fn(Vec<T>) -> Part) -> impl Iterator<Item = Part> {
@@ -193,6 +197,9 @@ pub(super) fn put(state: &mut State, part: Part) {
         Part::BasesRecorded(some) => Arc::make_mut(&mut state.bases_recorded).extend(some),
         Part::Assured(some) => some.into_iter().for_each(|(id, at)| state.signin.note_assured(id, at)),
         Part::Facilities(some) => Arc::make_mut(&mut state.facilities).extend(some),
+        Part::AuditLogs(some) => {
+            Arc::make_mut(&mut state.audit_logs).extend(some.into_iter().map(|log| (log.keys().region, log)));
+        }
         Part::SpentFlows(some) => {
             for (ends, flow) in some {
                 state.signin.federation_mut().spend(ends, flow);

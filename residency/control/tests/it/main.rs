@@ -3,6 +3,7 @@
 mod again;
 mod api_keys;
 mod attested;
+mod audit_log;
 mod bookings;
 mod clinicians;
 mod devices;

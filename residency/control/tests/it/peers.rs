@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use openraft::raft::VoteRequest;
+use residency_control::audit_log::LogChange;
 use residency_control::peer::{NotAPeer, PeerError, PeerExpect, PeerId, PeerPool, PeerTls, TlsError};
 use residency_control::system::SystemClock;
 use residency_control::{Command, Control, Endpoint, Outcome, ProposeError, StartError};
@@ -13,6 +14,7 @@ use residency_policy::{Clock as _, Epoch};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use crate::audit_log::keys;
 use crate::support::authority::Authority;
 use crate::support::cluster::{CALIFORNIA, Cluster, ROUTER, TEXAS, TIMINGS, leader_of};
 use crate::support::{add_region, claim, home, organisation, patient, region};
@@ -101,10 +103,11 @@ async fn a_node_speaks_for_no_region_but_its_own() {
     let retire = |n| Command::Retire { patient: patient(n), expected: Epoch::FIRST };
 
     // Proposed at a node itself.
-    for foreign in [add_region(other), claim(other, [1])] {
+    let log = |of| Command::AuditLog(LogChange::Register(keys(of)));
+    for foreign in [add_region(other), claim(other, [1]), log(other)] {
         assert_eq!(writer.propose(foreign).await, Err(ProposeError::NotAllowed));
     }
-    for allowed in [add_region(own), claim(own, [1]), Command::PutOrganisation(organisation(1))] {
+    for allowed in [add_region(own), claim(own, [1]), log(own), Command::PutOrganisation(organisation(1))] {
         assert_eq!(writer.propose(allowed).await.expect("the control").outcome, Outcome::Done);
     }
     let follower = &running[&(3 - leader)];
