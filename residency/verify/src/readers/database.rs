@@ -80,7 +80,7 @@ pub async fn fence(client: &Client) -> Result<BTreeMap<Id, (i64, bool)>> {
     let sql = "SELECT patient_id, epoch, state = 'active' FROM patient_home";
     let none: [&str; 0] = [];
     let rows = client.query_raw(sql, none).await.map_err(|e| said(&e))?;
-    futures::pin_mut!(rows);
+    let mut rows = std::pin::pin!(rows);
     let mut all = BTreeMap::new();
     while let Some(row) = rows.try_next().await.map_err(|e| said(&e))? {
         let id: uuid::Uuid = row.try_get(0)?;
@@ -117,7 +117,7 @@ pub async fn patients_in(client: &Client, (table, column): (&str, &str)) -> Resu
 }
 
 /// Sealed columns: table and alias of it, column, whose, the category, and the row's name.
-pub const SEALED: [(&str, &str, &str, &str, &str); 23] = [
+pub const SEALED: [(&str, &str, &str, &str, &str); 28] = [
     ("patients t", "mrn_sealed", "t.id", "'general'", "t.id"),
     ("patients t", "given_name_sealed", "t.id", "'general'", "t.id"),
     ("patients t", "family_name_sealed", "t.id", "'general'", "t.id"),
@@ -130,6 +130,9 @@ pub const SEALED: [(&str, &str, &str, &str, &str); 23] = [
     ("patients_history t", "given_name_sealed", "t.id", "'general'", "t.id"),
     ("patients_history t", "family_name_sealed", "t.id", "'general'", "t.id"),
     ("patients_history t", "birth_date_sealed", "t.id", "'general'", "t.id"),
+    ("patients_history t", "sex_sealed", "t.id", "'general'", "t.id"),
+    ("patients_history t", "email_sealed", "t.id", "'general'", "t.id"),
+    ("patients_history t", "phone_sealed", "t.id", "'general'", "t.id"),
     ("patients_history t", "address_sealed", "t.id", "'general'", "t.id"),
     ("encounters t", "reason_sealed", "t.patient_id", "t.category", "t.id"),
     ("encounters t", "note_sealed", "t.patient_id", "t.category", "t.id"),
@@ -144,6 +147,8 @@ pub const SEALED: [(&str, &str, &str, &str, &str); 23] = [
     ("appointments t", "reason_sealed", "t.patient_id", "'general'", "t.id"),
     ("appointments t", "cancel_note_sealed", "t.patient_id", "'general'", "t.id"),
     ("consents t", "reference_sealed", "t.patient_id", "'general'", "t.id"),
+    ("consents t", "revoked_reference_sealed", "t.patient_id", "'general'", "t.id"),
+    ("break_glass_grants t", "review_sealed", "t.patient_id", "'general'", "t.id"),
     ("break_glass_grants t", "reason_sealed", "t.patient_id", "'general'", "t.id"),
     ("portal_accounts t", "email_sealed", "t.patient_id", "'general'", "t.patient_id"),
     ("idempotency_records t", "body_sealed", "t.patient_id", "t.category", "t.id"),
@@ -176,7 +181,7 @@ pub async fn headers(
     );
     let none: [&str; 0] = [];
     let rows = client.query_raw(&sql, none).await.map_err(|error| said(&error))?;
-    futures::pin_mut!(rows);
+    let mut rows = std::pin::pin!(rows);
     let mut count = 0;
     while let Some(line) = rows.try_next().await.map_err(|error| said(&error))? {
         look(Header {
