@@ -53,7 +53,8 @@ pub fn kept(id: &Id) -> u128 {
 impl Directory {
     /// Where somebody lives.
     pub fn get(&self, id: &Id) -> Option<Placed> {
-        let as_claimed = || self.claimed.get(&kept(id)).map(|home| Placed { home: *home, epoch: 1, retired: false });
+        let as_claimed =
+            || self.claimed.get(&kept(id)).map(|home| Placed { home: *home, epoch: 1, retired: false });
         self.changed.get(id).copied().or_else(as_claimed)
     }
 

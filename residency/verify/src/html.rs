@@ -8,9 +8,43 @@ use crate::verdict::{Report, Word};
 const TILES: [&[(u8, &str)]; 8] = [
     &[(0, "AK"), (10, "ME")],
     &[(9, "VT"), (10, "NH")],
-    &[(0, "WA"), (1, "ID"), (2, "MT"), (3, "ND"), (4, "MN"), (5, "IL"), (6, "WI"), (7, "MI"), (8, "NY"), (9, "RI"), (10, "MA")],
-    &[(0, "OR"), (1, "NV"), (2, "WY"), (3, "SD"), (4, "IA"), (5, "IN"), (6, "OH"), (7, "PA"), (8, "NJ"), (9, "CT")],
-    &[(0, "CA"), (1, "UT"), (2, "CO"), (3, "NE"), (4, "MO"), (5, "KY"), (6, "WV"), (7, "VA"), (8, "MD"), (9, "DE")],
+    &[
+        (0, "WA"),
+        (1, "ID"),
+        (2, "MT"),
+        (3, "ND"),
+        (4, "MN"),
+        (5, "IL"),
+        (6, "WI"),
+        (7, "MI"),
+        (8, "NY"),
+        (9, "RI"),
+        (10, "MA"),
+    ],
+    &[
+        (0, "OR"),
+        (1, "NV"),
+        (2, "WY"),
+        (3, "SD"),
+        (4, "IA"),
+        (5, "IN"),
+        (6, "OH"),
+        (7, "PA"),
+        (8, "NJ"),
+        (9, "CT"),
+    ],
+    &[
+        (0, "CA"),
+        (1, "UT"),
+        (2, "CO"),
+        (3, "NE"),
+        (4, "MO"),
+        (5, "KY"),
+        (6, "WV"),
+        (7, "VA"),
+        (8, "MD"),
+        (9, "DE"),
+    ],
     &[(1, "AZ"), (2, "NM"), (3, "KS"), (4, "AR"), (5, "TN"), (6, "NC"), (7, "SC"), (8, "DC")],
     &[(3, "OK"), (4, "LA"), (5, "MS"), (6, "AL"), (7, "GA")],
     &[(0, "HI"), (3, "TX"), (8, "FL"), (10, "PR")],
@@ -19,7 +53,11 @@ const TILES: [&[(u8, &str)]; 8] = [
 /// The page.
 pub fn page(report: &Report) -> String {
     let passes = report.passes();
-    let head = if passes { "Everything that was looked at is as it must be" } else { "Not everything could be confirmed" };
+    let head = if passes {
+        "Everything that was looked at is as it must be"
+    } else {
+        "Not everything could be confirmed"
+    };
     let mut rows = String::new();
     for one in &report.checks {
         let (class, word) = match one.verdict {
@@ -40,7 +78,8 @@ pub fn page(report: &Report) -> String {
             list("Looked at:", &one.looked_at),
         );
     }
-    let accepted: String = report.accepted.iter().map(|name| format!(" <code>{}</code>", escaped(name))).collect();
+    let accepted: String =
+        report.accepted.iter().map(|name| format!(" <code>{}</code>", escaped(name))).collect();
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Residency report</title>\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\

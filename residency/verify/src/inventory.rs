@@ -92,7 +92,8 @@ struct ClusterServer {
 pub fn read(path: &Path) -> Result<Inventory> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let base = path.parent().unwrap_or(Path::new("."));
-    let inventory = if text.trim_start().starts_with('{') { of_cluster(&text, base) } else { of_toml(&text, base) };
+    let inventory =
+        if text.trim_start().starts_with('{') { of_cluster(&text, base) } else { of_toml(&text, base) };
     let inventory = inventory.with_context(|| format!("{} is no inventory", path.display()))?;
     ensure!(!inventory.regions.is_empty(), "{} names no region", path.display());
     for (at, one) in inventory.regions.iter().enumerate() {
@@ -121,8 +122,9 @@ fn of_toml(text: &str, base: &Path) -> Result<Inventory> {
 
 fn of_cluster(text: &str, home: &Path) -> Result<Inventory> {
     // The file holds API keys: where in it the mistake is, and not what stands there.
-    let cluster: Cluster = serde_json::from_str(text)
-        .map_err(|error| anyhow::anyhow!("line {}, column {}: not as a cluster.json is", error.line(), error.column()))?;
+    let cluster: Cluster = serde_json::from_str(text).map_err(|error| {
+        anyhow::anyhow!("line {}, column {}: not as a cluster.json is", error.line(), error.column())
+    })?;
     let regions: Vec<Region> = cluster
         .regions
         .into_iter()
@@ -171,7 +173,13 @@ mod tests {
     fn an_inventory_is_read_and_a_damaged_one_refused_in_words() {
         let one = of(REGION).expect("is one");
         assert!(one.regions[0].control_dir.as_ref().is_some_and(|dir| dir.is_absolute()));
-        for bad in ["", "region = []", "{", "{\"regions\": [{\"api_key\": \"dk_secret\"}]}", &REGION.replace("port", "prot")] {
+        for bad in [
+            "",
+            "region = []",
+            "{",
+            "{\"regions\": [{\"api_key\": \"dk_secret\"}]}",
+            &REGION.replace("port", "prot"),
+        ] {
             let error = format!("{:#}", of(bad).expect_err(bad));
             assert!(!error.contains("dk_secret"), "{error}");
         }

@@ -4,7 +4,9 @@
 //! of clinicians, staff and organisations. `tests/it/residency/verified.rs` holds the names of the variants against the
 //! program's own, so that a new one is seen by somebody who decides whether it may be there.
 
-use crate::postcard::Shape::{self, Bool, Byte, Bytes, Choice, Code, Fixed, Int, List, Opt, Record, Text, Uint, Word};
+use crate::postcard::Shape::{
+    self, Bool, Byte, Bytes, Choice, Code, Fixed, Int, List, Opt, Record, Text, Uint, Word,
+};
 
 /// A variant with nothing in it.
 const NONE: Shape = Record(&[]);
@@ -42,8 +44,7 @@ const LICENCE: Shape = Record(&[
     DAY_TEXT,
 ]);
 const LICENCES: Shape = List(&LICENCE, 64);
-const ATTESTED: Shape =
-    List(&Record(&[Choice(&[("Operator", NONE), ("Organisation", ID)]), LICENCES]), 17);
+const ATTESTED: Shape = List(&Record(&[Choice(&[("Operator", NONE), ("Organisation", ID)]), LICENCES]), 17);
 const TAXONOMY: Shape = Code(10);
 const FIRST_PROVIDER: Shape = Record(&[
     ID,
@@ -72,44 +73,19 @@ const PROVIDER: Shape = Record(&[
     U64,
 ]);
 const LEGAL_BASIS: Shape = Record(&[Word(2), U32, U32, SHA]);
-const FACILITY: Shape =
-    Choice(&[("Lab", Code(10)), ("Pharmacy", Record(&[Code(7), Code(10)]))]);
+const FACILITY: Shape = Choice(&[("Lab", Code(10)), ("Pharmacy", Record(&[Code(7), Code(10)]))]);
 
 // Calendars.
 const RULE: Shape = Record(&[Byte(0x7f), U16, U16, Int(32), Opt(&Int(32))]);
-const EXCEPTION: Shape =
-    Record(&[Int(32), Choice(&[("Closed", NONE), ("Open", Record(&[U16, U16]))])]);
-const CALENDAR: Shape = Record(&[
-    ID,
-    Code(40),
-    List(&RULE, 32),
-    List(&EXCEPTION, 400),
-    U16,
-    U16,
-    U16,
-    U16,
-    U32,
-    U16,
-    U64,
-]);
+const EXCEPTION: Shape = Record(&[Int(32), Choice(&[("Closed", NONE), ("Open", Record(&[U16, U16]))])]);
+const CALENDAR: Shape =
+    Record(&[ID, Code(40), List(&RULE, 32), List(&EXCEPTION, 400), U16, U16, U16, U16, U32, U16, U64]);
 const OVERRIDE: Shape = Word(4);
 const HOLD: Shape = Record(&[ID, ID, U32, U32, I64, I64, U64, U64, ID, PLACE, Opt(&OVERRIDE)]);
 const CONFIRMATION: Shape = Record(&[ID, ID, I64, I64, U64, ID, PLACE]);
-const WAITING: Shape = Record(&[
-    ID,
-    Choice(&[("Provider", ID), ("Specialty", TAXONOMY)]),
-    U32,
-    U32,
-    ID,
-    PLACE,
-]);
-const ENTRY_OF_A_DAY: Shape = Record(&[
-    U32,
-    ID,
-    PLACE,
-    Choice(&[("Held", I64), ("Booked", NONE)]),
-    Opt(&OVERRIDE),
-]);
+const WAITING: Shape = Record(&[ID, Choice(&[("Provider", ID), ("Specialty", TAXONOMY)]), U32, U32, ID, PLACE]);
+const ENTRY_OF_A_DAY: Shape =
+    Record(&[U32, ID, PLACE, Choice(&[("Held", I64), ("Booked", NONE)]), Opt(&OVERRIDE)]);
 
 /// The changes of calendars.
 pub const CALENDAR_CHANGE: &[(&str, Shape)] = &[
@@ -131,37 +107,17 @@ const TOTP: Shape = Record(&[U32, Fixed(12), Fixed(20), Fixed(16), Bool, U64]);
 const RECOVERY: Shape = Record(&[Fixed(320), U16]);
 const INVITATION: Shape = Record(&[SHA, I64]);
 const LOGIN_NAME: Shape = Code(64);
-const ACCOUNT: Shape = Record(&[
-    ID,
-    ID,
-    LOGIN_NAME,
-    U64,
-    Opt(&PASSWORD),
-    Opt(&TOTP),
-    Opt(&RECOVERY),
-    Opt(&INVITATION),
-    U32,
-    I64,
-]);
+const ACCOUNT: Shape =
+    Record(&[ID, ID, LOGIN_NAME, U64, Opt(&PASSWORD), Opt(&TOTP), Opt(&RECOVERY), Opt(&INVITATION), U32, I64]);
 const SESSION: Shape = Record(&[ID, ID, ID, ROLE, SHA, SHA, U32, U16, I64, I64, I64]);
 const SIGNING_KEY: Shape = Record(&[ID, PLACE, SHA, I64, I64]);
 const SECOND: Shape = Choice(&[("None", NONE), ("Totp", U64), ("Recovery", U16), ("Held", ID)]);
 const DEVICE: Shape = Record(&[ID, ID, ID, SHA, Bool, I64]);
 const SEALED_SECRET: Shape = Record(&[U32, Fixed(12), Fixed(128), Fixed(16)]);
-const IDENTITY_PROVIDER: Shape = Record(&[
-    ID,
-    ID,
-    Word(6),
-    Code(200),
-    Code(128),
-    Opt(&SEALED_SECRET),
-    Opt(&HOST),
-    Bool,
-    U64,
-]);
+const IDENTITY_PROVIDER: Shape =
+    Record(&[ID, ID, Word(6), Code(200), Code(128), Opt(&SEALED_SECRET), Opt(&HOST), Bool, U64]);
 const IDENTITY_LINK: Shape = Record(&[ID, ID, ID, SHA]);
-const JOINING: Shape =
-    Choice(&[("Linked", NONE), ("ByMail", NONE), ("Invited", SHA), ("SignedIn", ID)]);
+const JOINING: Shape = Choice(&[("Linked", NONE), ("ByMail", NONE), ("Invited", SHA), ("SignedIn", ID)]);
 const ENTRANCE: Shape = Record(&[SESSION, U64, ID, SHA, JOINING, Bool, SHA, I64]);
 const SETTINGS: Shape = Record(&[ID, U64, Bool, Bool, List(&Code(43), 64)]);
 const PASSKEY: Shape = Record(&[

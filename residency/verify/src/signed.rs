@@ -13,7 +13,8 @@ pub fn signed(report: &str, key: &Path) -> Result<String> {
     let text = std::fs::read_to_string(key).with_context(|| format!("cannot read {}", key.display()))?;
     let seed = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes());
     let wrong = || format!("{} is no Ed25519 key: expected 64 hexadecimal digits", key.display());
-    let pair = seed.ok().and_then(|seed| Ed25519KeyPair::from_seed_unchecked(&seed).ok()).with_context(wrong)?;
+    let pair =
+        seed.ok().and_then(|seed| Ed25519KeyPair::from_seed_unchecked(&seed).ok()).with_context(wrong)?;
     let signature = pair.sign(report.as_bytes());
     let note = json!({
         "report": report,

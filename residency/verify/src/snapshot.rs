@@ -81,7 +81,11 @@ fn image(from: &mut Reader<'_>, bytes: &[u8], into: &mut Directory) -> Read<()> 
         let retired = from.perhaps()?;
         into.put_changed(id, Placed { home, epoch, retired });
     }
-    if from.at() == body { Ok(()) } else { Err(from.misfit("something stands between the directory and the digest")) }
+    if from.at() == body {
+        Ok(())
+    } else {
+        Err(from.misfit("something stands between the directory and the digest"))
+    }
 }
 
 fn part(bytes: &[u8], into: &mut Directory) -> Read<()> {

@@ -34,16 +34,18 @@ pub async fn connect(at: &Server) -> Result<Client> {
             for one in CertificateDer::pem_file_iter(ca).with_context(|| ca.display().to_string())? {
                 roots.add(one?)?;
             }
-            let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
+            let tls =
+                rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                    .with_safe_default_protocol_versions()?
+                    .with_root_certificates(roots)
+                    .with_no_client_auth();
             config.ssl_mode(SslMode::Require);
             let (client, connection) = config.connect(MakeRustlsConnect::new(tls)).await?;
             tokio::spawn(connection);
             anyhow::Ok(client)
         } else {
-            let here = matches!(at.host.as_str(), "localhost" | "127.0.0.1" | "::1") || at.host.starts_with('/');
+            let here =
+                matches!(at.host.as_str(), "localhost" | "127.0.0.1" | "::1") || at.host.starts_with('/');
             ensure!(here, "without a `ca` only a database of this machine is asked");
             let (client, connection) = config.connect(NoTls).await?;
             tokio::spawn(connection);
@@ -52,7 +54,9 @@ pub async fn connect(at: &Server) -> Result<Client> {
     };
     let place = format!("{}:{}/{} as {}", at.host, at.port, at.dbname, at.user);
     let connected = tokio::time::timeout(WITHIN, connecting).await;
-    connected.map_err(|_| anyhow::anyhow!("no answer in time"))?.with_context(|| format!("{place} is not reached"))
+    connected
+        .map_err(|_| anyhow::anyhow!("no answer in time"))?
+        .with_context(|| format!("{place} is not reached"))
 }
 
 /// The lines that a question comes to.

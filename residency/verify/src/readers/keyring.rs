@@ -34,9 +34,8 @@ pub fn embedded(path: &Path) -> Result<Inventory> {
             let (name, stored) = line?;
             let name = name.value();
             let owner = owner(stored.value());
-            let owner = owner.map_err(|misfit| {
-                anyhow::anyhow!("key {}, byte {}: {}", text(&name), misfit.at, misfit.why)
-            })?;
+            let owner = owner
+                .map_err(|misfit| anyhow::anyhow!("key {}, byte {}: {}", text(&name), misfit.at, misfit.why))?;
             all.insert(name, owner);
         }
         Ok(all)
@@ -66,7 +65,8 @@ pub async fn in_postgres(client: &tokio_postgres::Client) -> Result<Inventory> {
     let rows = rows.context("the keyring's table cannot be read")?;
     let mut all = Inventory::with_capacity(rows.len());
     for row in &rows {
-        let name: [u8; 16] = row.try_get::<_, &[u8]>(0)?.try_into().context("a key's name is not of 16 bytes")?;
+        let name: [u8; 16] =
+            row.try_get::<_, &[u8]>(0)?.try_into().context("a key's name is not of 16 bytes")?;
         let (patient, category): (Option<uuid::Uuid>, Option<&str>) = (row.try_get(2)?, row.try_get(3)?);
         let owner = match (row.try_get::<_, &str>(1)?, patient, category) {
             ("patient-data", Some(patient), Some(category)) => {
