@@ -1,5 +1,7 @@
 //! The report as a page that a lawyer can read. Nothing in it is loaded from elsewhere.
 
+use std::fmt::Write as _;
+
 use residency_policy::Jurisdiction;
 
 use crate::verdict::{Report, Word};
@@ -69,7 +71,8 @@ pub fn page(report: &Report) -> String {
             let items: String = lines.iter().map(|line| format!("<li>{}</li>", escaped(line))).collect();
             if items.is_empty() { items } else { format!("<p>{title}</p><ul>{items}</ul>") }
         };
-        rows += &format!(
+        let _ = write!(
+            rows,
             "<tr class=\"{class}\"><th scope=\"row\">{}<br><code>{}</code></th><td>{word}</td><td>{}{}{}</td></tr>\n",
             escaped(one.question),
             one.check,
@@ -111,7 +114,8 @@ fn map(report: &Report) -> String {
             let home = report.homes.iter().any(|home| home.strip_prefix("US-") == Some(*postal));
             let fill = if home { "#2b5f8a" } else { "#e5e5e5" };
             let ink = if home { "#fff" } else { "#444" };
-            tiles += &format!(
+            let _ = write!(
+                tiles,
                 "<rect x=\"{x}\" y=\"{y}\" width=\"40\" height=\"40\" rx=\"4\" fill=\"{fill}\"/>\
                  <text x=\"{}\" y=\"{}\" text-anchor=\"middle\" font-size=\"14\" fill=\"{ink}\">{postal}</text>",
                 x + 20,

@@ -1,5 +1,7 @@
 //! What came of each check.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 /// How many pieces of evidence are shown of one check; how many there are is said in any case.
@@ -99,18 +101,18 @@ impl Report {
                 Word::Fail => "FAIL       ",
                 Word::NotCovered => "not covered",
             };
-            out += &format!("{word}  {:<20} {}\n", one.check, one.question);
+            let _ = write!(out, "{word}  {:<20} {}\n", one.check, one.question);
             for line in &one.evidence {
-                out += &format!("               {line}\n");
+                let _ = write!(out, "               {line}\n");
             }
             if one.found > one.evidence.len() {
-                out += &format!("               and {} more\n", one.found - one.evidence.len());
+                let _ = write!(out, "               and {} more\n", one.found - one.evidence.len());
             }
             for line in &one.not_covered {
-                out += &format!("               not looked at: {line}\n");
+                let _ = write!(out, "               not looked at: {line}\n");
             }
         }
-        out += &format!("\nWho lives where was read from {}.\n", self.directory_read_from);
+        let _ = write!(out, "\nWho lives where was read from {}.\n", self.directory_read_from);
         out
     }
 }

@@ -108,7 +108,16 @@ const CLOSURES: &[(&str, &[&str])] = &[
     ("node-policy", &["storage", "tokio", "axum", "hyper"]),
     (
         "residency-verify",
-        &["storage", "storage-keys", "residency-control", "residency-tokens", "router", "node", "openraft", "postcard"],
+        &[
+            "storage",
+            "storage-keys",
+            "residency-control",
+            "residency-tokens",
+            "router",
+            "node",
+            "openraft",
+            "postcard",
+        ],
     ),
     (
         "router",
