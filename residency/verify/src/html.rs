@@ -71,9 +71,9 @@ pub fn page(report: &Report) -> String {
             let items: String = lines.iter().map(|line| format!("<li>{}</li>", escaped(line))).collect();
             if items.is_empty() { items } else { format!("<p>{title}</p><ul>{items}</ul>") }
         };
-        let _ = write!(
+        let _ = writeln!(
             rows,
-            "<tr class=\"{class}\"><th scope=\"row\">{}<br><code>{}</code></th><td>{word}</td><td>{}{}{}</td></tr>\n",
+            "<tr class=\"{class}\"><th scope=\"row\">{}<br><code>{}</code></th><td>{word}</td><td>{}{}{}</td></tr>",
             escaped(one.question),
             one.check,
             list(&format!("Found ({}):", one.found), &one.evidence),

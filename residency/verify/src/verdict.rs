@@ -101,18 +101,18 @@ impl Report {
                 Word::Fail => "FAIL       ",
                 Word::NotCovered => "not covered",
             };
-            let _ = write!(out, "{word}  {:<20} {}\n", one.check, one.question);
+            let _ = writeln!(out, "{word}  {:<20} {}", one.check, one.question);
             for line in &one.evidence {
-                let _ = write!(out, "               {line}\n");
+                let _ = writeln!(out, "               {line}");
             }
             if one.found > one.evidence.len() {
-                let _ = write!(out, "               and {} more\n", one.found - one.evidence.len());
+                let _ = writeln!(out, "               and {} more", one.found - one.evidence.len());
             }
             for line in &one.not_covered {
-                let _ = write!(out, "               not looked at: {line}\n");
+                let _ = writeln!(out, "               not looked at: {line}");
             }
         }
-        let _ = write!(out, "\nWho lives where was read from {}.\n", self.directory_read_from);
+        let _ = writeln!(out, "\nWho lives where was read from {}.", self.directory_read_from);
         out
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use redb::backends::InMemoryBackend;
-use redb::{Database, StorageBackend as _};
+use redb::{Database, StorageBackend};
 
 /// How often a file that is written to meanwhile is read again.
 const TRIES: usize = 5;
@@ -21,8 +21,8 @@ fn with_copy<T>(path: &Path, read: impl Fn(&Database) -> Result<T>) -> Result<T>
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let opened = || -> Result<Database> {
             let copy = InMemoryBackend::new();
-            copy.set_len(bytes.len() as u64)?;
-            copy.write(0, &bytes)?;
+            StorageBackend::set_len(&copy, bytes.len() as u64)?;
+            StorageBackend::write(&copy, 0, &bytes)?;
             anyhow::ensure!(bytes.starts_with(b"redb"), "it is no redb file");
             Ok(Database::builder().create_with_backend(copy)?)
         };
