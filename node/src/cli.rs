@@ -92,9 +92,21 @@ enum RoleCommand {
         #[command(subcommand)]
         act: policy::Act,
     },
+    /// Where the cluster's data rests, checked by somebody who trusts no server's word.
+    Residency {
+        #[command(subcommand)]
+        act: ResidencyAct,
+    },
     /// Print the OpenAPI 3.1 document of the API.
     #[command(after_help = "Example:\n  domicile openapi > openapi.json")]
     Openapi,
+}
+
+/// What to do about residency.
+#[derive(Debug, Subcommand)]
+enum ResidencyAct {
+    /// The same as the program `residency-verify`, which links nothing of this one.
+    Verify(residency_verify::Asked),
 }
 
 /// What to do with an API key.
@@ -303,6 +315,7 @@ pub fn run() -> ExitCode {
         RoleCommand::Cluster(act) => cluster::run(&act),
         RoleCommand::Providers(act) => operate::verify::run(&act),
         RoleCommand::Policy { act } => policy::run(&act),
+        RoleCommand::Residency { act: ResidencyAct::Verify(asked) } => return residency_verify::run(&asked),
         RoleCommand::Openapi => openapi(),
     };
     played.unwrap_or_else(|stop| {

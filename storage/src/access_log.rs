@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn ids_are_in_the_order_of_time_to_the_microsecond() {
-        let at = |micros| Timestamp::from_microsecond(1_763_856_000_123_000 + micros).expect("a time");
+        let at = |micros: i64| Timestamp::from_microsecond(1_763_856_000_123_000 + micros).expect("a time");
         // The random bits of the earlier one are the higher ones.
         let (early, late) = (Marks::new(at(456), &Same(0xff)), Marks::new(at(457), &Same(0)));
         assert!(early.id < late.id, "{} {}", early.id, late.id);

@@ -61,7 +61,7 @@ DO $$ BEGIN
         CREATE ROLE domicile_inspect LOGIN BYPASSRLS;
     END IF;
 END $$;
-GRANT pg_read_all_data TO domicile_inspect;
+GRANT pg_read_all_data, pg_monitor TO domicile_inspect;
 GRANT CONNECT ON DATABASE domicile TO domicile_inspect;
 ALTER ROLE domicile_inspect SET default_transaction_read_only = on;
 ";

@@ -6,4 +6,5 @@ mod no_quorum;
 mod redirect_deny;
 mod restart_alone;
 mod stays_home;
+mod verified;
 mod wrong_region;
