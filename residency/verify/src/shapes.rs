@@ -75,6 +75,23 @@ const PROVIDER: Shape = Record(&[
 const LEGAL_BASIS: Shape = Record(&[Word(2), U32, U32, SHA]);
 const FACILITY: Shape = Choice(&[("Lab", Code(10)), ("Pharmacy", Record(&[Code(7), Code(10)]))]);
 
+const RECORDED: Shape =
+    Record(&[Choice(&[("Operator", NONE), ("User", Record(&[ID, ID])), ("Key", Record(&[ID, ID]))]), I64]);
+
+// Audit logs: sizes, hashes, keys that verify, and signatures.
+const LOG_KEYS: Shape = Record(&[PLACE, Code(63), SHA, SHA]);
+const HEAD: Shape = Record(&[U64, SHA, Fixed(64)]);
+const COSIGNATURE: Shape = Record(&[PLACE, U64, SHA, U64, Fixed(64)]);
+const AUDIT_LOG: Shape = Record(&[LOG_KEYS, Opt(&HEAD), List(&Record(&[PLACE, COSIGNATURE]), 64), Opt(&HEAD)]);
+
+/// What is said of audit logs.
+pub const LOG_CHANGE: &[(&str, Shape)] = &[
+    ("Register", LOG_KEYS),
+    ("Publish", Record(&[PLACE, HEAD])),
+    ("Cosign", Record(&[PLACE, COSIGNATURE])),
+    ("ShowSplit", Record(&[PLACE, HEAD])),
+];
+
 // Calendars.
 const RULE: Shape = Record(&[Byte(0x7f), U16, U16, Int(32), Opt(&Int(32))]);
 const EXCEPTION: Shape = Record(&[Int(32), Choice(&[("Closed", NONE), ("Open", Record(&[U16, U16]))])]);
@@ -116,6 +133,8 @@ const DEVICE: Shape = Record(&[ID, ID, ID, SHA, Bool, I64]);
 const SEALED_SECRET: Shape = Record(&[U32, Fixed(12), Fixed(128), Fixed(16)]);
 const IDENTITY_PROVIDER: Shape =
     Record(&[ID, ID, Word(6), Code(200), Code(128), Opt(&SEALED_SECRET), Opt(&HOST), Bool, U64]);
+const GROUP: Shape = Text(128);
+const ROLE_MAPPING: Shape = Record(&[Code(128), List(&Record(&[GROUP, ROLE]), 32)]);
 const IDENTITY_LINK: Shape = Record(&[ID, ID, ID, SHA]);
 const JOINING: Shape = Choice(&[("Linked", NONE), ("ByMail", NONE), ("Invited", SHA), ("SignedIn", ID)]);
 const ENTRANCE: Shape = Record(&[SESSION, U64, ID, SHA, JOINING, Bool, SHA, I64]);
@@ -162,6 +181,8 @@ pub const SIGN_IN_CHANGE: &[(&str, Shape)] = &[
     ("AddPasskey", PASSKEY_ADDED),
     ("ShowPasskey", PASSKEY_SHOWN),
     ("RemovePasskey", Record(&[ID, ID, ID, ID])),
+    ("EnterAssured", Record(&[ENTRANCE, I64])),
+    ("PutIdentityProvider", Record(&[IDENTITY_PROVIDER, Opt(&ROLE_MAPPING), U64])),
 ];
 
 const KEY_SCOPES: Shape = U16;
@@ -203,6 +224,8 @@ pub const COMMAND: &[(&str, Shape)] = &[
     ("PutProvider", Record(&[PROVIDER, U64])),
     ("VerifyLicences", Record(&[Code(10), LICENCES])),
     ("AddFacility", Record(&[ORGANISATION, FACILITY])),
+    ("RecordLegalBasis", Record(&[ID, LEGAL_BASIS, RECORDED, U64])),
+    ("AuditLog", Choice(LOG_CHANGE)),
 ];
 
 const MANY: usize = 1_000;
@@ -245,6 +268,10 @@ pub const PART: &[(&str, Shape)] = &[
     ("Providers", List(&PROVIDER, MANY)),
     ("Facilities", List(&Record(&[ID, FACILITY]), MANY)),
     ("Passkeys", List(&PASSKEY, MANY)),
+    ("RoleMappings", List(&Record(&[ID, ROLE_MAPPING]), MANY)),
+    ("SureLinks", List(&Record(&[ID, ID, ID]), MANY)),
+    ("BasesRecorded", List(&Record(&[ID, RECORDED]), MANY)),
+    ("AuditLogs", List(&AUDIT_LOG, MANY)),
 ];
 
 /// The place of an entry in the log: term, node, index.

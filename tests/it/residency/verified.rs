@@ -290,6 +290,7 @@ fn the_auditor_knows_every_command_and_no_other() {
     assert_eq!(names(shapes::COMMAND), variants::<Command>());
     assert_eq!(names(shapes::CALENDAR_CHANGE), variants::<residency_control::calendar::CalendarChange>());
     assert_eq!(names(shapes::SIGN_IN_CHANGE), variants::<residency_control::signin::SignInChange>());
+    assert_eq!(names(shapes::LOG_CHANGE), variants::<residency_control::audit_log::LogChange>());
     assert_eq!(names(shapes::KEY_CHANGE), variants::<residency_control::api_keys::KeyChange>());
     // The control.
     assert_ne!(names(&shapes::COMMAND[1..]), variants::<Command>());

@@ -146,7 +146,7 @@ async fn events_are_read_in_pages_that_go_on_in_their_own_list_only() {
     let world = World::new().await;
     let (first, _) = story(&world).await;
     let whole = world.all_events(&format!("patient={first}&action=read")).await;
-    assert_eq!(whole.len(), 2);
+    assert_eq!(whole.len(), 3, "two reads, and one of a visit that is not there");
     let (mut walked, mut cursor) = (Vec::new(), String::new());
     loop {
         let query = format!("patient={first}&action=read&limit=1{cursor}");
