@@ -89,9 +89,9 @@ fn authorize_by(
         let lacking = Problem::new(ProblemKind::Forbidden).reason(RefusalReason::ScopeLacking.as_str());
         return Err((lacking.field("scope", "required", scope.as_str()), Rules::of(std::iter::empty())));
     }
-    let asked = Request { principal: role, action, entity, facts };
-    let decision = decide(policies, &asked);
-    let reason = match shown_by(&decision, &asked) {
+    let question = Request { principal: role, action, entity, facts };
+    let decision = decide(policies, &question);
+    let reason = match shown_by(&decision, &question) {
         Ok(shape) => return Ok((shape, rules(&decision))),
         Err(reason) => reason,
     };

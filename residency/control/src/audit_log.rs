@@ -184,8 +184,8 @@ impl State {
     }
 }
 
-pub(crate) fn apply(state: &mut State, change: LogChange) -> Result<(), Refusal> {
-    match change {
+pub(crate) fn apply(state: &mut State, change: &LogChange) -> Result<(), Refusal> {
+    match *change {
         LogChange::Register(keys) => register(state, keys),
         LogChange::Publish { region, head } => publish(state, region, head),
         LogChange::Cosign { region, cosignature } => cosign(state, region, cosignature),

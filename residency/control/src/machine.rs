@@ -168,7 +168,7 @@ pub fn apply(state: &mut State, command: Command) -> Outcome {
         Command::Enlist { node, disk } => seats::enlist(state, node, disk),
         Command::Calendar(change) => calendar::change::apply(state, change),
         Command::SignIn(change) => signin::act::apply(state, change),
-        Command::AuditLog(change) => audit_log::apply(state, change),
+        Command::AuditLog(change) => audit_log::apply(state, &change),
         Command::PutKey(verifier) => put_key(state, verifier),
         Command::Key(change) => api_keys::apply(state, change),
         Command::RevokeKey(key) => revoke_key(state, key),

@@ -68,8 +68,8 @@ pub fn page(report: &Report) -> String {
             Word::NotCovered => ("open", "Not looked at, or not wholly"),
         };
         let list = |title: &str, lines: &[String]| {
-            let items: String = lines.iter().map(|line| format!("<li>{}</li>", escaped(line))).collect();
-            if items.is_empty() { items } else { format!("<p>{title}</p><ul>{items}</ul>") }
+            let items: Vec<String> = lines.iter().map(|line| format!("<li>{}</li>", escaped(line))).collect();
+            if items.is_empty() { String::new() } else { format!("<p>{title}</p><ul>{}</ul>", items.concat()) }
         };
         let _ = writeln!(
             rows,
@@ -81,8 +81,9 @@ pub fn page(report: &Report) -> String {
             list("Looked at:", &one.looked_at),
         );
     }
-    let accepted: String =
+    let accepted: Vec<String> =
         report.accepted.iter().map(|name| format!(" <code>{}</code>", escaped(name))).collect();
+    let accepted = accepted.concat();
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Residency report</title>\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\

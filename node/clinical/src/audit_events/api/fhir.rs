@@ -52,11 +52,11 @@ fn entry(event: &AnyAuditEvent) -> Value {
 /// What every event says.
 fn event(id: Uuid, at: &str, action: &str, outcome: &str, purpose: &str) -> Value {
     let (kind, subtype, code) = match action {
-        "create" => (rest(), interaction("create"), "C"),
-        "read" => (rest(), interaction("read"), "R"),
-        "update" => (rest(), interaction("update"), "U"),
-        "delete" => (rest(), interaction("delete"), "D"),
-        "search" | "list" => (rest(), interaction("search"), "E"),
+        "create" => (rest(), Some(interaction("create")), "C"),
+        "read" => (rest(), Some(interaction("read")), "R"),
+        "update" => (rest(), Some(interaction("update")), "U"),
+        "delete" => (rest(), Some(interaction("delete")), "D"),
+        "search" | "list" => (rest(), Some(interaction("search")), "E"),
         "export" | "print" => (coding(DICOM, "110106", "Export"), None, "R"),
         "sign-in" => (coding(DICOM, "110114", "User Authentication"), None, "E"),
         _ => (coding(DICOM, "110113", "Security Alert"), None, "E"),
@@ -164,8 +164,8 @@ fn rest() -> Value {
     coding(EVENT_TYPE, "rest", "RESTful Operation")
 }
 
-fn interaction(code: &str) -> Option<Value> {
-    Some(json!({ "system": INTERACTION, "code": code, "display": code }))
+fn interaction(code: &str) -> Value {
+    json!({ "system": INTERACTION, "code": code, "display": code })
 }
 
 fn reason(purpose: &str) -> Value {
